@@ -1,0 +1,93 @@
+"""Every way out of the house as a Protocol. Floors meet only here, handed over in Tools."""
+
+from collections.abc import Callable, Coroutine, Mapping
+from random import Random
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from gateway.core.catalogue import Catalogue, Target
+from gateway.core.chat import ChatRequest
+from gateway.core.reply import Reply
+
+
+class Timer(Protocol):
+    """A callback that has not run yet."""
+
+    def cancel(self) -> None:
+        """Forget it; harmless when it already ran."""
+        ...
+
+
+class Clock(Protocol):
+    """Time. `monotonic` for durations and deadlines, `wall` for people; both in seconds."""
+
+    def monotonic(self) -> float: ...
+    def wall(self) -> float: ...
+    async def sleep(self, seconds: float, /) -> None: ...
+    def after(self, seconds: float, callback: Callable[[], None], /) -> Timer:
+        """Call back once on the running loop, `seconds` from now."""
+        ...
+
+
+class Task(Protocol):
+    """A running background task."""
+
+    def cancel(self) -> bool: ...
+    def done(self) -> bool: ...
+
+
+class Spawn(Protocol):
+    """Start a named background task that is held, logged when it fails, and ended at shutdown."""
+
+    def __call__(self, name: str, work: Coroutine[Any, Any, None], /) -> Task: ...
+
+
+class Runtime(Struct, frozen=True):
+    """Time, chance, ids and tasks: what no part takes from the language directly."""
+
+    clock: Clock
+    random: Random
+    new_id: Callable[[], str]
+    spawn: Spawn
+
+
+class Call(Struct, frozen=True):
+    """What a provider is asked to do. `deadline` is a `Clock.monotonic()` time.
+
+    `drop_params` is leave to drop what the target cannot take; a target that the gateway chose
+    loses refused sampling parameters even without it.
+    """
+
+    id: str
+    request: ChatRequest
+    target: Target
+    deadline: float
+    drop_params: bool = False
+
+
+class Provider(Protocol):
+    """One upstream. Whatever the caller's dialect, the reply speaks it."""
+
+    async def send(self, call: Call, /) -> Reply:
+        """Ask the upstream. A Stream returns primed. Raises UpstreamError or CallerError.
+
+        The reply is a Stream exactly when `call.request.stream` is true.
+        """
+        ...
+
+    async def warm(self) -> None:
+        """Pay the first call's costs now: connections, TLS, a model load. Raises UpstreamError."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class Tools(Struct, frozen=True):
+    """What stages are built from. Lives as long as the process; policies come and go."""
+
+    runtime: Runtime
+    providers: Mapping[str, Provider]
+    catalogue: Catalogue

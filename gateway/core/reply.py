@@ -1,0 +1,129 @@
+"""A reply: whole, or a stream of blocks. A block is one or more whole SSE events."""
+
+from collections.abc import Callable
+from typing import NewType, Protocol, TypeAlias
+
+from msgspec import Struct
+
+from gateway.core.chat import Dialect
+
+Block = NewType("Block", bytes)
+
+
+class Usage(Struct, frozen=True):
+    """Tokens as the provider counted them. `input` includes cached and cache-write tokens."""
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
+
+
+class Answered(Struct, frozen=True):
+    """Who answered, and what the caller should know about it."""
+
+    provider: str = ""
+    model: str = ""
+    """The model's name in our catalogue."""
+    request_id: str = ""
+    """The provider's own id for this request."""
+    dropped: tuple[str, ...] = ()
+    """Parameters of the request that this provider never saw."""
+
+
+class Tally(Struct):
+    """What has been seen of a stream so far; its provider fills it as blocks pass."""
+
+    usage: Usage | None = None
+    finish: str | None = None
+    """The finish or stop reason in the stream's own dialect."""
+    clean: bool = False
+    """True once the terminal event ([DONE], message_stop) has passed."""
+    blocks: int = 0
+    size: int = 0
+
+
+class Blocks(Protocol):
+    """An async iterator of blocks that must be closed. Raises GatewayError when it breaks."""
+
+    def __aiter__(self) -> "Blocks": ...
+    async def __anext__(self) -> Block: ...
+    async def aclose(self) -> None:
+        """Stop at once and let go of the upstream connection. Safe to call twice."""
+        ...
+
+
+class Whole(Struct, frozen=True):
+    """A complete JSON answer (status 200), in the caller's dialect."""
+
+    body: bytes
+    dialect: Dialect = "openai"
+    usage: Usage | None = None
+    answered: Answered = Answered()
+
+
+class Stream(Struct, frozen=True):
+    """A primed event stream in the caller's dialect: its first content event is in hand."""
+
+    blocks: Blocks
+    tally: Tally
+    dialect: Dialect = "openai"
+    answered: Answered = Answered()
+
+
+Reply: TypeAlias = Whole | Stream
+
+
+class Watched:
+    """Blocks that report, exactly once, when they have ended or were closed."""
+
+    def __init__(
+        self,
+        inner: Blocks,
+        ended: Callable[[BaseException | None], None],
+        seen: Callable[[Block], None],
+    ) -> None:
+        self._inner = inner
+        self._ended = ended
+        self._seen = seen
+        self._open = True
+
+    def __aiter__(self) -> "Watched":
+        return self
+
+    async def __anext__(self) -> Block:
+        try:
+            block = await self._inner.__anext__()
+        except StopAsyncIteration:
+            self._end(None)
+            raise
+        except BaseException as error:
+            self._end(error)
+            raise
+        self._seen(block)
+        return block
+
+    async def aclose(self) -> None:
+        try:
+            await self._inner.aclose()
+        finally:
+            self._end(GeneratorExit())
+
+    def _end(self, error: BaseException | None) -> None:
+        if self._open:
+            self._open = False
+            self._ended(error)
+
+
+def watch(
+    inner: Blocks,
+    ended: Callable[[BaseException | None], None],
+    seen: Callable[[Block], None] = lambda _block: None,
+) -> Blocks:
+    """Wrap `inner`: `seen` gets each block, `ended` is called exactly once.
+
+    `ended(None)` is a clean end, `GeneratorExit` means closed from our side before the end
+    (the client left), anything else is what broke it.
+    """
+    return Watched(inner, ended, seen)

@@ -1,0 +1,37 @@
+"""A secret that cannot be printed by accident."""
+
+
+class Secret:
+    """A credential read from the environment or a file. `repr`, `str` and formats show `***`.
+
+    `source` is where it comes from (`env:OPENAI_API_KEY`); `present` is false when that place
+    was empty, and then `reveal` raises LookupError naming the source.
+    """
+
+    __slots__ = ("_value", "source")
+
+    def __init__(self, value: str | None, source: str) -> None:
+        self._value = value
+        self.source = source
+
+    @property
+    def present(self) -> bool:
+        """Whether there is a value."""
+        return bool(self._value)
+
+    def reveal(self) -> str:
+        """Return the value, to be put on the wire and nowhere else."""
+        if not self._value:
+            raise LookupError(f"{self.source} is not set")
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+    def __format__(self, _spec: str) -> str:
+        return "***"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not serialised")

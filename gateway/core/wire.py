@@ -1,0 +1,145 @@
+"""JSON in and out: the one file that names the JSON library.
+
+`decode_object` is for bytes from strangers: it accepts exactly what a strict reader and a lax
+reader would read alike, so that what we looked at is what the provider will see.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from gateway.core.errors import BadRequest
+
+MAX_DEPTH = 64
+MAX_KEYS = 100_000
+MAX_VALUES = 1_000_000
+MAX_INT_DIGITS = 400
+
+T = TypeVar("T")
+Raw = msgspec.Raw
+
+_KEY = re.compile(rb'"[ \t\r\n]*:')
+_LONG_INT = re.compile(rb"[0-9]{%d}" % MAX_INT_DIGITS)
+_any_decoder = msgspec.json.Decoder()
+_raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_encoder = msgspec.json.Encoder()
+
+encode = _encoder.encode
+
+
+def decoder(shape: type[T]) -> "msgspec.json.Decoder[T]":
+    """Return a reusable decoder of `shape`, for bytes that we or a provider wrote."""
+    return msgspec.json.Decoder(shape)
+
+
+def decode(data: bytes | str) -> Any:  # noqa: ANN401 - JSON is any of six types
+    """Read provider or own JSON. Raises `ValueError` when it is not JSON."""
+    try:
+        return _any_decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise ValueError("not JSON") from error
+
+
+def decode_as(data: bytes | str, shape: type[T]) -> T:
+    """Read provider or own JSON as `shape`. Raises `ValueError` when it does not fit."""
+    try:
+        return msgspec.json.decode(data, type=shape)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise ValueError("JSON of another shape") from error
+
+
+def json_schema(shape: Any) -> dict[str, Any]:  # noqa: ANN401 - any type msgspec knows
+    """Return the JSON Schema (2020-12) of a struct or union."""
+    return msgspec.json.schema(shape)
+
+
+def decode_object(body: bytes) -> dict[str, Any]:
+    """Read a stranger's JSON object.
+
+    Raises BadRequest (code `invalid_json`) for anything but one UTF-8 object without duplicate
+    keys, non-finite numbers, lone surrogates, depth over 64, over 100,000 keys, over a million
+    values or integers of 400 digits. The text never repeats the input.
+    """
+    if len(body) > MAX_VALUES and body.count(b",") > MAX_VALUES:
+        raise _invalid("too many values")
+    if _LONG_INT.search(body) and _has_long_number(body):
+        raise _invalid("a number has too many digits")
+    try:
+        tree = _any_decoder.decode(body)
+    except UnicodeDecodeError as error:
+        raise _invalid("not UTF-8") from error
+    except RecursionError as error:
+        raise _invalid("nested too deeply") from error
+    except msgspec.ValidationError as error:
+        raise _invalid("a number is out of range") from error
+    except msgspec.DecodeError as error:
+        raise _invalid("not valid JSON") from error
+    if not isinstance(tree, dict):
+        raise _invalid("not a JSON object")
+    keys = _count_keys(tree)
+    if keys > MAX_KEYS:
+        raise _invalid("too many keys")
+    # Every key's closing quote matches _KEY, so equal counts prove that no key was swallowed.
+    if len(_KEY.findall(body)) != keys:
+        _refuse_duplicates(body)
+    return tree
+
+
+def replace_fields(body: bytes, changes: Mapping[str, Any]) -> bytes:
+    """Return the object `body` with top-level `changes`; `None` removes, all else stays as sent.
+
+    Values that do not change keep their very bytes. `body` must be a JSON object.
+    """
+    fields = _raw_fields.decode(body)
+    for name, value in changes.items():
+        if value is None:
+            fields.pop(name, None)
+        else:
+            fields[name] = msgspec.Raw(_encoder.encode(value))
+    return _encoder.encode(fields)
+
+
+def _invalid(reason: str) -> BadRequest:
+    return BadRequest(
+        f"The request body is {reason}."
+        if reason.startswith("not")
+        else f"The request body is refused: {reason}.",
+        code="invalid_json",
+    )
+
+
+def _has_long_number(body: bytes) -> bool:
+    """Tell a long number from digits inside a string, which are harmless."""
+    without_strings = re.sub(rb'"(?:[^"\\]|\\.)*+"', b'""', body)
+    return _LONG_INT.search(without_strings) is not None
+
+
+def _count_keys(tree: dict[str, Any]) -> int:
+    """Count the keys of all objects; raise when nesting passes MAX_DEPTH."""
+    keys = 0
+    level: list[Any] = [tree]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for node in level:
+            if isinstance(node, dict):
+                keys += len(node)
+                below += [child for child in node.values() if isinstance(child, (dict, list))]
+            else:
+                below += [child for child in node if isinstance(child, (dict, list))]
+        if not below:
+            return keys
+        level = below
+    raise _invalid("nested too deeply")
+
+
+def _refuse_duplicates(body: bytes) -> None:
+    """Settle the rare case in which text looks like a key: read again, watching every object."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> None:
+        if len({name for name, _ in pairs}) != len(pairs):
+            raise _invalid("a key appears twice in one object")
+
+    json.loads(body, object_pairs_hook=unique)

@@ -1,0 +1,1 @@
+"""The door: HTTP in, HTTP out, nothing about models or money."""

@@ -1,0 +1,1 @@
+"""The provider kinds that `config/gateway.yaml` may name."""

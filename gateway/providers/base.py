@@ -1,0 +1,39 @@
+"""What every provider's configuration shares."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from gateway.core.ports import Provider, Runtime
+
+Seconds = Annotated[float, Meta(gt=0, le=3600)]
+Count = Annotated[int, Meta(ge=0, le=100_000)]
+
+
+class Warmup(Struct, frozen=True, forbid_unknown_fields=True):
+    """What to do at start so that no user pays for it. Readiness waits at most `timeout`."""
+
+    connections: Annotated[Count, Meta(description="TLS connections to open and keep.")] = 1
+    prompt: Annotated[str, Meta(description="A prompt to send, empty for none.")] = ""
+    model: Annotated[str, Meta(description="The provider's model name for the prompt.")] = ""
+    timeout: Annotated[Seconds, Meta(description="Seconds after which start goes on without.")] = 5
+
+
+class ProviderConfig(
+    Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", kw_only=True
+):
+    """One block under `providers:` in `config/gateway.yaml`; the struct is the provider.
+
+    A subclass adds its fields and `build`. Adding a kind = one file + one line in
+    `providers/__init__.py`.
+    """
+
+    warmup: Warmup | None = None
+
+    def unusable(self) -> str:
+        """Return why this provider cannot be used here and what to do, or an empty string."""
+        return ""
+
+    def build(self, name: str, runtime: Runtime) -> Provider:
+        """Return the provider. Opens nothing yet. `name` is the block's key."""
+        raise NotImplementedError

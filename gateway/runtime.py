@@ -1,0 +1,74 @@
+"""The real clock, randomness, ids and background tasks: the one file that takes them directly."""
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from gateway.core.ports import Runtime, Timer
+
+
+class SystemClock:
+    """The machine's clocks and the running loop's timers."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wall(self) -> float:
+        return time.time()
+
+    async def sleep(self, seconds: float, /) -> None:
+        await asyncio.sleep(seconds)
+
+    def after(self, seconds: float, callback: Callable[[], None], /) -> Timer:
+        return asyncio.get_running_loop().call_later(seconds, callback)
+
+
+class Background:
+    """Named tasks that are held until they end, reported when they fail, cancelled at the end."""
+
+    def __init__(self, failed: Callable[[str, BaseException], None]) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failed = failed
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, None], /) -> "asyncio.Task[None]":
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._failed(task.get_name(), error)
+
+    async def close(self) -> None:
+        """Cancel what still runs and wait for it."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def new_id() -> str:
+    """Return a request id: 128 random bits, so that it cannot be guessed or collide."""
+    return "req-" + secrets.token_hex(16)
+
+
+@asynccontextmanager
+async def open_runtime(failed: Callable[[str, BaseException], None]) -> AsyncIterator[Runtime]:
+    """Yield the real Runtime; on exit its background tasks are cancelled and awaited."""
+    background = Background(failed)
+    try:
+        yield Runtime(
+            clock=SystemClock(),
+            random=random.Random(),  # noqa: S311 - jitter and sampling, never secrets
+            new_id=new_id,
+            spawn=background.spawn,
+        )
+    finally:
+        await background.close()

@@ -1,0 +1,1 @@
+"""What the gateway says about itself: one wide event and metrics a request."""
