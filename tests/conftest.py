@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import inspect
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -16,7 +17,8 @@ settings.load_profile("ci")
 
 @pytest.fixture(scope="session")
 def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
-    return uvloop.EventLoopPolicy()
+    policy: asyncio.AbstractEventLoopPolicy = uvloop.EventLoopPolicy()
+    return policy
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +32,7 @@ def _open_sockets() -> set[str]:
     for entry in Path("/proc/self/fd").iterdir():
         try:
             link = str(entry.readlink())
-        except OSError:
+        except OSError:  # the listing's own descriptor is gone by now
             continue
         if link.startswith("socket:"):
             links.add(link)
@@ -39,16 +41,18 @@ def _open_sockets() -> set[str]:
 
 @pytest.fixture
 async def leak_check() -> AsyncIterator[None]:
-    """Fail when the test leaves a task running or a socket open. Autouse for async tests."""
+    """Fail when the test leaves a task running or a socket open. On every async test."""
     loop = asyncio.get_running_loop()
     before = _open_sockets()
     yield
+    tasks: list[asyncio.Task[object]] = []
+    left: set[str] = set()
     for _ in range(100):
         tasks = [t for t in asyncio.all_tasks(loop) if t is not asyncio.current_task()]
-        gc.collect()
         left = _open_sockets() - before
         if not tasks and not left:
             return
+        gc.collect()
         await asyncio.sleep(0.02)
     assert not tasks, f"tasks left running: {tasks}"
     assert not left, f"sockets left open: {left}"
@@ -56,5 +60,5 @@ async def leak_check() -> AsyncIterator[None]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if isinstance(item, pytest.Function) and asyncio.iscoroutinefunction(item.obj):
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             item.fixturenames.insert(0, "leak_check")
