@@ -1,8 +1,10 @@
 """How the process runs: `config/gateway.yaml`, typed. The one reader of the environment."""
 
+import ipaddress
 import os
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
@@ -10,6 +12,9 @@ from gateway.core.secret import Secret
 
 Bytes = Annotated[int, Meta(ge=1024, le=1 << 40)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):([0-9]{1,5})")
+_MAX_PORT = 65535
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,14 +53,64 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`config/gateway.yaml`. `providers` stays undecoded here: app.py knows the kinds."""
+    """`config/gateway.yaml` but for its providers, which `policy/setup.py` adds."""
 
-    listen: str = "127.0.0.1:8080"
-    admin: str = "127.0.0.1:8081"
-    keys: Mapping[str, Secret] = {}
-    """Tenant name -> its key. Empty: no key is asked for, and only loopback may be bound."""
-    limits: Limits = Limits()
-    providers: Mapping[str, Mapping[str, Any]] = {}
+    listen: Annotated[str, Meta(description="HOST:PORT for clients.")] = "127.0.0.1:8080"
+    admin: Annotated[str, Meta(description="HOST:PORT for health and metrics.")] = "127.0.0.1:8081"
+    keys: Annotated[
+        Mapping[Name, Secret],
+        Meta(
+            description="Tenant name -> its key. Empty: no key is asked for, and only loopback"
+            " addresses may be bound."
+        ),
+    ] = {}
+    limits: Annotated[Limits, Meta(description="What clients may make the gateway hold.")] = (
+        Limits()
+    )
+
+
+class Address(Struct, frozen=True):
+    """Where to listen. An empty host means every interface."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def private(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def parse_address(text: str) -> Address:
+    """Read `HOST:PORT`, `[::1]:PORT` or `:PORT`. Raises ValueError saying what was expected."""
+    found = _ADDRESS.fullmatch(text)
+    if found is None or int(found[2]) > _MAX_PORT:
+        raise ValueError("this must be HOST:PORT, such as 127.0.0.1:8080.")
+    return Address(found[1].strip("[]"), int(found[2]))
+
+
+def address_problems(settings: Settings) -> list[tuple[str, str]]:
+    """Return what is wrong with the addresses, as (field, what) pairs."""
+    problems = []
+    for field, text in (("listen", settings.listen), ("admin", settings.admin)):
+        try:
+            address = parse_address(text)
+        except ValueError as error:
+            problems.append((field, str(error)))
+            continue
+        if not address.private and not settings.keys:
+            what = f"{text} can be reached from other machines, and no key is asked for."
+            cure = "Add `keys:` to gateway.yaml, or listen on 127.0.0.1."
+            problems.append((field, f"{what} {cure}"))
+    return problems
 
 
 def environment() -> Mapping[str, str]:

@@ -1,5 +1,6 @@
 """The typed facts that a request leaves behind; log, metrics and headers are folded from them."""
 
+from collections.abc import Iterator
 from typing import Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -64,6 +65,9 @@ class Notes:
     def add(self, note: Note) -> None:
         """Leave a fact behind."""
         self._notes.append(note)
+
+    def __iter__(self) -> Iterator[Note]:
+        return iter(self._notes)
 
     def all(self, kind: type[N]) -> list[N]:
         """Return the notes of one kind, oldest first."""

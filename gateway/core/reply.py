@@ -30,6 +30,8 @@ class Answered(Struct, frozen=True):
     """The provider's own id for this request."""
     dropped: tuple[str, ...] = ()
     """Parameters of the request that this provider never saw."""
+    degraded: tuple[str, ...] = ()
+    """In what respect this answer is less than asked, such as `estimated-tokens`."""
 
 
 class Tally(Struct):

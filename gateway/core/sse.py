@@ -70,35 +70,54 @@ class Framer:
         return data.removeprefix(_BOM)
 
     def _line_feeds(self, data: bytes) -> bytes:
-        if self._after_cr:
-            data = data.removeprefix(b"\n") if data else data
-            self._after_cr = not data and self._after_cr
-        if data:
-            self._after_cr = data.endswith(b"\r")
+        if self._after_cr and data:
+            self._after_cr = False
+            data = data.removeprefix(b"\n")
+        if data.endswith(b"\r"):
+            self._after_cr = True
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def split_events(block: bytes) -> list[Block]:
+    """Return the events of a block one by one, comments too; joined they are the block."""
+    if block.find(b"\n\n") == len(block) - 2:
+        return [Block(block)]
+    parts = block.split(b"\n\n")
+    last = parts.pop()
+    whole = [Block(part + b"\n\n") for part in parts]
+    return [*whole, Block(last)] if last else whole
 
 
 def events(block: bytes) -> Iterator[Event]:
     """Read the events of a block; comments and events without data lines are passed over."""
-    if block.startswith(b"data: ") and block.find(b"\n") == len(block) - 2:
-        yield Event("", block[6:-2], block)
-        return
-    for text in block.split(b"\n\n"):
-        event = _read(text) if text.strip(b"\n") else None
+    for raw in split_events(block):
+        event = read_event(raw)
         if event is not None:
             yield event
 
 
-def _read(text: bytes) -> Event | None:
+def read_event(raw: bytes) -> Event | None:
+    """Read one event; None when it has no data line, as a comment has none."""
+    first = raw.find(b"\n")
+    if raw.startswith(b"data: ") and first == len(raw) - 2:
+        return Event("", raw[6:-2], raw)
+    if raw.startswith(b"event: ") and raw.startswith(b"data: ", first + 1):
+        second = raw.find(b"\n", first + 1)
+        if second == len(raw) - 2:
+            return Event(raw[7:first].decode("utf-8", "replace"), raw[first + 7 : second], raw)
+    return _read_lines(raw)
+
+
+def _read_lines(raw: bytes) -> Event | None:
     name, lines = "", []
-    for line in text.split(b"\n"):
+    for line in raw.split(b"\n"):
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if field == b"data":
             lines.append(value)
         elif field == b"event":
             name = value.decode("utf-8", "replace")
-    return Event(name, b"\n".join(lines), text + b"\n\n") if lines else None
+    return Event(name, b"\n".join(lines), raw) if lines else None
 
 
 def encode_event(data: bytes, name: str = "") -> Block:

@@ -6,7 +6,8 @@ reader would read alike, so that what we looked at is what the provider will see
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,12 +18,13 @@ MAX_DEPTH = 64
 MAX_KEYS = 100_000
 MAX_VALUES = 1_000_000
 MAX_INT_DIGITS = 400
+_BIG = 64 << 10
 
 T = TypeVar("T")
 Raw = msgspec.Raw
 
 _KEY = re.compile(rb'"[ \t\r\n]*:')
-_LONG_INT = re.compile(rb"[0-9]{%d}" % MAX_INT_DIGITS)
+_LONG_INT = re.compile(rb"(?<![0-9])[0-9]{%d}" % MAX_INT_DIGITS)  # looks at each run once
 _any_decoder = msgspec.json.Decoder()
 _raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encoder = msgspec.json.Encoder()
@@ -51,9 +53,17 @@ def decode_as(data: bytes | str, shape: type[T]) -> T:
         raise ValueError("JSON of another shape") from error
 
 
-def json_schema(shape: Any) -> dict[str, Any]:  # noqa: ANN401 - any type msgspec knows
-    """Return the JSON Schema (2020-12) of a struct or union."""
-    return msgspec.json.schema(shape)
+def json_schema(
+    shape: Any,  # noqa: ANN401 - any type msgspec knows
+    other: Callable[[type], dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a struct or union; `other` says what else there is."""
+    return msgspec.json.schema(shape, schema_hook=other)
+
+
+def encode_pretty(value: object) -> str:
+    """Return JSON for people: indented, one field a line."""
+    return msgspec.json.format(_encoder.encode(value), indent=2).decode()
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
@@ -83,7 +93,7 @@ def decode_object(body: bytes) -> dict[str, Any]:
     if keys > MAX_KEYS:
         raise _invalid("too many keys")
     # Every key's closing quote matches _KEY, so equal counts prove that no key was swallowed.
-    if len(_KEY.findall(body)) != keys:
+    if _count_marks(body, keys + 1) != keys:
         _refuse_duplicates(body)
     return tree
 
@@ -133,6 +143,13 @@ def _count_keys(tree: dict[str, Any]) -> int:
             return keys
         level = below
     raise _invalid("nested too deeply")
+
+
+def _count_marks(body: bytes, most: int) -> int:
+    """Count what looks like the end of a key; in a big body only up to `most`, to save memory."""
+    if len(body) < _BIG:
+        return len(_KEY.findall(body))
+    return sum(1 for _ in islice(_KEY.finditer(body), most))
 
 
 def _refuse_duplicates(body: bytes) -> None:

@@ -1,1 +1,10 @@
-"""The provider kinds that `config/gateway.yaml` may name."""
+"""The provider kinds that `config/gateway.yaml` may name: one line each."""
+
+from typing import TypeAlias
+
+from gateway.providers.anthropic import AnthropicConfig
+from gateway.providers.local import LocalConfig
+from gateway.providers.openai import OpenAI
+from gateway.providers.simulated import SimulatedConfig
+
+AnyProvider: TypeAlias = OpenAI | AnthropicConfig | LocalConfig | SimulatedConfig

@@ -1,1 +1,7 @@
-"""The stages a policy's pipeline may name, in the order of a request."""
+"""The stages a policy's pipeline may name, in the order of a request: one line each."""
+
+from typing import TypeAlias
+
+from gateway.stages.relay import RelayPolicy
+
+AnyStage: TypeAlias = RelayPolicy

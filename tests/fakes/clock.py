@@ -33,7 +33,7 @@ class FakeClock:
 
     async def sleep(self, seconds: float, /) -> None:
         woken = asyncio.get_running_loop().create_future()
-        timer = self.after(seconds, lambda: woken.done() or woken.set_result(None))
+        timer = self.after(seconds, lambda: None if woken.done() else woken.set_result(None))
         try:
             await woken
         finally:

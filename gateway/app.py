@@ -1,0 +1,189 @@
+"""The composition root: the one file that puts concrete things together."""
+
+import asyncio
+import errno
+import gc
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+
+from msgspec import Struct, structs
+
+from gateway.core.catalogue import Catalogue
+from gateway.core.errors import GatewayError
+from gateway.core.outcome import Outcome
+from gateway.core.ports import Clock, Provider, Spawn, Tools
+from gateway.core.secret import Secret
+from gateway.edge.admin import open_admin
+from gateway.edge.identity import Identity
+from gateway.edge.readiness import Readiness, Warmed
+from gateway.edge.server import Edge, open_edge
+from gateway.edge.service import Service
+from gateway.policy.setup import Setup
+from gateway.policy.snapshot import Holder, build_snapshot
+from gateway.providers import AnyProvider
+from gateway.providers.transport import PoolStats, Transport
+from gateway.runtime import open_runtime
+from gateway.settings import Address, parse_address
+from gateway.telemetry.fold import fold
+from gateway.telemetry.log import Log
+from gateway.telemetry.metrics import Metrics
+
+
+class CannotStart(Exception):
+    """An address or a folder is not to be had; the text says which, why and the cure."""
+
+
+class Gateway(Struct, frozen=True):
+    """A running gateway."""
+
+    edge: Edge
+    readiness: Readiness
+    port: int
+    admin_port: int
+
+
+@asynccontextmanager
+async def open_gateway(
+    setup: Setup, log: Log, *, shared: bool = False, admin: str = ""
+) -> AsyncIterator[Gateway]:
+    """Serve until the end of the block.
+
+    `shared` lets other processes listen on the same port; `admin` is the path of a unix socket to
+    use instead of the configured admin address. Raises CannotStart.
+    """
+    for secret in secrets_of(setup):
+        log.register(secret)
+    async with AsyncExitStack() as stack:
+        runtime = await stack.enter_async_context(open_runtime(_failed(log)))
+        providers = {
+            name: config.build(name, runtime)
+            for name, config in setup.providers.items()
+            if not config.unusable()
+        }
+        for provider in providers.values():
+            stack.push_async_callback(provider.aclose)
+        readiness = Readiness()
+        metrics = Metrics(in_flight=lambda: edge.in_flight, pools=lambda: _pools(providers))
+        tools = Tools(runtime=runtime, providers=providers, catalogue=setup.catalogue)
+        service = Service(
+            runtime=runtime,
+            limits=setup.settings.limits,
+            keys=Identity(setup.settings.keys),
+            holder=Holder(build_snapshot(setup.policies, tools)),
+            catalogue=setup.catalogue,
+            report=Report(metrics, log, runtime.clock, setup.catalogue),
+            readiness=readiness,
+        )
+        listen = parse_address(setup.settings.listen)
+        with listening(listen):
+            edge = await stack.enter_async_context(
+                open_edge(service, listen.host, listen.port, reuse_port=shared)
+            )
+        inside = Address(admin, 0) if admin else parse_address(setup.settings.admin)
+        with listening(inside):
+            operator = await stack.enter_async_context(
+                open_admin(inside.host, inside.port, metrics=metrics.render, readiness=readiness)
+            )
+        Warming(readiness, runtime.clock, log).start(setup.providers, providers, runtime.spawn)
+        yield Gateway(edge=edge, readiness=readiness, port=edge.port, admin_port=operator.port)
+
+
+class Report:
+    """What becomes of a finished request: it is counted and logged."""
+
+    def __init__(self, metrics: Metrics, log: Log, clock: Clock, catalogue: Catalogue) -> None:
+        self._metrics = metrics
+        self._log = log
+        self._clock = clock
+        self._served = frozenset(catalogue.served())
+
+    def __call__(self, outcome: Outcome) -> None:
+        self._metrics.observe(outcome)
+        self._log.request(fold(outcome, self._clock.wall(), self._served))
+
+
+def secrets_of(setup: Setup) -> Iterator[Secret]:
+    """Yield every secret that the configuration points to and that is there."""
+    held: list[object] = list(setup.settings.keys.values())
+    for config in setup.providers.values():
+        held += structs.asdict(config).values()
+    yield from (value for value in held if isinstance(value, Secret) and value.present)
+
+
+def tune_gc() -> None:
+    """Keep what start made out of the collector's sight, and let it look less often.
+
+    A request leaves no cycles behind, so nearly every collection would search in vain.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+@contextmanager
+def listening(address: Address) -> Iterator[None]:
+    """Turn a failure to bind `address` into CannotStart, in words that help."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or "it cannot be bound"
+        if error.errno == errno.EADDRINUSE:
+            reason = "another process listens there already. Stop it, or choose another address"
+        elif error.errno == errno.EACCES:
+            reason = "only a privileged process may listen there. Choose a port above 1023"
+        raise CannotStart(
+            f"{address.host if address.host.startswith('/') else address}: {reason}."
+        ) from error
+
+
+def _failed(log: Log) -> Callable[[str, BaseException], None]:
+    def tell(task: str, error: BaseException) -> None:
+        log.error("a background task failed", task=task, error=error)
+
+    return tell
+
+
+def _pools(providers: Mapping[str, Provider]) -> Mapping[str, PoolStats]:
+    transports = {name: getattr(each, "transport", None) for name, each in providers.items()}
+    return {
+        name: transport.stats
+        for name, transport in transports.items()
+        if isinstance(transport, Transport)
+    }
+
+
+class Warming:
+    """Warms every provider at once; readiness waits for each at most its timeout."""
+
+    def __init__(self, readiness: Readiness, clock: Clock, log: Log) -> None:
+        self._readiness = readiness
+        self._clock = clock
+        self._log = log
+
+    def start(
+        self,
+        configs: Mapping[str, AnyProvider],
+        providers: Mapping[str, Provider],
+        spawn: Spawn,
+    ) -> None:
+        """Start in the background what the providers' `warmup` blocks ask for."""
+        for name, provider in providers.items():
+            warmup = configs[name].warmup
+            if warmup is not None:
+                self._readiness.warmups[name] = Warmed()
+                spawn(f"warm {name}", self._warm(name, provider, warmup.timeout))
+
+    async def _warm(self, name: str, provider: Provider, patience: float) -> None:
+        started = self._clock.monotonic()
+        warmed = Warmed(state="ready")
+        try:
+            async with asyncio.timeout(patience):
+                await provider.warm()
+        except TimeoutError:
+            warmed = Warmed(state="timeout", detail=f"not warm after {patience:g} s")
+        except GatewayError as error:
+            warmed = Warmed(state="failed", detail=self._log.redact(str(error)))
+        warmed.seconds = self._clock.monotonic() - started
+        self._readiness.warmups[name] = warmed
+        write = self._log.info if warmed.state == "ready" else self._log.warning
+        write("warmed up", provider=name, **structs.asdict(warmed))

@@ -1,0 +1,50 @@
+"""`turnout schema`: the JSON Schema of the YAML files, for editors."""
+
+import argparse
+from typing import Any, Final
+
+from gateway.commands.options import Commands
+from gateway.core import wire
+from gateway.core.secret import Secret
+from gateway.policy.load import PolicyFile
+from gateway.policy.setup import GatewayFile, ModelsFile
+
+FILES: Final = {"policy": PolicyFile, "gateway": GatewayFile, "models": ModelsFile}
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "schema",
+        help="print the JSON Schema of a YAML file",
+        description="Print a JSON Schema. An editor that knows it completes and checks while you "
+        "type: put `# yaml-language-server: $schema=FILE` on the first line of a YAML file.",
+    )
+    parser.add_argument(
+        "file",
+        nargs="?",
+        choices=list(FILES),
+        default="policy",
+        help="which file (default: policy)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Print the schema of one kind of file."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **wire.json_schema(FILES[given.file], _of_other_types),
+    }
+    print(wire.encode_pretty(schema))
+    return 0
+
+
+def _of_other_types(shape: type) -> dict[str, Any]:
+    if shape is not Secret:
+        raise NotImplementedError(shape)
+    return {
+        "type": "string",
+        "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.*)$",
+        "description": "Where the secret is: env:NAME or file:/path.",
+    }

@@ -1,0 +1,247 @@
+"""`turnout serve --workers N`: a supervisor that serves nothing itself and replaces what dies."""
+
+import argparse
+import asyncio
+import fcntl
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from gateway.app import CannotStart, listening
+from gateway.commands.banner import announce
+from gateway.commands.signals import Stop
+from gateway.core import wire
+from gateway.core.ports import Clock
+from gateway.edge.admin import open_admin
+from gateway.policy.setup import Setup
+from gateway.runtime import SystemClock
+from gateway.settings import Address, parse_address
+from gateway.telemetry.log import Log
+from gateway.telemetry.metrics import merge
+
+OK: Final = 200
+POLL: Final = 0.25
+"""Seconds between two looks at a worker's readiness."""
+ASK: Final = 2.0
+"""Seconds that a worker has to answer the supervisor."""
+LONG_LIFE: Final = 10.0
+"""A worker that lived this long is replaced at once; after a shorter life the pause doubles."""
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 30.0
+GRACE: Final = 1.0
+"""Seconds beyond the drain, and after a second signal, before a worker is killed."""
+MAX_SOCKET_PATH: Final = 100
+"""Bytes; the system's own limit is 104 to 108."""
+
+
+class Worker:
+    """One worker process and its successors."""
+
+    def __init__(self, command: list[str], socket_path: str, number: int) -> None:
+        self.number = number
+        self.restarts = 0
+        self.process: Process | None = None
+        self.report: Mapping[str, Any] = {}
+        self.ready = False
+        self.socket_path = socket_path
+        self._command = [*command, "--worker", socket_path]
+
+    async def live(self, stop: Stop, clock: Clock, log: Log) -> None:
+        """Keep one process running until asked to stop; then wait for its end."""
+        crashes = 0
+        while not stop.asked.is_set():
+            born = clock.monotonic()
+            # A session of its own: Ctrl-C reaches the supervisor alone, which passes it on once.
+            self.process = await asyncio.create_subprocess_exec(
+                *self._command, stdin=PIPE, start_new_session=True
+            )
+            if stop.asked.is_set():
+                self.send(signal.SIGTERM)
+            code = await self.process.wait()
+            self.ready, self.report = False, {}
+            if stop.asked.is_set():
+                return
+            crashes = 0 if clock.monotonic() - born >= LONG_LIFE else crashes + 1
+            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** max(0, crashes - 1))
+            log.error("a worker died", worker=self.number, code=code, restart_in=pause)
+            self.restarts += 1
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.asked.wait(), pause)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the process, if there is one."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.send_signal(number)
+
+    async def watch(self) -> None:
+        """Keep `ready` and `report` current."""
+        clock = SystemClock()
+        while True:
+            status, body = await ask(self.socket_path, "/readyz")
+            self.ready = status == OK
+            with suppress(ValueError):
+                self.report = wire.decode(body)
+            await clock.sleep(POLL)
+
+
+class Fleet:
+    """All workers, as one process to the operator."""
+
+    def __init__(self, workers: Sequence[Worker]) -> None:
+        self.workers = workers
+        self.draining = False
+
+    def ready(self) -> bool:
+        """Tell whether every worker is ready."""
+        return not self.draining and all(worker.ready for worker in self.workers)
+
+    def report(self) -> Mapping[str, Any]:
+        """Return what /readyz shows: every worker's own report."""
+        return {
+            "ready": self.ready(),
+            "draining": self.draining,
+            "workers": [
+                {
+                    "worker": worker.number,
+                    "pid": worker.process.pid if worker.process else None,
+                    "restarts": worker.restarts,
+                    **worker.report,
+                }
+                for worker in self.workers
+            ],
+        }
+
+    async def metrics(self) -> bytes:
+        """Return the sum of all workers' metrics, and how often one was replaced."""
+        answers = await asyncio.gather(
+            *(ask(worker.socket_path, "/metrics") for worker in self.workers)
+        )
+        restarts = sum(worker.restarts for worker in self.workers)
+        own = (
+            b"# HELP turnout_worker_restarts_total Workers that died and were replaced.\n"
+            b"# TYPE turnout_worker_restarts_total counter\n"
+            b"turnout_worker_restarts_total %d\n" % restarts
+        )
+        return merge([own, *(body for status, body in answers if status == OK)])
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to every worker."""
+        for worker in self.workers:
+            worker.send(number)
+
+
+async def supervise(setup: Setup, given: argparse.Namespace, log: Log) -> int:
+    """Run workers until stopped; return the exit code."""
+    stop = Stop()
+    stop.listen()
+    clock = SystemClock()
+    listen, admin = parse_address(setup.settings.listen), parse_address(setup.settings.admin)
+    with ExitStack() as held:
+        held.enter_context(lock(given.data))
+        with listening(listen):
+            listen = held.enter_context(reserve(listen))
+        command = _command(given, listen)
+        fleet = Fleet(
+            [Worker(command, socket_path(given.data, n), n) for n in range(given.workers)]
+        )
+        async with AsyncExitStack() as stack:
+            with listening(admin):
+                operator = await stack.enter_async_context(
+                    open_admin(admin.host, admin.port, metrics=fleet.metrics, readiness=fleet)
+                )
+            announce(setup, listen.port, operator.port, log)
+            await _run(fleet, stop, clock, log, setup.settings.limits.drain)
+    log.info("stopped")
+    return 0
+
+
+async def _run(fleet: Fleet, stop: Stop, clock: Clock, log: Log, drain: float) -> None:
+    async with asyncio.TaskGroup() as group:
+        lives = [group.create_task(worker.live(stop, clock, log)) for worker in fleet.workers]
+        looks = [group.create_task(worker.watch()) for worker in fleet.workers]
+        await stop.asked.wait()
+        fleet.draining = True
+        log.info("draining", seconds=drain)
+        fleet.send(signal.SIGTERM)
+        insisted = group.create_task(stop.insisted.wait())
+        ended = group.create_task(asyncio.wait(lives))
+        await asyncio.wait(
+            {ended, insisted}, timeout=drain + GRACE, return_when=asyncio.FIRST_COMPLETED
+        )
+        if not ended.done():
+            fleet.send(signal.SIGTERM)
+            await asyncio.wait(lives, timeout=GRACE)
+            fleet.send(signal.SIGKILL)
+        for task in (*looks, insisted):
+            task.cancel()
+
+
+async def ask(socket_path: str, target: str) -> tuple[int, bytes]:
+    """Return a worker's answer to a GET, status 0 when it gives none."""
+    try:
+        async with asyncio.timeout(ASK):
+            reader, writer = await asyncio.open_unix_connection(socket_path)
+            try:
+                writer.write(f"GET {target} HTTP/1.1\r\nhost: worker\r\n\r\n".encode())
+                answer = await reader.read()
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return 0, b""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status = head[9:12]
+    return (int(status), body) if status.isdigit() else (0, b"")
+
+
+@contextmanager
+def reserve(address: Address) -> Iterator[Address]:
+    """Hold a port for our workers alone, and yield it. Raises OSError when it is taken.
+
+    Workers share the port by SO_REUSEPORT, which would let a second gateway slip in unnoticed:
+    so first we see whether we could have it for ourselves.
+    """
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.create_server((address.host, address.port), family=family) as probe:
+        port = probe.getsockname()[1]
+    with socket.socket(family) as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.bind((address.host, port))
+        yield Address(address.host, port)
+
+
+@contextmanager
+def lock(data: Path) -> Iterator[None]:
+    """Create the data directory, for us alone, and keep other supervisors out of it."""
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = (data / "lock").open("w", encoding="utf-8")
+    except OSError as error:
+        raise CannotStart(f"{data} cannot be written: {error.strerror}. Choose --data.") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CannotStart(f"{data} is in use by another gateway. Choose --data.") from error
+        yield
+
+
+def socket_path(data: Path, number: int) -> str:
+    """Return where a worker's admin listener is."""
+    path = str(data.resolve() / f"worker-{number}.sock")
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise CannotStart(f"{data} has too long a path for a unix socket. Choose --data.")
+    return path
+
+
+def _command(given: argparse.Namespace, listen: Address) -> list[str]:
+    return [
+        *(sys.executable, "-m", "gateway", "serve"),
+        *("--config", str(given.config), "--policies", str(given.policies)),
+        *("--data", str(given.data), "--listen", str(listen)),
+    ]

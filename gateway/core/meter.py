@@ -1,0 +1,307 @@
+"""Codecs of event streams, without I/O: what passes is read, counted and, if need be, changed."""
+
+from typing import Any, Final, Protocol
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from gateway.core import stream_errors, wire
+from gateway.core.reply import Block, Tally, Usage
+from gateway.core.sse import EMPTY, encode_event, events, read_event, split_events
+
+MAX_TOKENS: Final = 1_000_000_000
+_NULL_USAGE: Final = b',"usage":null'
+
+
+class StreamCodec(Protocol):
+    """Takes the upstream's blocks, gives the caller's blocks, and keeps the tally.
+
+    `primed` turns true with the first content-bearing or finishing event. `feed` raises
+    GatewayError: before `primed` one that says whether another try may help, after it StreamCut.
+    `finish` is called at the upstream's end and raises StreamCut when the terminal event is
+    missing. Codecs keep the tally's usage, finish and clean; its reader counts blocks and size.
+    """
+
+    tally: Tally
+    primed: bool
+
+    def feed(self, block: Block) -> Block: ...
+    def finish(self) -> Block: ...
+
+
+class _Delta(Struct, gc=False):
+    content: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    reasoning_details: Any = None
+    refusal: Any = None
+    tool_calls: Any = None
+    function_call: Any = None
+    audio: Any = None
+
+
+class _Choice(Struct, gc=False):
+    index: int = 0
+    finish_reason: Any = None
+    delta: _Delta | None = None
+    text: Any = None
+
+
+class _Chunk(Struct, gc=False):
+    choices: list[_Choice] | None = None
+    usage: Any = UNSET
+    error: Any = None
+
+
+_read_chunk: Final = wire.decoder(_Chunk).decode
+_BAD_JSON: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+
+
+def token_count(value: object, before: int = 0) -> int:
+    """Return `value` when it can be a number of tokens, else what was known before."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS:
+        return value
+    return before
+
+
+def openai_usage(value: object, before: Usage | None = None) -> Usage | None:
+    """Read an OpenAI usage object; fields that make no sense keep what was known before."""
+    if not isinstance(value, dict) or not value:
+        return before
+    known = before or Usage()
+    prompt = _dict(value.get("prompt_tokens_details"))
+    completion = _dict(value.get("completion_tokens_details"))
+    tokens = token_count(value.get("prompt_tokens"), known.input)
+    return Usage(
+        input=tokens,
+        output=token_count(value.get("completion_tokens"), known.output),
+        cached=min(tokens, token_count(prompt.get("cached_tokens"), known.cached)),
+        cache_write=token_count(prompt.get("cache_write_tokens"), known.cache_write),
+        reasoning=token_count(completion.get("reasoning_tokens"), known.reasoning),
+    )
+
+
+class OpenAIMeter:
+    """Passes an OpenAI stream (chat, legacy completions) untouched, and reads it.
+
+    With `hide_usage` the caller did not ask for usage, so what the upstream says about it is
+    read and taken out; every other byte stays.
+    """
+
+    def __init__(self, hide_usage: bool) -> None:
+        self.tally = Tally()
+        self.primed = False
+        self._hide_usage = hide_usage
+        self._open: set[int] = set()
+        self._finished: set[int] = set()
+
+    def feed(self, block: Block) -> Block:
+        """Return what the caller gets of `block`."""
+        if not block.isascii():
+            _check_text(block, self.primed)
+        if block.startswith(b"data: {") and block.find(b"\n") == len(block) - 2:
+            return self._event(block, block[6:-2], "")
+        return Block(b"".join([self._any_event(raw) for raw in split_events(block)]))
+
+    def finish(self) -> Block:
+        """Check that the stream ended where it should. Raises StreamCut or UpstreamBroken."""
+        tally = self.tally
+        if not tally.clean:
+            if self._open or not self._finished:
+                raise stream_errors.truncated(self.primed)
+            tally.clean = True
+        return EMPTY
+
+    def _any_event(self, raw: Block) -> Block:
+        event = read_event(raw)
+        if event is None or not event.data:
+            # A named event without data makes the OpenAI SDKs fail; a comment is skipped by all.
+            return raw if raw.startswith(b":") else EMPTY
+        return self._event(raw, event.data, event.name)
+
+    def _event(self, raw: Block, data: bytes, name: str) -> Block:
+        if data.startswith(b"[DONE]"):
+            if not self.primed:
+                raise stream_errors.garbage(False, "[DONE] before any content")
+            self.tally.clean = True
+            return raw
+        try:
+            chunk = _read_chunk(data)
+        except _BAD_JSON as error:
+            raise stream_errors.garbage(self.primed, "an event is not a chunk") from error
+        if chunk.error is not None or name == "error":
+            raise stream_errors.reported(data, self.primed)
+        if chunk.choices:
+            self._choices(chunk.choices)
+        if chunk.usage is UNSET:
+            return raw
+        return self._usage(chunk, raw, data, name)
+
+    def _choices(self, choices: list[_Choice]) -> None:
+        for choice in choices:
+            if choice.finish_reason:
+                self._finish(choice)
+            elif choice.index not in self._finished:
+                self._open.add(choice.index)
+            if not self.primed and _bears_content(choice):
+                self.primed = True
+
+    def _finish(self, choice: _Choice) -> None:
+        self.primed = True
+        self._open.discard(choice.index)
+        self._finished.add(choice.index)
+        if isinstance(choice.finish_reason, str):
+            self.tally.finish = choice.finish_reason
+
+    def _usage(self, chunk: _Chunk, raw: Block, data: bytes, name: str) -> Block:
+        if chunk.usage is not None:
+            self.tally.usage = openai_usage(chunk.usage, self.tally.usage)
+        if not self._hide_usage:
+            return raw
+        if chunk.usage is not None:
+            if not chunk.choices:
+                return EMPTY
+        elif raw.count(_NULL_USAGE) == 1:
+            return Block(raw.replace(_NULL_USAGE, b""))
+        return encode_event(wire.replace_fields(data, {"usage": None}), name)
+
+
+class _Message(Struct, gc=False):
+    usage: Any = None
+
+
+class _Typed(Struct, gc=False):
+    type: Any = None
+
+
+class _MessageDelta(Struct, gc=False):
+    stop_reason: Any = None
+
+
+class _MessageEvent(Struct, gc=False):
+    type: str = ""
+    message: _Message | None = None
+    usage: Any = None
+    delta: _MessageDelta | None = None
+    content_block: _Typed | None = None
+
+
+_read_message_event: Final = wire.decoder(_MessageEvent).decode
+
+
+def anthropic_usage(value: dict[str, Any]) -> Usage:
+    """Read an Anthropic usage object; `input` then includes what was read from or put in cache.
+
+    Where `iterations` are listed (compaction, advisor), only they add up to what was used.
+    """
+    plain = token_count(value.get("input_tokens"))
+    output = token_count(value.get("output_tokens"))
+    steps = [
+        step
+        for step in _list(value.get("iterations"))
+        if isinstance(step, dict) and step.get("type") in {"message", "compaction"}
+    ]
+    if steps:
+        plain = sum(token_count(step.get("input_tokens")) for step in steps)
+        output = sum(token_count(step.get("output_tokens")) for step in steps)
+    cached = token_count(value.get("cache_read_input_tokens"))
+    write = token_count(value.get("cache_creation_input_tokens"))
+    thinking = _dict(value.get("output_tokens_details")).get("thinking_tokens")
+    return Usage(
+        input=plain + cached + write,
+        output=output,
+        cached=cached,
+        cache_write=write,
+        reasoning=token_count(thinking),
+    )
+
+
+class AnthropicMeter:
+    """Passes an Anthropic message stream untouched, and reads it."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self.primed = False
+        self._known: dict[str, Any] = {}
+
+    def feed(self, block: Block) -> Block:
+        """Return `block`, read. Raises GatewayError for error events and what is no event."""
+        if not block.isascii():
+            _check_text(block, self.primed)
+        for event in events(block):
+            self._event(event.data)
+        return block
+
+    def finish(self) -> Block:
+        """Check that message_stop has passed. Raises StreamCut or UpstreamBroken."""
+        if not self.tally.clean:
+            raise stream_errors.truncated(self.primed)
+        return EMPTY
+
+    def _event(self, data: bytes) -> None:
+        try:
+            event = _read_message_event(data)
+        except _BAD_JSON as error:
+            raise stream_errors.garbage(self.primed, "an event is not a message event") from error
+        match event.type:
+            case "content_block_delta":
+                self.primed = True
+            case "content_block_start":
+                block = event.content_block
+                if block is not None and block.type not in {"text", "thinking"}:
+                    self.primed = True
+            case "message_start":
+                self._count(event.message.usage if event.message else None)
+            case "message_delta":
+                self._message_delta(event)
+            case "message_stop":
+                self.tally.clean = self.primed = True
+            case "error":
+                raise stream_errors.reported(data, self.primed)
+            case _:
+                pass
+
+    def _message_delta(self, event: _MessageEvent) -> None:
+        self._count(event.usage)
+        if event.delta and isinstance(event.delta.stop_reason, str):
+            self.tally.finish = event.delta.stop_reason
+            self.primed = True
+
+    def _count(self, usage: object) -> None:
+        if not isinstance(usage, dict):
+            return
+        for name, value in usage.items():  # the figures are cumulative: the last good one counts
+            if isinstance(value, dict | list) or token_count(value, -1) >= 0:
+                self._known[name] = value
+        self.tally.usage = anthropic_usage(self._known)
+
+
+def _check_text(block: bytes, primed: bool) -> None:
+    try:
+        block.decode()
+    except UnicodeDecodeError as error:
+        raise stream_errors.garbage(primed, "an event is not UTF-8") from error
+
+
+def _bears_content(choice: _Choice) -> bool:
+    delta = choice.delta
+    if delta is None:
+        return bool(choice.text)
+    return bool(
+        delta.content
+        or delta.tool_calls
+        or delta.function_call
+        or delta.refusal
+        or delta.reasoning_content
+        or delta.reasoning
+        or delta.reasoning_details
+        or delta.audio
+    )
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

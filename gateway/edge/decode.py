@@ -1,0 +1,258 @@
+"""From HTTP to a request: what a stranger sends is checked before it costs anything."""
+
+import asyncio
+import re
+import zlib
+from typing import Final
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestPayloadError
+
+from gateway.core.chat import ChatRequest, Endpoint, parse_request
+from gateway.core.errors import (
+    BadRequest,
+    ExpectationFailed,
+    Overloaded,
+    TooLarge,
+    UnsupportedMedia,
+    UpgradeRefused,
+)
+from gateway.edge.connection import BadFraming
+from gateway.edge.visit import ClientGone, Visit
+from gateway.settings import Limits
+
+LARGE: Final = 256 << 10
+"""Bodies above this are parsed in a worker thread."""
+FORBIDDEN: Final = frozenset(
+    {
+        "api_base",
+        "api_key",
+        "api_type",
+        "api_version",
+        "aws_access_key_id",
+        "aws_secret_access_key",
+        "azure_endpoint",
+        "base_url",
+        "custom_host",
+        "custom_llm_provider",
+        "default_headers",
+        "extra_headers",
+        "headers",
+        "host",
+        "organization",
+        "proxy",
+        "proxies",
+        "vertex_credentials",
+        "x-turnout-api-base",
+    }
+)
+"""Fields by which other gateways let a caller choose host or key. Here nobody may."""
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_STEP: Final = 64 << 10
+_NUMBER: Final = re.compile(r"[0-9]{1,9}\Z")
+_BETA: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+_MAX_BETAS: Final = 32
+_VERSION: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+_HTTP: Final = {(1, 0), (1, 1)}
+
+
+def check_head(request: web.BaseRequest) -> tuple[str, str]:
+    """Return path and query. Refuses what no client of ours needs and proxies disagree about."""
+    headers = request.headers
+    target = request.raw_path
+    coding = headers.get("transfer-encoding")
+    if coding is not None and (coding.lower() != "chunked" or request.version < (1, 1)):
+        raise BadFraming("This transfer encoding is not accepted.")
+    if request.version not in _HTTP:
+        raise BadFraming("The request is not valid HTTP/1.1.")
+    if not target.startswith("/") or "#" in target:
+        raise BadRequest("The request target must be a path.", code="bad_target")
+    if "upgrade" in headers:
+        raise UpgradeRefused("This server speaks HTTP/1.1 only; there is nothing to upgrade to.")
+    path, _, query = target.partition("?")
+    return path, query
+
+
+class Bodies:
+    """All request bodies held at this moment, which together have a limit."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.held = 0
+
+    def take(self, visit: Visit, size: int) -> None:
+        """Count bytes against this visit until it ends. Raises Overloaded."""
+        if self.held + size > self._limit:
+            raise Overloaded("Too much is being uploaded at once. Try again soon.", retry_after=1)
+        self.held += size
+        visit.held += size
+
+    def release(self, visit: Visit) -> None:
+        """Forget what the visit held."""
+        self.held -= visit.held
+        visit.held = 0
+
+
+async def read_request(
+    visit: Visit, request: web.BaseRequest, endpoint: Endpoint, limits: Limits, bodies: Bodies
+) -> ChatRequest:
+    """Read and decode the body. Raises CallerError, Overloaded or ClientGone."""
+    headers = request.headers
+    _check_type(headers.get("content-type"))
+    coding = (headers.get("content-encoding") or "identity").lower()
+    if coding not in {"identity", "gzip", "deflate"}:
+        raise UnsupportedMedia("Send the body plain or with gzip or deflate.")
+    betas, version = _betas(headers.getall("anthropic-beta", [])), _version(request)
+    length = headers.get("content-length")
+    if length is not None and int(length) > limits.body:
+        raise _too_large()
+    body = await _read_body(visit, request, limits, bodies)
+    visit.received = len(body)
+    if coding != "identity":
+        body = await _plain(visit, body, coding, limits, bodies)
+    if len(body) > LARGE:
+        parsed = await asyncio.to_thread(
+            parse_request, endpoint, body, betas=betas, version=version
+        )
+    else:
+        parsed = parse_request(endpoint, body, betas=betas, version=version)
+    if not FORBIDDEN.isdisjoint(parsed.fields):
+        name = min(FORBIDDEN.intersection(parsed.fields))
+        raise BadRequest(
+            f"'{name}' is not accepted: the gateway's configuration decides it.",
+            code="unknown_parameter",
+            param=name,
+        )
+    return parsed
+
+
+def seconds_allowed(request: web.BaseRequest, limit: float) -> float:
+    """Return how long this request may take: the limit, or less if the caller says so."""
+    wanted = request.headers.get("x-turnout-deadline-ms")
+    if wanted is None:
+        return limit
+    if not _NUMBER.match(wanted) or int(wanted) == 0:
+        raise BadRequest(
+            "'x-turnout-deadline-ms' must be a whole number of milliseconds above 0.",
+            param="x-turnout-deadline-ms",
+        )
+    return min(limit, int(wanted) / 1000)
+
+
+def may_drop_params(request: web.BaseRequest) -> bool:
+    """Return whether parameters that a target cannot take may be dropped."""
+    wanted = request.headers.get("x-turnout-drop-params")
+    if wanted is None or wanted.lower() == "false":
+        return False
+    if wanted.lower() != "true":
+        raise BadRequest(
+            "'x-turnout-drop-params' must be true or false.", param="x-turnout-drop-params"
+        )
+    return True
+
+
+def retry_count(request: web.BaseRequest) -> int:
+    """Return which retry of its SDK this is, 0 for a first try."""
+    count = request.headers.get("x-stainless-retry-count", "0")
+    return int(count) if _NUMBER.match(count) else 0
+
+
+async def _read_body(
+    visit: Visit, request: web.BaseRequest, limits: Limits, bodies: Bodies
+) -> bytes:
+    payload = request.content
+    expect = request.headers.get("expect")
+    if expect is not None and expect.lower() != "100-continue":
+        raise ExpectationFailed("Only 'Expect: 100-continue' is understood.")
+    try:
+        if payload.is_eof():
+            body = payload.read_nowait()
+            if len(body) > limits.body:
+                raise _too_large()
+            bodies.take(visit, len(body))
+            return body
+        if expect is not None and request.version >= (1, 1):
+            await visit.write(_CONTINUE)
+        visit.connection.expect_body()
+        parts = []
+        while part := await payload.readany():
+            if visit.held + len(part) > limits.body:
+                raise _too_large()
+            bodies.take(visit, len(part))
+            parts.append(part)
+        visit.connection.alarm.off()
+    except RequestPayloadError as error:
+        raise BadFraming("The request's body is not valid HTTP/1.1.") from error
+    except ConnectionError as error:
+        raise ClientGone from error
+    return b"".join(parts)
+
+
+async def _plain(visit: Visit, body: bytes, coding: str, limits: Limits, bodies: Bodies) -> bytes:
+    """Return the body decompressed. A bomb is found before its content is ever held."""
+    window = _window(body, coding)
+    size = await asyncio.to_thread(_plain_size, body, window, limits.body)
+    if size > limits.body:
+        raise _too_large()
+    bodies.take(visit, size)
+    return await asyncio.to_thread(zlib.decompress, body, window)
+
+
+def _window(body: bytes, coding: str) -> int:
+    if coding == "gzip":
+        return 16 + zlib.MAX_WBITS
+    zlib_header = len(body) > 1 and body[0] & 0x0F == zlib.DEFLATED and not body[1] & 0x20
+    return zlib.MAX_WBITS if zlib_header else -zlib.MAX_WBITS
+
+
+def _plain_size(body: bytes, window: int, limit: int) -> int:
+    """Return the decompressed size, or a size above the limit as soon as it is passed."""
+    stream = zlib.decompressobj(window)
+    size, rest = 0, body
+    try:
+        while not stream.eof and size <= limit:
+            piece = stream.decompress(rest, _STEP)
+            rest = stream.unconsumed_tail
+            size += len(piece)
+            if not piece and not rest:
+                break
+    except zlib.error as error:
+        raise _bad_compression() from error
+    if size <= limit and (not stream.eof or stream.unused_data):
+        raise _bad_compression()
+    return size
+
+
+def _check_type(content_type: str | None) -> None:
+    if content_type is None or content_type == "application/json":
+        return
+    kind, _, parameters = content_type.lower().partition(";")
+    charset = parameters.partition("charset=")[2].strip('" ') or "utf-8"
+    if kind.strip() != "application/json" or charset not in {"utf-8", "utf8"}:
+        raise UnsupportedMedia("Send the body as application/json.")
+
+
+def _betas(values: list[str]) -> tuple[str, ...]:
+    if not values:
+        return ()
+    betas = tuple(b for value in values for b in map(str.strip, value.split(",")) if b)
+    if len(betas) > _MAX_BETAS or not all(map(_BETA.match, betas)):
+        raise BadRequest("'anthropic-beta' must be a list of names.", param="anthropic-beta")
+    return betas
+
+
+def _version(request: web.BaseRequest) -> str:
+    version = request.headers.get("anthropic-version", "")
+    if version and not _VERSION.match(version):
+        raise BadRequest(
+            "'anthropic-version' must be a date such as 2023-06-01.", param="anthropic-version"
+        )
+    return version
+
+
+def _too_large() -> TooLarge:
+    return TooLarge("The request's body is too large.")
+
+
+def _bad_compression() -> BadRequest:
+    return BadRequest("The body's compression cannot be read.", code="bad_encoding")

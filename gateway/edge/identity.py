@@ -1,0 +1,137 @@
+"""Who is calling: the one place that reads credentials."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from hashlib import sha256
+from hmac import compare_digest
+from ipaddress import IPv6Address, ip_address
+from typing import Final, Protocol
+from urllib.parse import unquote_plus
+
+from msgspec import Struct
+
+from gateway.core.errors import BadRequest, CallerError, Unauthenticated
+from gateway.core.exchange import Caller
+from gateway.core.secret import Secret
+
+STRANGER: Final = Caller(tenant="")
+_LOCAL: Final = Caller()
+_NOBODY: Final = bytes(32)
+_KEY_NAMES: Final = frozenset(
+    {"key", "api_key", "api-key", "apikey", "x-api-key", "token", "access_token", "authorization"}
+)
+_BAD_TRIES: Final = 20
+_WINDOW: Final = 60.0
+_MAX_ADDRESSES: Final = 4096
+
+
+class Headers(Protocol):
+    """Request headers; names in any case."""
+
+    def getall(self, key: str, default: list[str], /) -> list[str]: ...
+
+
+class TooManyBadKeys(CallerError):
+    """429: this address has tried too many wrong keys; a right one still works."""
+
+    status = 429
+    code = "too_many_bad_keys"
+
+
+class _Tries(Struct):
+    since: float
+    count: int = 0
+
+
+class Identity:
+    """The keys and whose they are. Without any key everybody is the tenant `local`."""
+
+    def __init__(self, keys: Mapping[str, Secret]) -> None:
+        self._tenants: dict[bytes, tuple[bytes, Caller]] = {}
+        for tenant, key in keys.items():
+            digest = _digest(key.reveal())
+            self._tenants[digest] = (digest, Caller(tenant, digest.hex()[:8]))
+        self._tries: OrderedDict[str, _Tries] = OrderedDict()
+
+    def identify(self, headers: Headers, query: str, address: str, now: float) -> Caller:
+        """Return the caller. Raises BadRequest, Unauthenticated or TooManyBadKeys.
+
+        `query` is the raw query string, `address` the peer's, `now` a monotonic time.
+        """
+        if query and _holds_key(query):
+            raise Unauthenticated(
+                "Send the key in the Authorization or x-api-key header, never in the URL.",
+                code="key_in_url",
+            )
+        key = _credential(headers)
+        if not self._tenants:
+            return _LOCAL
+        if not key:
+            raise Unauthenticated(
+                "No API key given. Send 'Authorization: Bearer <key>' or 'x-api-key: <key>'.",
+                code="missing_key",
+            )
+        digest = _digest(key)
+        known, caller = self._tenants.get(digest, (_NOBODY, STRANGER))
+        if compare_digest(known, digest):
+            return caller
+        raise self._refusal(address, now, digest.hex()[:8])
+
+    def _refusal(self, address: str, now: float, fingerprint: str) -> CallerError:
+        """Count a wrong key against its sender, in a table that forgets the oldest senders."""
+        sender = _network(address)
+        tries = self._tries.get(sender)
+        if tries is None or now - tries.since >= _WINDOW:
+            self._tries.pop(sender, None)
+            tries = self._tries[sender] = _Tries(now)
+            if len(self._tries) > _MAX_ADDRESSES:
+                self._tries.popitem(last=False)
+        tries.count += 1
+        detail = f"key {fingerprint}"
+        if tries.count > _BAD_TRIES:
+            return TooManyBadKeys(
+                "Too many wrong API keys from this address. Try again later.",
+                detail=detail,
+                retry_after=_WINDOW - (now - tries.since),
+            )
+        return Unauthenticated("This API key is not valid.", detail=detail)
+
+
+def _credential(headers: Headers) -> str:
+    """Return the one key that was sent, empty when there is none."""
+    bearers = headers.getall("authorization", [])
+    keys = headers.getall("x-api-key", [])
+    if not keys and len(bearers) == 1:
+        return _bearer(bearers[0])
+    if not bearers and len(keys) == 1:
+        return keys[0].strip()
+    if not bearers and not keys:
+        return ""
+    if len(bearers) > 1 or len(keys) > 1 or _bearer(bearers[0]) != keys[0].strip():
+        raise BadRequest("Send exactly one API key, in one header.", code="duplicate_credential")
+    return keys[0].strip()
+
+
+def _bearer(value: str) -> str:
+    scheme, _, key = value.partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
+def _digest(key: str) -> bytes:
+    return sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def _holds_key(query: str) -> bool:
+    names = (part.partition("=")[0] for part in query.split("&"))
+    return any(unquote_plus(name).lower() in _KEY_NAMES for name in names)
+
+
+def _network(address: str) -> str:
+    """Return what one sender holds: an IPv4 address, or an IPv6 /64."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
+        return parsed.exploded[:19]
+    return str(parsed)

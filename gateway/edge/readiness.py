@@ -1,0 +1,41 @@
+"""Whether this process should get traffic, and why not."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+State = Literal["pending", "ready", "failed", "timeout"]
+
+
+class Warmed(Struct):
+    """How far one provider's warm-up is. A failed one does not hold back readiness."""
+
+    state: State = "pending"
+    seconds: float = 0.0
+    detail: str = ""
+
+
+class Readiness(Struct):
+    """The facts behind /readyz; whoever knows one writes it here."""
+
+    warmups: dict[str, Warmed] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    """What an operator should mend, such as a bad policy file that was kept out."""
+    draining: bool = False
+
+    def ready(self) -> bool:
+        """Return whether to send requests here: warm-ups are over and no drain has begun."""
+        return not self.draining and all(w.state != "pending" for w in self.warmups.values())
+
+    def report(self) -> Mapping[str, Any]:
+        """Return the facts as /readyz shows them."""
+        return {
+            "ready": self.ready(),
+            "draining": self.draining,
+            "warmups": {
+                name: {"state": w.state, "seconds": round(w.seconds, 3), "detail": w.detail}
+                for name, w in self.warmups.items()
+            },
+            "problems": self.problems,
+        }

@@ -1,0 +1,121 @@
+"""What is served where: plain look-ups, no patterns."""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+from urllib.parse import unquote
+
+from msgspec import Struct
+
+from gateway.core import wire
+from gateway.core.catalogue import Catalogue
+from gateway.core.chat import DIALECTS, Dialect, Endpoint
+from gateway.core.errors import MethodNotAllowed, NotFound, UnknownModel
+
+OTHER: Final = "other"
+_MODEL: Final = "/v1/models/"
+_RELEASED: Final = 1_700_000_000
+_RELEASED_TEXT: Final = "2023-11-14T22:13:20Z"
+
+Page = Literal["models", "model", "livez", "readyz"]
+
+
+class WrongMethod(MethodNotAllowed):
+    """405: `allow` is what goes into the Allow header."""
+
+    def __init__(self, method: Literal["GET", "POST"]) -> None:
+        self.allow = "GET, HEAD" if method == "GET" else method
+        super().__init__(f"Only {self.allow} is answered here.")
+
+
+class Route(Struct, frozen=True):
+    """One thing that can be asked for. `template` is its label in logs and metrics."""
+
+    template: str
+    method: Literal["GET", "POST"]
+    endpoint: Endpoint | None = None
+    """The kind of model request, None for our own pages."""
+    page: Page | None = None
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect of its errors, where the request does not say otherwise."""
+        return DIALECTS[self.endpoint] if self.endpoint else "openai"
+
+
+_ROUTES: Final = (
+    Route("/v1/chat/completions", "POST", "chat"),
+    Route("/v1/completions", "POST", "completions"),
+    Route("/v1/embeddings", "POST", "embeddings"),
+    Route("/v1/messages", "POST", "messages"),
+    Route("/v1/messages/count_tokens", "POST", "count_tokens"),
+    Route("/v1/models", "GET", page="models"),
+    Route("/livez", "GET", page="livez"),
+    Route("/readyz", "GET", page="readyz"),
+)
+_ONE_MODEL: Final = Route("/v1/models/{id}", "GET", page="model")
+_BY_PATH: Final[Mapping[str, Route]] = {route.template: route for route in _ROUTES}
+
+
+def find_route(path: str) -> Route:
+    """Return the route of a raw path without its query. Raises NotFound."""
+    route = _BY_PATH.get(path)
+    if route is not None:
+        return route
+    if path.startswith(_MODEL) and len(path) > len(_MODEL):
+        return _ONE_MODEL
+    raise NotFound("There is nothing at this path. Model requests go to /v1/chat/completions.")
+
+
+def check_method(route: Route, method: str) -> None:
+    """Raise WrongMethod unless the route takes this method. HEAD is a GET without body."""
+    if method != route.method and (method, route.method) != ("HEAD", "GET"):
+        raise WrongMethod(route.method)
+
+
+class ModelPages:
+    """The model list and its entries in both dialects, written once: a catalogue never changes."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        owners = {name: catalogue.find(name).model.provider for name in catalogue.served()}
+        entries = {
+            "openai": {name: _openai_entry(name, owner) for name, owner in owners.items()},
+            "anthropic": {name: _anthropic_entry(name) for name in owners},
+        }
+        names = list(owners)
+        self._lists = {
+            "openai": wire.encode({"object": "list", "data": list(entries["openai"].values())}),
+            "anthropic": wire.encode(
+                {
+                    "data": list(entries["anthropic"].values()),
+                    "has_more": False,
+                    "first_id": names[0] if names else None,
+                    "last_id": names[-1] if names else None,
+                }
+            ),
+        }
+        self._entries = {
+            dialect: {name: wire.encode(entry) for name, entry in of_dialect.items()}
+            for dialect, of_dialect in entries.items()
+        }
+
+    def all(self, dialect: Dialect) -> bytes:
+        """Return the whole list; it is never paged."""
+        return self._lists[dialect]
+
+    def one(self, path: str, dialect: Dialect) -> bytes:
+        """Return the entry that a path names; ids may hold slashes. Raises UnknownModel."""
+        entry = self._entries[dialect].get(unquote(path.removeprefix(_MODEL)))
+        if entry is None:
+            raise UnknownModel(
+                "This model is not served here. GET /v1/models lists what is served.",
+                param="model",
+            )
+        return entry
+
+
+def _openai_entry(name: str, owner: str) -> dict[str, object]:
+    return {"id": name, "object": "model", "created": _RELEASED, "owned_by": owner}
+
+
+def _anthropic_entry(name: str) -> dict[str, object]:
+    return {"type": "model", "id": name, "display_name": name, "created_at": _RELEASED_TEXT}

@@ -1,0 +1,164 @@
+"""Streams to the caller: one write per block, signs of life, and never a silent end."""
+
+from typing import Final
+
+from gateway.core.catalogue import Catalogue
+from gateway.core.chat import Dialect
+from gateway.core.errors import GatewayError, UpstreamTimeout
+from gateway.core.reply import Block, Stream
+from gateway.core.sse import comment, encode_event, read_event, split_events
+from gateway.edge.encode import EVENTS, dollars, explain, head, milliseconds, price_of
+from gateway.edge.render import error_event
+from gateway.edge.visit import ClientGone, Visit
+
+_LINES: Final = "cache-control: no-cache\r\nx-accel-buffering: no\r\n"
+_LAST_CHUNK: Final = b"0\r\n\r\n"
+_SIGN_OF_LIFE: Final = {
+    "openai": comment("keep-alive"),
+    "anthropic": encode_event(b'{"type": "ping"}', "ping"),
+}
+
+
+class Relay:
+    """Sends one stream to its caller, and ends it in every case."""
+
+    __slots__ = (
+        "_catalogue",
+        "_deadline",
+        "_explained",
+        "_keepalive",
+        "_overhead",
+        "_stream",
+        "_visit",
+        "_wrote",
+    )
+
+    def __init__(
+        self,
+        visit: Visit,
+        stream: Stream,
+        catalogue: Catalogue,
+        *,
+        deadline: float,
+        keepalive: float,
+        overhead: float,
+    ) -> None:
+        self._visit = visit
+        self._stream = stream
+        self._catalogue = catalogue
+        self._deadline = deadline
+        self._keepalive = keepalive
+        self._overhead = overhead
+        self._explained = False
+        self._wrote = 0.0
+
+    async def run(self) -> None:
+        """Send everything. Raises ClientGone, or what broke the stream, to be told by `fail`."""
+        visit, blocks = self._visit, self._stream.blocks
+        try:
+            await self._pass_on()
+        finally:
+            visit.connection.alarm.off()
+            await blocks.aclose()
+        if not self._explained:
+            await visit.write(self._framed(self._explanation()))
+        if visit.chunked:
+            await visit.write(_LAST_CHUNK)
+
+    async def _pass_on(self) -> None:
+        visit, tally = self._visit, self._stream.tally
+        connection, chunked = visit.connection, visit.chunked
+        monotonic = visit.clock.monotonic
+        visit.status = 200
+        waiting = head(visit, 200, EVENTS, _LINES + explain(visit, self._stream.answered), None)
+        began = self._wrote = monotonic()
+        connection.alarm.set(self._due(), self._tick)
+        async for block in self._stream.blocks:
+            now = monotonic()
+            if tally.clean and not self._explained:
+                self._overhead += began - self._wrote
+                block = self._with_explanation(block)  # noqa: PLW2901 - the block that is sent
+            if not block:
+                continue
+            data = b"%x\r\n%b\r\n" % (len(block), block) if chunked else block
+            if waiting:
+                data, waiting = waiting + data, b""
+                visit.first_byte = now
+            transport = connection.transport
+            if transport is None or transport.is_closing():
+                raise ClientGone
+            transport.write(data)
+            visit.sent += len(data)
+            if connection.writing_paused:
+                await visit.drain()
+            self._wrote = monotonic()
+            self._overhead += self._wrote - now
+        if waiting:
+            visit.first_byte = monotonic()
+            await visit.write(waiting)
+
+    def _due(self) -> float:
+        return min(self._deadline, self._wrote + self._keepalive)
+
+    def _tick(self) -> None:
+        """Ring for the deadline, or for silence that a sign of life must end."""
+        visit = self._visit
+        now = visit.clock.monotonic()
+        if now >= self._deadline:
+            visit.interrupt(out_of_time())
+            return
+        if now >= self._wrote + self._keepalive:
+            self._show_life(now)
+        visit.connection.alarm.set(self._due(), self._tick)
+
+    def _show_life(self, now: float) -> None:
+        """Write a sign of life, unless the client has yet to read what is already there."""
+        visit = self._visit
+        transport = visit.connection.transport
+        self._wrote = now
+        if visit.first_byte is None or transport is None or visit.connection.writing_paused:
+            return
+        data = self._framed(_SIGN_OF_LIFE[self._stream.dialect])
+        transport.write(data)
+        visit.sent += len(data)
+
+    def _framed(self, block: Block) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(block), block) if self._visit.chunked else block
+
+    def _explanation(self) -> Block:
+        self._explained = True
+        stream = self._stream
+        amount = price_of(self._visit.notes, self._catalogue, stream.answered, stream.tally.usage)
+        price = "" if amount is None else f"cost={dollars(amount)} "
+        return comment(f"turnout {price}overhead-ms={milliseconds(self._overhead)}")
+
+    def _with_explanation(self, block: Block) -> Block:
+        """Put the explanation right before the terminal event of the block that carries it."""
+        parts = split_events(block)
+        for index in range(len(parts) - 1, -1, -1):
+            if _terminal(parts[index], self._stream.dialect):
+                parts.insert(index, self._explanation())
+                return Block(b"".join(parts))
+        return block
+
+
+def _terminal(raw: Block, dialect: Dialect) -> bool:
+    event = read_event(raw)
+    if event is None:
+        return False
+    if dialect == "anthropic":
+        return event.name == "message_stop"
+    return event.data.startswith(b"[DONE]")
+
+
+async def send_broken_end(visit: Visit, error: GatewayError, dialect: Dialect) -> None:
+    """Tell a stream's caller that it broke: one error event, then the end, never [DONE]."""
+    visit.keep = False
+    block = error_event(error, dialect, visit.id)
+    data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(block), block) if visit.chunked else block
+    await visit.write(data)
+
+
+def out_of_time() -> UpstreamTimeout:
+    """Return the error for a request whose deadline has passed."""
+    return UpstreamTimeout("The request's deadline has passed.", code="deadline_exceeded")

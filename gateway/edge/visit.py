@@ -1,0 +1,147 @@
+"""One request's visit at the door: what is known of it, and the way back to its caller."""
+
+import asyncio
+
+from gateway.core.chat import Dialect
+from gateway.core.errors import Fault, GatewayError
+from gateway.core.exchange import Caller
+from gateway.core.notes import Notes
+from gateway.core.outcome import Outcome
+from gateway.core.ports import Clock
+from gateway.edge.connection import Connection
+from gateway.edge.identity import STRANGER
+from gateway.edge.routes import OTHER
+
+CLIENT_GONE = 499
+
+
+class ClientGone(Exception):
+    """Nobody is there to be answered."""
+
+
+class Visit:
+    """The facts of one request, filled while it is served; `outcome` is their last word."""
+
+    __slots__ = (
+        "caller",
+        "chunked",
+        "client_retry",
+        "clock",
+        "code",
+        "connection",
+        "detail",
+        "dialect",
+        "dropped",
+        "fault",
+        "first_byte",
+        "head_only",
+        "held",
+        "id",
+        "interruption",
+        "keep",
+        "model",
+        "notes",
+        "policy",
+        "received",
+        "sent",
+        "started",
+        "status",
+        "stream",
+        "task",
+        "template",
+        "upstream_id",
+    )
+
+    def __init__(self, request_id: str, clock: Clock, connection: Connection) -> None:
+        self.id = request_id
+        self.clock = clock
+        self.connection = connection
+        self.started = clock.monotonic()
+        self.task: asyncio.Task[object] | None = asyncio.current_task()
+        self.interruption: GatewayError | None = None
+        self.template = OTHER
+        self.dialect: Dialect = "openai"
+        self.caller: Caller = STRANGER
+        self.policy = ""
+        self.model = ""
+        self.stream = False
+        self.status = 0
+        self.keep = False
+        """Whether the connection outlives this request."""
+        self.chunked = False
+        self.head_only = False
+        self.first_byte: float | None = None
+        self.held = 0
+        """Body bytes that count as in flight until the end."""
+        self.received = 0
+        self.sent = 0
+        self.notes = Notes()
+        self.code = ""
+        self.fault: Fault | None = None
+        self.detail = ""
+        self.upstream_id = ""
+        self.dropped: tuple[str, ...] = ()
+        self.client_retry = 0
+
+    def interrupt(self, error: GatewayError) -> None:
+        """End what is being done for this request, and answer it with `error`."""
+        if self.interruption is None and self.task is not None:
+            self.interruption = error
+            self.task.cancel()
+
+    def blame(self, error: GatewayError) -> None:
+        """Note why this request failed."""
+        self.code = error.code
+        self.fault = error.fault
+        self.detail = error.detail
+
+    def left(self) -> None:
+        """Note that the caller went away before its answer was complete."""
+        self.status = CLIENT_GONE
+        self.code = "client_gone"
+        self.fault = "caller"
+        self.keep = False
+
+    async def write(self, data: bytes) -> None:
+        """Hand bytes to the socket; wait while the client is slow. Raises ClientGone."""
+        connection = self.connection
+        transport = connection.transport
+        if transport is None or transport.is_closing():
+            raise ClientGone
+        transport.write(data)
+        self.sent += len(data)
+        if connection.writing_paused:
+            await self.drain()
+
+    async def drain(self) -> None:
+        """Wait until the client has taken enough of what was written. Raises ClientGone."""
+        try:
+            await self.connection._drain_helper()  # noqa: SLF001 - aiohttp has no public name
+        except ConnectionError as error:
+            raise ClientGone from error
+        if self.connection.transport is None:
+            raise ClientGone
+
+    def outcome(self) -> Outcome:
+        """Return the record of this request."""
+        return Outcome(
+            id=self.id,
+            endpoint=self.template,
+            caller=self.caller,
+            policy=self.policy,
+            model=self.model,
+            stream=self.stream,
+            status=self.status,
+            started=self.started,
+            ended=self.clock.monotonic(),
+            first_byte=self.first_byte,
+            received=self.received,
+            sent=self.sent,
+            notes=self.notes,
+            code=self.code,
+            fault=self.fault,
+            detail=self.detail,
+            upstream_id=self.upstream_id,
+            dropped=self.dropped,
+            client_retry=self.client_retry,
+        )

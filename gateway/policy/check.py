@@ -1,0 +1,41 @@
+"""What the types of the config files cannot say: names that must exist, keys that must differ."""
+
+from collections.abc import Collection, Mapping
+
+from gateway.core.catalogue import Model
+from gateway.documents import Document, suggest
+from gateway.settings import Settings
+
+
+def check_keys(document: Document, settings: Settings) -> None:
+    """Report keys that are not there, and tenants that share one."""
+    seen: dict[str, str] = {}
+    for tenant, key in settings.keys.items():
+        if not key.present:
+            document.report(
+                ("keys", tenant), f"{key.source} is not set. Set it, or remove this line."
+            )
+            continue
+        first = seen.setdefault(key.reveal(), tenant)
+        if first != tenant:
+            document.report(("keys", tenant), f"this is the same key as that of `{first}`.")
+
+
+def check_models(
+    document: Document,
+    models: Mapping[str, Model],
+    aliases: Mapping[str, str],
+    providers: Collection[str] | None,
+) -> None:
+    """Report names that lead nowhere. `providers` is None when they could not be read."""
+    for name, model in models.items():
+        if providers is not None and model.provider not in providers:
+            document.report(
+                ("models", name, "provider"),
+                f"gateway.yaml has no such provider.{suggest(model.provider, providers)}",
+            )
+    for alias, name in aliases.items():
+        if alias in models:
+            document.report(("aliases", alias), "a model has this name already.")
+        if name not in models:
+            document.report(("aliases", alias), f"there is no such model.{suggest(name, models)}")

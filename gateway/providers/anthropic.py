@@ -1,0 +1,273 @@
+"""Anthropic and whatever speaks its messages API."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from gateway.core import stream_errors, wire
+from gateway.core.chat import ChatRequest
+from gateway.core.errors import BadRequest, CapabilityMissing, UpstreamAnswered, UpstreamBroken
+from gateway.core.meter import AnthropicMeter, StreamCodec
+from gateway.core.ports import Call, Provider, Runtime
+from gateway.core.reply import Answered, Reply, Usage, Whole
+from gateway.core.secret import Secret
+from gateway.providers.anthropic_wire.chat_reply import message_to_chat
+from gateway.providers.anthropic_wire.chat_request import chat_to_messages
+from gateway.providers.anthropic_wire.chat_stream import MessageEventsToChat
+from gateway.providers.anthropic_wire.vocabulary import usage_of_messages
+from gateway.providers.base import ProviderConfig, Warmup
+from gateway.providers.streaming import open_stream, read_json, require_ok
+from gateway.providers.transport import Response, Transport, TransportConfig
+
+SAMPLING_VERSION: Final = "2023-06-01"
+"""The last version of the API that takes temperature, top_p and top_k."""
+_SAMPLING: Final = ("temperature", "top_p", "top_k")
+_VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_BETA: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
+_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+_WARM_TOKENS: Final = 16
+
+
+class AnthropicConfig(ProviderConfig, frozen=True, tag="anthropic"):
+    """A provider that speaks Anthropic's API."""
+
+    base_url: Annotated[
+        str,
+        Meta(pattern=r"^https?://[^/?#@]+(/[^?#]*)?$", description="Up to and including /v1."),
+    ] = "https://api.anthropic.com/v1"
+    api_key: Annotated[
+        Secret | None, Meta(description="env:NAME; leave out if none is needed.")
+    ] = None
+    auth: Annotated[Literal["x-api-key", "bearer"], Meta(description="How the key is sent.")] = (
+        "x-api-key"
+    )
+    version: Annotated[
+        str,
+        Meta(
+            pattern=r"^\d{4}-\d{2}-\d{2}$",
+            description="anthropic-version for callers that name none themselves.",
+        ),
+    ] = SAMPLING_VERSION
+    transport: TransportConfig = TransportConfig()
+
+    def unusable(self) -> str:
+        """Return which variable to set when the key is configured but missing."""
+        if self.api_key is None or self.api_key.present:
+            return ""
+        return f"set {self.api_key.source.removeprefix('env:')}"
+
+    def build(self, name: str, runtime: Runtime) -> Provider:
+        """Return the provider with its own pool of connections."""
+        headers = {"content-type": "application/json"}
+        if self.api_key is not None and self.api_key.present:
+            key = self.api_key.reveal()
+            bearer = self.auth == "bearer"
+            headers["authorization" if bearer else "x-api-key"] = f"Bearer {key}" if bearer else key
+        transport = Transport(self.base_url, headers, runtime, self.transport)
+        return Anthropic(name, transport, runtime, self)
+
+
+class Anthropic:
+    """Passes Anthropic requests and answers through as bytes, and translates OpenAI's chat."""
+
+    def __init__(
+        self, name: str, transport: Transport, runtime: Runtime, config: AnthropicConfig
+    ) -> None:
+        self.transport = transport
+        self._name = name
+        self._runtime = runtime
+        self._version = config.version
+        self._first_byte = config.transport.first_byte
+        self._warmup = config.warmup
+
+    async def send(self, call: Call, /) -> Reply:
+        """Ask the upstream. Raises UpstreamError, or CallerError for what cannot be said to it."""
+        match call.request.endpoint:
+            case "chat":
+                return await self._chat(call)
+            case "messages":
+                return await self._messages(call)
+            case "count_tokens":
+                return await self._count_tokens(call)
+            case _:
+                raise CapabilityMissing("This model serves chat only.", param="model")
+
+    async def _messages(self, call: Call) -> Reply:
+        request, dropped = _prepare(call)
+        response = await self._ask(request, "/messages", call.deadline)
+        answered = self._answered(call, response, dropped)
+        if request.stream:
+            return await self._stream(response, AnthropicMeter(), call, answered)
+        body = await read_json(response)
+        return Whole(body, dialect="anthropic", usage=check_message(body), answered=answered)
+
+    async def _count_tokens(self, call: Call) -> Reply:
+        request, dropped = _prepare(call)
+        response = await self._ask(request, "/messages/count_tokens", call.deadline, whole=True)
+        body = await read_json(response)
+        if _read(body).input_tokens is None:
+            raise _makes_no_sense("the answer has no input_tokens")
+        return Whole(body, dialect="anthropic", answered=self._answered(call, response, dropped))
+
+    async def _chat(self, call: Call) -> Reply:
+        translated = chat_to_messages(call)
+        created = int(self._runtime.clock.wall())
+        response = await self._ask(translated.request, "/messages", call.deadline)
+        answered = self._answered(call, response, translated.dropped)
+        model, form = call.request.model, translated.form
+        if call.request.stream:
+            usage = call.request.wants_usage
+            codec = MessageEventsToChat(
+                include_usage=usage, model=model, created=created, form=form
+            )
+            return await self._stream(response, codec, call, answered)
+        message = await read_json(response)
+        body, used = message_to_chat(message, model=model, created=created, form=form)
+        return Whole(body, dialect="openai", usage=used, answered=answered)
+
+    async def _ask(
+        self, request: ChatRequest, path: str, deadline: float, *, whole: bool = False
+    ) -> Response:
+        response = await self.transport.request(
+            "POST",
+            path,
+            request.body,
+            headers=self._headers(request),
+            deadline=deadline,
+            first_byte=self._first_byte if request.stream and not whole else None,
+        )
+        try:
+            await require_ok(response, "anthropic", self._runtime)
+        except UpstreamAnswered as error:
+            error.body = self.transport.redact(error.body)
+            raise
+        return response
+
+    def _headers(self, request: ChatRequest) -> Mapping[str, str]:
+        version = request.version
+        if not _VERSION.fullmatch(version):
+            sampled = any(request.fields.get(name) is not None for name in _SAMPLING)
+            version = SAMPLING_VERSION if sampled else self._version
+        if not request.betas:
+            return {"anthropic-version": version}
+        if not all(_BETA.fullmatch(beta) for beta in request.betas):
+            raise BadRequest(
+                "The header anthropic-beta must be a list of names.", param="anthropic-beta"
+            )
+        return {"anthropic-version": version, "anthropic-beta": ",".join(request.betas)}
+
+    async def _stream(
+        self, response: Response, codec: StreamCodec, call: Call, answered: Answered
+    ) -> Reply:
+        return await open_stream(
+            response,
+            codec,
+            dialect=call.request.dialect,
+            answered=answered,
+            runtime=self._runtime,
+            deadline=call.deadline,
+        )
+
+    def _answered(self, call: Call, response: Response, dropped: tuple[str, ...]) -> Answered:
+        request_id = response.headers.get("request-id", "")
+        return Answered(
+            provider=self._name,
+            model=call.target.model.name,
+            request_id=request_id if _REQUEST_ID.fullmatch(request_id) else "",
+            dropped=dropped,
+        )
+
+    async def warm(self) -> None:
+        """Send the warm-up prompt until its first token, then open and keep connections."""
+        warmup = self._warmup
+        if warmup is None:
+            return
+        if warmup.prompt and warmup.model:
+            await self._prompt(warmup)
+        await self.transport.warm(warmup.connections)
+
+    async def _prompt(self, warmup: Warmup) -> None:
+        fields = {
+            "model": warmup.model,
+            "max_tokens": _WARM_TOKENS,
+            "messages": [{"role": "user", "content": warmup.prompt}],
+            "stream": True,
+        }
+        request = ChatRequest("messages", wire.encode(fields), fields, warmup.model, stream=True)
+        deadline = self._runtime.clock.monotonic() + warmup.timeout
+        stream = await open_stream(
+            await self._ask(request, "/messages", deadline),
+            AnthropicMeter(),
+            dialect="anthropic",
+            answered=Answered(),
+            runtime=self._runtime,
+            deadline=deadline,
+        )
+        await stream.blocks.aclose()
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self.transport.aclose()
+
+
+class _Whole(Struct, gc=False):
+    type: Any = None
+    content: list[msgspec.Raw] | None = None
+    usage: Any = None
+    error: Any = None
+    input_tokens: int | None = None
+
+
+_read_whole: Final = wire.decoder(_Whole).decode
+
+
+def check_message(body: bytes) -> Usage | None:
+    """Return the usage of a whole message. Raises UpstreamError for what is no message."""
+    message = _read(body)
+    if message.content is None:
+        raise _makes_no_sense("the answer has no content")
+    return usage_of_messages(message.usage) if isinstance(message.usage, dict) else None
+
+
+def _read(body: bytes) -> _Whole:
+    try:
+        answer = _read_whole(body)
+        if not body.isascii():
+            body.decode()
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise stream_errors.garbage(
+            False, "the answer is not JSON of the expected shape"
+        ) from error
+    if answer.error is not None:
+        raise stream_errors.reported(body, primed=False)
+    return answer
+
+
+def _makes_no_sense(detail: str) -> UpstreamBroken:
+    return UpstreamBroken(
+        "The provider's answer makes no sense.", code="bad_upstream", detail=detail
+    )
+
+
+def _prepare(call: Call) -> tuple[ChatRequest, tuple[str, ...]]:
+    """Return the request as the upstream gets it, its very bytes if nothing need change."""
+    request, model = call.request, call.target.model
+    dropped = _refused_sampling(call)
+    changes: dict[str, Any] = dict.fromkeys(dropped)
+    if request.model != model.upstream_name:
+        changes["model"] = model.upstream_name
+    return (request.with_fields(**changes) if changes else request), dropped
+
+
+def _refused_sampling(call: Call) -> tuple[str, ...]:
+    """Name the sampling parameters to leave out: never when the caller chose the model."""
+    kind = call.target.model.sampling
+    if kind == "all" or not (call.target.chosen or call.drop_params):
+        return ()
+    given = tuple(name for name in _SAMPLING if call.request.fields.get(name) is not None)
+    if kind == "none":
+        return given
+    return ("top_p",) if {"temperature", "top_p"} <= set(given) else ()

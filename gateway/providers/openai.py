@@ -1,0 +1,285 @@
+"""OpenAI and whatever speaks its API: Azure v1, vLLM, Ollama, llama.cpp, OpenRouter, ..."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from gateway.core import stream_errors, wire
+from gateway.core.chat import ChatRequest, Endpoint
+from gateway.core.errors import UpstreamBroken
+from gateway.core.meter import OpenAIMeter, StreamCodec, openai_usage
+from gateway.core.ports import Call, Provider, Runtime
+from gateway.core.reply import Answered, Reply, Usage, Whole
+from gateway.core.secret import Secret
+from gateway.providers.anthropic_wire.messages_reply import chat_to_message
+from gateway.providers.anthropic_wire.messages_request import messages_to_chat
+from gateway.providers.anthropic_wire.messages_stream import ChatEventsToMessage
+from gateway.providers.base import ProviderConfig, Warmup
+from gateway.providers.streaming import open_stream, read_json, require_ok
+from gateway.providers.transport import Response, Transport, TransportConfig
+
+_PATHS: Final[Mapping[Endpoint, str]] = {
+    "chat": "/chat/completions",
+    "completions": "/completions",
+    "embeddings": "/embeddings",
+}
+_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+_BYTES_PER_TOKEN: Final = 4
+_TOKENS_PER_MESSAGE: Final = 4
+_NO_TEXT: Final = frozenset({"type", "role", "id", "source", "data", "signature", "cache_control"})
+
+
+class OpenAI(ProviderConfig, frozen=True, tag="openai", kw_only=True):
+    """A provider that speaks OpenAI's API."""
+
+    base_url: Annotated[
+        str,
+        Meta(pattern=r"^https?://[^/?#@]+(/[^?#]*)?$", description="Up to and including /v1."),
+    ] = "https://api.openai.com/v1"
+    api_key: Annotated[
+        Secret | None, Meta(description="env:NAME; leave out if none is needed.")
+    ] = None
+    auth: Annotated[
+        Literal["bearer", "api-key"],
+        Meta(description="How the key is sent; Azure takes the header api-key."),
+    ] = "bearer"
+    headers: Annotated[
+        Mapping[str, str], Meta(description="Headers to add to every request, none of them secret.")
+    ] = {}
+    transport: TransportConfig = TransportConfig()
+
+    def unusable(self) -> str:
+        """Return which variable to set when the key is configured but missing."""
+        if self.api_key is None or self.api_key.present:
+            return ""
+        return f"set {self.api_key.source.removeprefix('env:')}"
+
+    def build(self, name: str, runtime: Runtime) -> Provider:
+        """Return the provider with its own pool of connections."""
+        headers = {"content-type": "application/json", **self.headers}
+        if self.api_key is not None and self.api_key.present:
+            key = self.api_key.reveal()
+            bearer = self.auth == "bearer"
+            headers["authorization" if bearer else "api-key"] = f"Bearer {key}" if bearer else key
+        transport = Transport(self.base_url, headers, runtime, self.transport)
+        return OpenAIProvider(name, transport, runtime, self.transport.first_byte, self.warmup)
+
+
+class _Whole(Struct, gc=False):
+    choices: list[msgspec.Raw] | None = None
+    data: list[msgspec.Raw] | None = None
+    usage: Any = None
+    error: Any = None
+
+
+_read_whole: Final = wire.decoder(_Whole).decode
+
+
+class OpenAIProvider:
+    """Passes OpenAI requests and answers through as bytes, and translates Anthropic's."""
+
+    def __init__(
+        self,
+        name: str,
+        transport: Transport,
+        runtime: Runtime,
+        first_byte: float,
+        warmup: Warmup | None = None,
+    ) -> None:
+        self.transport = transport
+        self._name = name
+        self._runtime = runtime
+        self._first_byte = first_byte
+        self._warmup = warmup
+
+    async def send(self, call: Call, /) -> Reply:
+        """Ask the upstream. Raises UpstreamError, or CallerError for what cannot be said to it."""
+        match call.request.endpoint:
+            case "messages":
+                return await self._messages(call)
+            case "count_tokens":
+                return _estimate(call, self._name)
+            case _:
+                return await self._pass(call)
+
+    async def _pass(self, call: Call) -> Reply:
+        request, dropped = _prepare(call)
+        response = await self._ask(request, call.deadline)
+        answered = self._answered(call, response, dropped)
+        if request.stream:
+            meter = OpenAIMeter(hide_usage=not call.request.wants_usage)
+            return await self._stream(response, meter, call, answered)
+        body = await read_json(response)
+        usage = check_answer(body, request.endpoint)
+        return Whole(body=body, dialect="openai", usage=usage, answered=answered)
+
+    async def _messages(self, call: Call) -> Reply:
+        translated = messages_to_chat(call)
+        request = translated.request
+        if request.stream:
+            request = request.with_fields(**_usage_wanted(request))
+        response = await self._ask(request, call.deadline)
+        answered = self._answered(call, response, translated.dropped)
+        if request.stream:
+            codec = ChatEventsToMessage(model=call.request.model)
+            return await self._stream(response, codec, call, answered)
+        body = await read_json(response)
+        check_answer(body, "chat")
+        message, usage = chat_to_message(body, model=call.request.model)
+        return Whole(body=message, dialect="anthropic", usage=usage, answered=answered)
+
+    async def _ask(self, request: ChatRequest, deadline: float) -> Response:
+        response = await self.transport.request(
+            "POST",
+            _PATHS[request.endpoint],
+            request.body,
+            deadline=deadline,
+            first_byte=self._first_byte if request.stream else None,
+        )
+        await require_ok(response, "openai", self._runtime)
+        return response
+
+    async def _stream(
+        self, response: Response, codec: StreamCodec, call: Call, answered: Answered
+    ) -> Reply:
+        return await open_stream(
+            response,
+            codec,
+            dialect=call.request.dialect,
+            answered=answered,
+            runtime=self._runtime,
+            deadline=call.deadline,
+        )
+
+    def _answered(self, call: Call, response: Response, dropped: tuple[str, ...]) -> Answered:
+        request_id = response.headers.get("x-request-id", "")
+        return Answered(
+            provider=self._name,
+            model=call.target.model.name,
+            request_id=request_id if _REQUEST_ID.fullmatch(request_id) else "",
+            dropped=dropped,
+        )
+
+    async def warm(self) -> None:
+        """Send the warm-up prompt until its first token, then open and keep connections."""
+        warmup = self._warmup
+        if warmup is None:
+            return
+        if warmup.prompt and warmup.model:
+            await self._prompt(warmup)
+        await self.transport.warm(warmup.connections)
+
+    async def _prompt(self, warmup: Warmup) -> None:
+        fields = {
+            "model": warmup.model,
+            "messages": [{"role": "user", "content": warmup.prompt}],
+            "stream": True,
+        }
+        request = ChatRequest("chat", wire.encode(fields), fields, warmup.model, stream=True)
+        deadline = self._runtime.clock.monotonic() + warmup.timeout
+        response = await self._ask(request, deadline)
+        stream = await open_stream(
+            response,
+            OpenAIMeter(hide_usage=False),
+            dialect="openai",
+            answered=Answered(),
+            runtime=self._runtime,
+            deadline=deadline,
+        )
+        await stream.blocks.aclose()
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self.transport.aclose()
+
+
+def check_answer(body: bytes, endpoint: Endpoint) -> Usage | None:
+    """Return the usage of a whole answer. Raises UpstreamError for what is no answer."""
+    try:
+        answer = _read_whole(body)
+        if not body.isascii():
+            body.decode()
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise stream_errors.garbage(
+            False, "the answer is not JSON of the expected shape"
+        ) from error
+    if answer.error is not None:
+        raise stream_errors.reported(body, primed=False)
+    if (answer.data if endpoint == "embeddings" else answer.choices) is None:
+        raise UpstreamBroken(
+            "The provider's answer makes no sense.",
+            code="bad_upstream",
+            detail="the answer has neither choices nor data",
+        )
+    return openai_usage(answer.usage)
+
+
+def _prepare(call: Call) -> tuple[ChatRequest, tuple[str, ...]]:
+    """Return the request as the upstream gets it, its very bytes if nothing need change."""
+    request, model = call.request, call.target.model
+    changes: dict[str, Any] = {}
+    if request.model != model.upstream_name:
+        changes["model"] = model.upstream_name
+    if request.stream:
+        changes |= _usage_wanted(request)
+    dropped = _refused_sampling(call)
+    changes |= dict.fromkeys(dropped)
+    if call.target.chosen and model.max_tokens_field == "max_completion_tokens":
+        changes |= _renamed_limit(request)
+    return (request.with_fields(**changes) if changes else request), dropped
+
+
+def _usage_wanted(request: ChatRequest) -> dict[str, Any]:
+    if request.wants_usage:
+        return {}
+    options = request.fields.get("stream_options") or {}
+    return {"stream_options": {**options, "include_usage": True}}
+
+
+def _refused_sampling(call: Call) -> tuple[str, ...]:
+    """Name the sampling parameters to leave out: never when the caller chose the model."""
+    kind = call.target.model.sampling
+    if kind == "all" or not (call.target.chosen or call.drop_params):
+        return ()
+    given = [name for name in ("temperature", "top_p") if call.request.fields.get(name) is not None]
+    return tuple(given if kind == "none" else given[1:])
+
+
+def _renamed_limit(request: ChatRequest) -> dict[str, Any]:
+    limit = request.fields.get("max_tokens")
+    if limit is None or request.fields.get("max_completion_tokens") is not None:
+        return {}
+    return {"max_tokens": None, "max_completion_tokens": limit}
+
+
+def _estimate(call: Call, provider: str) -> Whole:
+    """Guess the tokens of a messages request: no OpenAI upstream counts them."""
+    fields = call.request.fields
+    size = _text_size([fields.get("system"), fields["messages"], fields.get("tools")])
+    tokens = -(-size // _BYTES_PER_TOKEN) + _TOKENS_PER_MESSAGE * len(fields["messages"])
+    return Whole(
+        body=wire.encode({"input_tokens": tokens}),
+        dialect="anthropic",
+        answered=Answered(
+            provider=provider, model=call.target.model.name, degraded=("estimated-tokens",)
+        ),
+    )
+
+
+def _text_size(value: object) -> int:
+    """Return the UTF-8 bytes of all text below `value`; pictures and files are no text."""
+    size, todo = 0, [value]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, str):
+            size += len(node.encode())
+        elif isinstance(node, list):
+            todo += node
+        elif isinstance(node, dict):
+            todo += [
+                child for name, child in node.items() if name not in {"type", "source", "role"}
+            ]
+    return size

@@ -1,0 +1,129 @@
+"""An upstream's response: its head at once, its body as it comes."""
+
+import asyncio
+from collections.abc import Mapping
+from math import inf
+from typing import Final, Protocol
+
+from aiohttp.http_parser import RawResponseMessage
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+
+from gateway.core.errors import UpstreamError
+from gateway.core.ports import Clock
+from gateway.providers.connection import Connection
+from gateway.providers.upstream_errors import broken
+
+MAX_WHOLE: Final = 64 << 20
+
+
+class Release(Protocol):
+    """Gives a connection back; only a clean one is used again."""
+
+    def __call__(self, connection: Connection, *, clean: bool) -> None: ...
+
+
+class Response:
+    """A status, headers and a body: read it to its end, or close it.
+
+    `headers` has lower-case names; a value that is not printable ASCII is left out, the last of
+    several is kept. `reused` says whether the connection was. The body of a redirect or an upgrade
+    is not read: their connection is closed at once.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_connection",
+        "_deadline",
+        "_error",
+        "_idle",
+        "_payload",
+        "_release",
+        "headers",
+        "reused",
+        "status",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        message: RawResponseMessage,
+        release: Release,
+        clock: Clock,
+        *,
+        deadline: float,
+        idle: float,
+    ) -> None:
+        """`idle` bounds the silence between chunks, `deadline` everything."""
+        self.status: int = message.code
+        self.headers: Mapping[str, str] = {
+            name.lower(): value
+            for name, value in message.headers.items()
+            if value.isascii() and value.isprintable()
+        }
+        self.reused: bool = connection.used
+        self._connection: Connection | None = connection
+        self._payload: StreamReader = connection.payload
+        self._error: UpstreamError | None = None
+        self._release = release
+        self._clock = clock
+        self._deadline = deadline
+        self._idle = idle
+        if message.code in (101, 204) or 300 <= message.code < 400:  # noqa: PLR2004 - the 3xx
+            self._payload = EMPTY_PAYLOAD
+            self._connection = None
+            release(connection, clean=connection.end() and message.code == 204)  # noqa: PLR2004 - "no content"
+
+    async def read(self, limit: int = MAX_WHOLE) -> bytes:
+        """Return the whole body; only the deadline bounds the wait. Raises UpstreamError."""
+        parts = []
+        size = 0
+        while data := await self._next(inf):
+            parts.append(data)
+            size += len(data)
+            if size > limit:
+                self.close()
+                raise broken("bad_upstream", "a body over the limit")
+        return b"".join(parts)
+
+    async def chunk(self) -> bytes:
+        """Return the next bytes, empty at a proper end. Raises UpstreamError."""
+        return await self._next(self._idle)
+
+    def close(self) -> None:
+        """Let go of the connection; if the body has not come in whole, its socket is closed."""
+        connection = self._connection
+        if connection is None:
+            return
+        self._connection = None
+        if not self._payload.at_eof():
+            self._error = broken("upstream_reset", "closed by us")
+        self._release(connection, clean=connection.end())
+
+    async def _next(self, idle: float) -> bytes:
+        connection, payload = self._connection, self._payload
+        if connection is None:
+            if self._error is not None:
+                raise self._error
+            return b""
+        while True:
+            data = payload.read_nowait()
+            if payload.at_eof():
+                self.close()
+                return data
+            if data:
+                return data
+            if connection.error is not None:
+                self.close()
+                self._error = connection.error
+                raise self._error
+            await self._more(connection, idle)
+
+    async def _more(self, connection: Connection, idle: float) -> None:
+        due, late = self._clock.monotonic() + idle, "upstream_idle"
+        if due > self._deadline:
+            due, late = self._deadline, "upstream_timeout"
+        try:
+            await connection.wait(due, late)
+        except asyncio.CancelledError:
+            self.close()
+            raise

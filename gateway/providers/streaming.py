@@ -1,0 +1,214 @@
+"""Reading an upstream's answer: the checks that all providers share, and primed streams."""
+
+from typing import Final
+
+from gateway.core import stream_errors
+from gateway.core.chat import Dialect
+from gateway.core.errors import (
+    StreamCut,
+    UpstreamBroken,
+    UpstreamError,
+    UpstreamTimeout,
+)
+from gateway.core.meter import StreamCodec
+from gateway.core.ports import Runtime
+from gateway.core.reply import Answered, Block, Stream
+from gateway.core.sse import EMPTY, EventTooLong, Framer, split_events
+from gateway.providers.transport import Response, upstream_error
+
+MAX_PREAMBLE: Final = 1 << 20
+MAX_ERROR_BODY: Final = 1 << 16
+LINGER: Final = 1.0
+"""Seconds that an upstream has to end its answer after its terminal event."""
+_OK: Final = range(200, 300)
+_REDIRECTS: Final = range(100, 400)
+
+
+async def require_ok(response: Response, dialect: Dialect, runtime: Runtime) -> None:
+    """Return when the upstream answered 2xx; else read its error and raise what it means."""
+    if response.status in _OK:
+        return
+    if response.status in _REDIRECTS:
+        response.close()
+        raise _makes_no_sense(f"status {response.status}")
+    try:
+        body = await response.read(MAX_ERROR_BODY)
+    except UpstreamError:
+        body = b""  # the status alone says enough
+    finally:
+        response.close()
+    now = runtime.clock.wall()
+    raise upstream_error(response.status, response.headers, body, dialect, now)
+
+
+async def read_json(response: Response) -> bytes:
+    """Return the body of a 2xx answer that claims to be JSON. Raises UpstreamBroken."""
+    kind = _content_type(response)
+    if kind and "json" not in kind:
+        response.close()
+        raise _makes_no_sense(f"content-type {kind[:80]} instead of JSON")
+    return await response.read()
+
+
+async def open_stream(
+    response: Response,
+    codec: StreamCodec,
+    *,
+    dialect: Dialect,
+    answered: Answered,
+    runtime: Runtime,
+    deadline: float,
+) -> Stream:
+    """Read a 2xx answer until `codec` is primed; the blocks then read on.
+
+    Raises what the codec raises, UpstreamBroken (code `bad_upstream`) for an answer that is no
+    event stream or says nothing within 1 MiB, UpstreamTimeout. The response is closed then.
+    """
+    await _require_events(response)
+    blocks = UpstreamBlocks(response, codec, runtime, deadline)
+    try:
+        await blocks.prime()
+    except BaseException:
+        response.close()
+        raise
+    return Stream(blocks=blocks, tally=codec.tally, dialect=dialect, answered=answered)
+
+
+async def _require_events(response: Response) -> None:
+    kind = _content_type(response)
+    if not kind or kind == "text/event-stream":
+        return
+    body = b""
+    try:
+        if "json" in kind:
+            body = await response.read(MAX_ERROR_BODY)
+    finally:
+        response.close()
+    error = stream_errors.reported_in(body)
+    raise error or _makes_no_sense(f"content-type {kind[:80]} instead of an event stream")
+
+
+class UpstreamBlocks:
+    """The rest of a primed stream. Closing it closes the upstream's connection at once."""
+
+    def __init__(
+        self, response: Response, codec: StreamCodec, runtime: Runtime, deadline: float
+    ) -> None:
+        self._response = response
+        self._codec = codec
+        self._clock = runtime.clock
+        self._deadline = deadline
+        self._framer = Framer()
+        self._ready = EMPTY
+        self._failure: UpstreamError | None = None
+        self._ended = False
+        self._received = 0
+
+    def __aiter__(self) -> "UpstreamBlocks":
+        return self
+
+    async def prime(self) -> None:
+        """Read until the first content event is in hand; what was read is the first block."""
+        parts: list[Block] = []
+        while not self._codec.primed:
+            parts.append(await self._read())
+            if self._failure is not None and not self._codec.primed:
+                raise self._failure
+            if self._received > MAX_PREAMBLE:
+                raise _makes_no_sense("1 MiB without any content")
+        self._ready = Block(b"".join(parts))
+
+    async def __anext__(self) -> Block:
+        block = self._ready
+        self._ready = EMPTY
+        while not block:
+            if self._failure is not None:
+                raise self._failure
+            if self._ended:
+                raise StopAsyncIteration
+            block = await self._read()
+        tally = self._codec.tally
+        tally.blocks += 1
+        tally.size += len(block)
+        return block
+
+    async def aclose(self) -> None:
+        self._ended = True
+        self._failure = None
+        self._ready = EMPTY
+        self._response.close()
+
+    async def _read(self) -> Block:
+        """Return the caller's blocks of the next chunk; remember a failure that follows them."""
+        if self._codec.tally.clean:
+            return await self._linger()
+        try:
+            data = await self._response.chunk()
+            if self._clock.monotonic() > self._deadline:
+                raise UpstreamTimeout("The provider did not finish its answer in time.")
+            if data:
+                self._received += len(data)
+                return self._pass(self._framer.feed(data))
+            self._ended = True
+            return self._last(self._pass(self._framer.finish()))
+        except EventTooLong as error:
+            return self._fail(stream_errors.garbage(self._codec.primed, str(error)))
+        except UpstreamBroken as error:
+            return self._fail(_cut(error) if self._codec.primed else error)
+        except UpstreamError as error:
+            return self._fail(error)
+
+    def _pass(self, block: Block) -> Block:
+        """Feed whole events one by one, so that those before a bad one still arrive."""
+        if not block:
+            return EMPTY
+        parts: list[Block] = []
+        try:
+            for event in split_events(block):
+                parts.append(self._codec.feed(event))  # noqa: PERF401 - kept when a later one fails
+        except UpstreamError as error:
+            self._fail(error)
+        return Block(b"".join(parts))
+
+    def _last(self, block: Block) -> Block:
+        if self._failure is None:
+            try:
+                return Block(block + self._codec.finish())
+            except UpstreamError as error:
+                self._fail(error)
+        return block
+
+    def _fail(self, error: UpstreamError) -> Block:
+        self._failure = error
+        self._response.close()
+        return EMPTY
+
+    async def _linger(self) -> Block:
+        """After the terminal event nothing matters but whether the connection can be reused."""
+        self._ended = True
+        timer = self._clock.after(LINGER, self._response.close)
+        try:
+            rest = await self._response.chunk()
+        except UpstreamError:
+            rest = b""
+        finally:
+            timer.cancel()
+        if rest:
+            self._response.close()
+        return EMPTY
+
+
+def _content_type(response: Response) -> str:
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _makes_no_sense(detail: str) -> UpstreamBroken:
+    return UpstreamBroken(
+        "The provider's answer makes no sense.", code="bad_upstream", detail=detail
+    )
+
+
+def _cut(error: UpstreamBroken) -> StreamCut:
+    return StreamCut(
+        "The provider's answer ended too early.", code="upstream_truncated", detail=str(error)
+    )

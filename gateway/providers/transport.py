@@ -1,0 +1,262 @@
+"""The one door to upstreams: pooled HTTP/1.1 over TLS, with every wait bounded.
+
+A client session of a general HTTP library costs more than all else in a relayed request; this
+keeps what a gateway needs of it: no redirects, cookies, proxies or content codings.
+"""
+
+import re
+import ssl as tls_library
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from gateway.core.errors import BadRequest, UpstreamBroken
+from gateway.core.ports import Runtime
+from gateway.providers.connection import RECEIVE, Connection
+from gateway.providers.origin import connect, default_tls, parse_origin
+from gateway.providers.pool import Pool, PoolStats
+from gateway.providers.response import Response
+from gateway.providers.upstream_errors import (
+    parse_retry_after,
+    timed_out,
+    upstream_error,
+)
+
+__all__ = [
+    "PoolStats",
+    "Response",
+    "Transport",
+    "TransportConfig",
+    "parse_retry_after",
+    "upstream_error",
+]
+
+NO_HEADERS: Final[Mapping[str, str]] = {}
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+_METHODS: Final = _WITH_BODY | {"GET", "HEAD", "DELETE"}
+_PATH: Final = re.compile(r"(?:/[\x21\x22\x24-\x7e]*)?")
+_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
+_OURS: Final = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+_SECRET_NAME: Final = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
+_SHORTEST_SECRET: Final = 8
+_COPY_BELOW: Final = 64 << 10
+_MAX_HEADS: Final = 256
+
+Seconds = Annotated[float, Meta(gt=0, le=3600)]
+
+
+class TransportConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How long to wait for an upstream, and how many connections to it to have."""
+
+    connect: Annotated[Seconds, Meta(description="Name look-up, TCP and TLS together.")] = 5
+    first_byte: Annotated[Seconds, Meta(description="Wait for a stream's first byte.")] = 30
+    idle: Annotated[Seconds, Meta(description="Longest silence inside a stream.")] = 30
+    total_connections: Annotated[
+        int, Meta(ge=1, le=100_000, description="Open connections; more requests wait in order.")
+    ] = 1000
+    idle_connections: Annotated[
+        int, Meta(ge=0, le=100_000, description="Connections kept for reuse.")
+    ] = 20
+    keep_idle: Annotated[Seconds, Meta(description="How long an unused one is kept.")] = 55
+
+
+DEFAULTS: Final = TransportConfig()
+
+
+class Transport:
+    """Connections to one origin. `headers` go with every request; their secrets live only here.
+
+    No text of a caller reaches a request's target or header names. `base_url` and `headers` are
+    checked once; ValueError says what is wrong with them.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        headers: Mapping[str, str],
+        runtime: Runtime,
+        config: TransportConfig = DEFAULTS,
+        *,
+        ssl: tls_library.SSLContext | None = None,
+    ) -> None:
+        self._origin = parse_origin(base_url)
+        self._tls = (ssl or default_tls()) if self._origin.secure else None
+        self._clock = runtime.clock
+        self._config = config
+        self._constant = _constant_lines(self._origin.authority, headers)
+        self._secrets = _secrets(headers)
+        self._heads: dict[tuple[str, str], bytes] = {}
+        self._receive = memoryview(bytearray(RECEIVE))
+        self._pool = Pool(
+            self._connect,
+            self._clock,
+            total=config.total_connections,
+            idle=config.idle_connections,
+            keep_idle=config.keep_idle,
+        )
+
+    @property
+    def stats(self) -> PoolStats:
+        """Connections opened, reused, in use and idle."""
+        return self._pool.stats
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
+        deadline: float,
+        first_byte: float | None = None,
+    ) -> Response:
+        """Send a request and return its response as soon as its head is in.
+
+        `path` is put after the base URL's. `first_byte` seconds bound the wait for the head (None:
+        only `deadline` does, a `Clock.monotonic` time that also bounds the body). The response
+        must be read to its end or closed. Raises UpstreamTimeout, UpstreamBroken or, for a header
+        value that cannot be sent, BadRequest.
+        """
+        request = self._encode(method, path, body, headers)
+        if deadline <= self._clock.monotonic():
+            raise timed_out("upstream_timeout", "no time was left")
+        connection = await self._pool.take(deadline)
+        try:
+            return await self._exchange(connection, request, method, deadline, first_byte)
+        except UpstreamBroken:
+            # An idle connection that its server just closed looks like this: not one byte came
+            # back on a connection that worked before, so the server did not take the request.
+            if not (connection.used and connection.silent):
+                self._pool.release(connection, clean=False)
+                raise
+        except BaseException:
+            self._pool.release(connection, clean=False)
+            raise
+        connection = await self._pool.replace(connection, deadline)
+        try:
+            return await self._exchange(connection, request, method, deadline, first_byte)
+        except BaseException:
+            self._pool.release(connection, clean=False)
+            raise
+
+    async def warm(self, connections: int) -> None:
+        """Open connections and keep them idle. Raises UpstreamError."""
+        await self._pool.warm(connections, self._clock.monotonic() + self._config.connect)
+
+    def redact(self, body: bytes) -> bytes:
+        """Return an upstream's words without our own secrets, should it repeat them."""
+        for secret in self._secrets:
+            body = body.replace(secret, b"***")
+        return body
+
+    async def aclose(self) -> None:
+        """Close every connection; requests in flight fail."""
+        await self._pool.aclose()
+
+    async def _exchange(
+        self,
+        connection: Connection,
+        request: Sequence[bytes],
+        method: str,
+        deadline: float,
+        first_byte: float | None,
+    ) -> Response:
+        connection.begin(request, bodiless=method == "HEAD")
+        due, late = deadline, "upstream_timeout"
+        if first_byte is not None:
+            limit = self._clock.monotonic() + first_byte
+            if limit < deadline:
+                due, late = limit, "upstream_first_byte_timeout"
+        message = await connection.head(due, late)
+        return Response(
+            connection,
+            message,
+            self._pool.release,
+            self._clock,
+            deadline=deadline,
+            idle=self._config.idle,
+        )
+
+    async def _connect(self, deadline: float) -> Connection:
+        seconds = min(self._config.connect, max(0.0, deadline - self._clock.monotonic()))
+        return await connect(self._origin, self._tls, self._new_connection, self._clock, seconds)
+
+    def _new_connection(self) -> Connection:
+        return Connection(self._clock, self._receive, self._pool.lost)
+
+    def _encode(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> Sequence[bytes]:
+        """Return the request's bytes: one piece, or two where a copy of the body would be dear."""
+        head = self._heads.get((method, path)) or self._new_head(method, path)
+        if headers:
+            head += _lines(headers)
+        if body or method in _WITH_BODY:
+            head += b"content-length: %d\r\n\r\n" % len(body)
+        else:
+            head += b"\r\n"
+        return (head + body,) if len(body) < _COPY_BELOW else (head, body)
+
+    def _new_head(self, method: str, path: str) -> bytes:
+        if method not in _METHODS:
+            raise ValueError("not a method that upstreams are asked with")
+        if not _PATH.fullmatch(path):
+            raise ValueError("not a path that can be put after the base URL")
+        target = (self._origin.path + path) or "/"
+        if len(self._heads) >= _MAX_HEADS:
+            self._heads.clear()
+        head = f"{method} {target} HTTP/1.1\r\n".encode() + self._constant
+        self._heads[method, path] = head
+        return head
+
+
+def _constant_lines(authority: str, headers: Mapping[str, str]) -> bytes:
+    given = {name.lower(): value for name, value in headers.items()}
+    for name, value in given.items():
+        if not _NAME.fullmatch(name) or name in _OURS:
+            raise ValueError(f"{name!r} is not a header that can be set here")
+        if not _VALUE.fullmatch(value):
+            raise ValueError(f"the value of {name!r} has characters other than visible ASCII")
+    own = {"host": authority, "accept-encoding": "identity"}
+    usual = {"content-type": "application/json", "user-agent": "turnout"}
+    everything = {**own, **usual, **given}
+    return "".join(f"{name}: {value}\r\n" for name, value in everything.items()).encode()
+
+
+def _lines(headers: Mapping[str, str]) -> bytes:
+    lines = []
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name) or name.lower() in _OURS:
+            raise ValueError(f"{name!r} is not a header that can be set here")
+        if not _VALUE.fullmatch(value):
+            raise BadRequest(
+                f"The header '{name}' has characters other than visible ASCII.", param=name
+            )
+        lines.append(f"{name}: {value}\r\n")
+    return "".join(lines).encode()
+
+
+def _secrets(headers: Mapping[str, str]) -> tuple[bytes, ...]:
+    """Return all that must never be shown, longest first: values, bare tokens, JSON spellings."""
+    found = set()
+    for name, value in headers.items():
+        if _SECRET_NAME.search(name):
+            token = value.rpartition(" ")[2]
+            found |= {value, token, value.replace("/", "\\/"), token.replace("/", "\\/")}
+    kept = [secret.encode() for secret in found if len(secret) >= _SHORTEST_SECRET]
+    return tuple(sorted(kept, key=len, reverse=True))

@@ -1,0 +1,273 @@
+"""The last stage: one request to one provider, its answer back, and what that took."""
+
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta
+from msgspec.structs import replace
+
+from gateway.core.assemble import assembler_for
+from gateway.core.catalogue import Model, Target
+from gateway.core.chat import ChatRequest, Endpoint
+from gateway.core.errors import (
+    BadRequest,
+    GatewayError,
+    StreamCut,
+    UnknownModel,
+    UpstreamBroken,
+    UpstreamError,
+)
+from gateway.core.exchange import Exchange
+from gateway.core.money import cost
+from gateway.core.notes import Attempted, End, Routed, StreamEnded, Used
+from gateway.core.ports import Call, Clock, Provider, Tools
+from gateway.core.replay import whole_to_blocks
+from gateway.core.reply import (
+    Block,
+    Blocks,
+    Reply,
+    Stream,
+    Tally,
+    Usage,
+    Whole,
+    watch,
+)
+from gateway.core.stage import Next, Stage
+from gateway.stages.base import StagePolicy
+
+Mode = Literal["direct", "buffered", "replay"]
+
+MAX_WHOLE: Final = 64 << 20
+_ALWAYS_WHOLE: Final = frozenset({"embeddings", "count_tokens"})
+_CANCELLED: Final = "cancelled"
+
+
+class RelayPolicy(StagePolicy, frozen=True, tag="relay"):
+    """Send the request to its model's provider. Always the last stage."""
+
+    mode: Annotated[
+        Mode,
+        Meta(
+            description=(
+                "direct: the provider is asked as the caller asked. buffered: the provider always "
+                "streams, so that a silent one is noticed early, and a caller who wants a whole "
+                "answer gets it whole. replay: the provider always answers whole, and a caller "
+                "who wants a stream gets the answer as one."
+            )
+        ),
+    ] = "direct"
+
+    def build(self, tools: Tools) -> Stage:
+        """Return the stage that calls providers."""
+        return Relay(tools, self.mode)
+
+
+class Relay:
+    """Sends an exchange to the first target of its route."""
+
+    def __init__(self, tools: Tools, mode: Mode = "direct") -> None:
+        self._tools = tools
+        self._clock = tools.runtime.clock
+        self._mode = mode
+
+    async def __call__(self, exchange: Exchange, _proceed: Next, /) -> Reply:
+        """Return the provider's reply. Raises GatewayError."""
+        target = self._target(exchange)
+        model, request = target.model, exchange.request
+        _check_served(model, request)
+        provider = self._tools.providers.get(model.provider)
+        if provider is None:
+            raise UnknownModel("This model's provider is not available here.", param="model")
+        asked = _asked(request, self._mode, can_stream="streaming" in model.capabilities)
+        call = Call(
+            id=exchange.id,
+            request=asked,
+            target=target,
+            deadline=exchange.deadline,
+            drop_params=exchange.drop_params,
+        )
+        reply = await self._attempt(provider, call, exchange)
+        if asked.stream and not request.stream:
+            return await self._fold(reply, call, exchange)
+        if request.stream and not asked.stream:
+            return self._replay(reply, exchange, model)
+        if isinstance(reply, Stream):
+            return self._account(reply, exchange, model)
+        self._use(exchange, model, reply.usage)
+        return reply
+
+    def _target(self, exchange: Exchange) -> Target:
+        if exchange.route is not None:
+            return exchange.route.targets[0]
+        target = self._tools.catalogue.find(exchange.request.model)
+        model, reason = target.model, "alias" if target.chosen else "named"
+        exchange.notes.add(Routed(model=model.name, provider=model.provider, reason=reason))
+        return target
+
+    async def _attempt(self, provider: Provider, call: Call, exchange: Exchange) -> Reply:
+        started, code, status = self._clock.monotonic(), _CANCELLED, 0
+        try:
+            reply = await provider.send(call)
+            code, status = "", 200
+            return reply
+        except GatewayError as error:
+            code, status = error.code, error.status
+            if isinstance(error, UpstreamError) and error.provider_status:
+                status = error.provider_status
+            raise
+        finally:
+            model = call.target.model
+            ended = self._clock.monotonic()
+            exchange.notes.add(
+                Attempted(model.provider, model.name, started, ended, code=code, status=status)
+            )
+
+    def _account(self, stream: Stream, exchange: Exchange, model: Model) -> Stream:
+        """Return the stream with its end noted, whoever ends it."""
+        timed = _Timed(stream.blocks, self._clock)
+
+        def ended(error: BaseException | None) -> None:
+            tally = stream.tally
+            reason, code = _end(error, tally)
+            exchange.notes.add(
+                StreamEnded(
+                    reason=reason,
+                    blocks=tally.blocks,
+                    size=tally.size,
+                    longest_gap=timed.longest_gap,
+                    upstream_seconds=timed.waited,
+                    code=code,
+                )
+            )
+            self._use(exchange, model, tally.usage)
+
+        return replace(stream, blocks=watch(timed, ended))
+
+    def _use(self, exchange: Exchange, model: Model, usage: Usage | None) -> None:
+        if usage is not None:
+            price = cost(usage, model.price) if model.price else None
+            exchange.notes.add(Used(model=model.name, usage=usage, micro_dollars=price))
+
+    async def _fold(self, reply: Reply, call: Call, exchange: Exchange) -> Whole:
+        """Read a stream to its end and return it whole. Nothing has left for the caller yet."""
+        if not isinstance(reply, Stream):
+            raise TypeError("a provider answered whole to a stream request")
+        stream = self._account(reply, exchange, call.target.model)
+        assembler = assembler_for(exchange.request.endpoint)
+        try:
+            async for block in stream.blocks:
+                assembler.feed(block)
+                if stream.tally.size > MAX_WHOLE:
+                    raise _bad_upstream("an answer over 64 MiB")
+            body, usage = assembler.finish()
+        except StreamCut as error:
+            raise UpstreamBroken(error.public, code=error.code, detail=error.detail) from error
+        except ValueError as error:
+            raise _bad_upstream(str(error)) from error
+        finally:
+            await stream.blocks.aclose()
+        return Whole(body, stream.dialect, stream.tally.usage or usage, stream.answered)
+
+    def _replay(self, reply: Reply, exchange: Exchange, model: Model) -> Stream:
+        """Return a whole answer as the stream that the caller asked for."""
+        if not isinstance(reply, Whole):
+            raise TypeError("a provider streamed to a request for a whole answer")
+        request, tally = exchange.request, Tally(usage=reply.usage)
+        blocks = whole_to_blocks(reply.body, request.endpoint, include_usage=request.wants_usage)
+        try:
+            told = _Told(list(blocks), tally)
+        except ValueError as error:
+            raise _bad_upstream(str(error)) from error
+        stream = Stream(told, tally, reply.dialect, reply.answered)
+        return self._account(stream, exchange, model)
+
+
+class _Timed:
+    """Blocks, and how long each of them was waited for."""
+
+    def __init__(self, inner: Blocks, clock: Clock) -> None:
+        self._inner = inner
+        self._now = clock.monotonic
+        self._last = clock.monotonic()
+        self.waited = 0.0
+        self.longest_gap = 0.0
+
+    def __aiter__(self) -> "_Timed":
+        return self
+
+    async def __anext__(self) -> Block:
+        begun = self._now()
+        try:
+            return await self._inner.__anext__()
+        finally:
+            now = self._now()
+            self.waited += now - begun
+            self.longest_gap = max(self.longest_gap, now - self._last)
+            self._last = now
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _Told:
+    """The blocks of an answer that is already there."""
+
+    def __init__(self, blocks: list[Block], tally: Tally) -> None:
+        self._blocks: Iterator[Block] = iter(blocks)
+        self._tally = tally
+
+    def __aiter__(self) -> "_Told":
+        return self
+
+    async def __anext__(self) -> Block:
+        block = next(self._blocks, None)
+        if block is None:
+            self._tally.clean = True
+            raise StopAsyncIteration
+        self._tally.blocks += 1
+        self._tally.size += len(block)
+        return block
+
+    async def aclose(self) -> None:
+        self._blocks = iter(())
+
+
+def _asked(request: ChatRequest, mode: Mode, *, can_stream: bool) -> ChatRequest:
+    """Return what to ask the provider for: the caller's form of answer, or the mode's."""
+    if request.endpoint in _ALWAYS_WHOLE:
+        return request
+    if request.stream and (mode == "replay" or not can_stream):
+        return request.with_fields(stream=None, stream_options=None)
+    if not request.stream and mode == "buffered" and can_stream:
+        usage = {"include_usage": True} if request.dialect == "openai" else None
+        return request.with_fields(stream=True, stream_options=usage)
+    return request
+
+
+def _check_served(model: Model, request: ChatRequest) -> None:
+    endpoint: Endpoint = "chat" if request.dialect == "anthropic" else request.endpoint
+    if endpoint not in model.endpoints:
+        raise BadRequest(
+            f"This model does not serve {endpoint}; it serves {', '.join(model.endpoints)}.",
+            param="model",
+        )
+    if request.stream and request.endpoint in _ALWAYS_WHOLE:
+        raise BadRequest("This endpoint does not stream.", param="stream")
+
+
+def _end(error: BaseException | None, tally: Tally) -> tuple[End, str]:
+    if error is None or (isinstance(error, GeneratorExit) and tally.clean):
+        return "done", ""
+    if isinstance(error, UpstreamError):
+        return "upstream_cut", error.code
+    if isinstance(error, GatewayError):
+        return "error", error.code
+    if isinstance(error, Exception):
+        return "error", "internal_error"
+    return "client_gone", ""
+
+
+def _bad_upstream(detail: str) -> UpstreamBroken:
+    return UpstreamBroken(
+        "The provider's answer makes no sense.", code="bad_upstream", detail=detail
+    )

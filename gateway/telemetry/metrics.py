@@ -1,0 +1,291 @@
+"""Counters of one worker, as plain numbers, and their Prometheus text."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import Final, Protocol
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from gateway.core.outcome import Outcome
+from gateway.telemetry.fold import OTHER, Facts, gather
+
+CAP: Final = 100
+"""So many tenants, models, providers and codes get series of their own; the rest share `other`."""
+SECONDS: Final = (
+    *(0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92),
+    *(163.84, 327.68, 655.36),
+)
+FIRST_TOKEN: Final = (
+    *(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75),
+    *(1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0),
+)
+OVERHEAD: Final = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
+GAP: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+TOKENS: Final = tuple(float(4**power) for power in range(14))
+
+Labels = tuple[str, ...]
+_BY_MODEL: Final = ("endpoint", "gen_ai_provider_name", "gen_ai_request_model")
+
+
+class Pool(Protocol):
+    """What a provider's connection pool says of itself."""
+
+    @property
+    def opened(self) -> int: ...
+    @property
+    def reused(self) -> int: ...
+    @property
+    def in_use(self) -> int: ...
+    @property
+    def idle(self) -> int: ...
+
+
+class Histogram:
+    """Counts of values up to each bound, and their sum."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Return the cumulative counts as Prometheus wants them."""
+        names = [*map(repr, self.bounds), "+Inf"]
+        return list(zip(names, map(float, accumulate(self.counts)), strict=True))
+
+
+class _Series:
+    """All numbers of one endpoint, provider and model."""
+
+    __slots__ = (
+        *("cached", "cache_write", "duration", "first", "gap", "micro_dollars", "overhead"),
+        *("reasoning", "tokens_in", "tokens_out", "unpriced", "upstream"),
+    )
+
+    def __init__(self) -> None:
+        self.duration = Histogram(SECONDS)
+        self.upstream = Histogram(SECONDS)
+        self.first = Histogram(FIRST_TOKEN)
+        self.overhead = Histogram(OVERHEAD)
+        self.gap = Histogram(GAP)
+        self.tokens_in = Histogram(TOKENS)
+        self.tokens_out = Histogram(TOKENS)
+        self.cached = self.cache_write = self.reasoning = 0
+        self.micro_dollars = self.unpriced = 0
+
+
+class _Names(dict[str, str]):
+    """Gives the first CAP names back, and `other` for all that come later."""
+
+    def __missing__(self, name: str) -> str:
+        if len(self) >= CAP:
+            return OTHER
+        self[name] = name
+        return name
+
+
+class Metrics(Collector):
+    """What one worker has counted since it started.
+
+    `in_flight` returns how many requests are being answered, `pools` each provider's connection
+    pool; both are asked when the text is rendered.
+    """
+
+    def __init__(
+        self,
+        in_flight: Callable[[], int] = int,
+        pools: Callable[[], Mapping[str, Pool]] = dict,
+    ) -> None:
+        self._in_flight = in_flight
+        self._pools = pools
+        self._names: dict[str, _Names] = defaultdict(_Names)
+        self._series: dict[Labels, _Series] = defaultdict(_Series)
+        self._requests: dict[Labels, int] = defaultdict(int)
+        self._errors: dict[Labels, int] = defaultdict(int)
+        self._attempts: dict[Labels, int] = defaultdict(int)
+        self._ends: dict[Labels, int] = defaultdict(int)
+        self._tenants: dict[Labels, int] = defaultdict(int)
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def observe(self, outcome: Outcome) -> None:
+        """Count a finished request."""
+        facts = gather(outcome.notes)
+        names = self._names
+        endpoint = outcome.endpoint
+        provider = names["provider"][facts.provider]
+        model = names["model"][facts.model]
+        code = names["code"][outcome.code]
+        self._requests[endpoint, provider, model, str(outcome.status), code] += 1
+        self._tenants[names["tenant"][outcome.caller.tenant],] += 1
+        if outcome.fault is not None:
+            self._errors[outcome.fault, code] += 1
+        for attempt in facts.attempts:
+            tried = names["provider"][attempt.provider], names["model"][attempt.model]
+            self._attempts[*tried, names["code"][attempt.code]] += 1
+        if facts.stream is not None:
+            self._ends[facts.stream.reason,] += 1
+        _measure(self._series[endpoint, provider, model], outcome, facts)
+
+    def render(self) -> bytes:
+        """Return the Prometheus text of this worker."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family, for the official client's renderer."""
+        yield from self._counters()
+        yield from self._histograms()
+        yield from self._usage()
+        yield from self._connections()
+
+    def _counters(self) -> Iterator[Metric]:
+        yield _counter(
+            "turnout_requests",
+            "Finished requests.",
+            ("endpoint", "provider", "model", "status", "code"),
+            self._requests,
+        )
+        yield _counter(
+            "turnout_tenant_requests", "Finished requests by tenant.", ("tenant",), self._tenants
+        )
+        yield _counter(
+            "turnout_errors", "Failed requests by who is to blame.", ("fault", "code"), self._errors
+        )
+        yield _counter(
+            "turnout_upstream_attempts",
+            "Tries of a provider; an empty code is success.",
+            ("provider", "model", "code"),
+            self._attempts,
+        )
+        yield _counter(
+            "turnout_stream_ends", "Finished streams by how they ended.", ("reason",), self._ends
+        )
+        yield GaugeMetricFamily(
+            "turnout_requests_in_flight", "Requests being answered.", self._in_flight()
+        )
+
+    def _histograms(self) -> Iterator[Metric]:
+        for name, text, part in (
+            ("gen_ai_server_request_duration_seconds", "Whole request.", "duration"),
+            ("gen_ai_server_time_to_first_token_seconds", "First byte out.", "first"),
+            ("gen_ai_client_operation_duration_seconds", "Waited for providers.", "upstream"),
+            ("turnout_overhead_seconds", "The gateway's own part.", "overhead"),
+            ("turnout_stream_longest_gap_seconds", "Longest silence of a stream.", "gap"),
+        ):
+            family = HistogramMetricFamily(name, text, labels=_BY_MODEL)
+            for labels, series in self._series.items():
+                histogram: Histogram = getattr(series, part)
+                family.add_metric(labels, histogram.buckets(), histogram.total)
+            yield family
+
+    def _usage(self) -> Iterator[Metric]:
+        tokens = HistogramMetricFamily(
+            "gen_ai_client_token_usage",
+            "Tokens a request.",
+            labels=(*_BY_MODEL, "gen_ai_token_type"),
+        )
+        parts = CounterMetricFamily(
+            "turnout_tokens_part",
+            "Tokens that are part of input or output.",
+            labels=(*_BY_MODEL, "part"),
+        )
+        cost = CounterMetricFamily("turnout_cost_micro_dollars", "Cost.", labels=_BY_MODEL)
+        unpriced = CounterMetricFamily(
+            "turnout_unpriced_requests", "Requests whose cost is unknown.", labels=_BY_MODEL
+        )
+        for labels, series in self._series.items():
+            for way, histogram in (("input", series.tokens_in), ("output", series.tokens_out)):
+                tokens.add_metric((*labels, way), histogram.buckets(), histogram.total)
+            parts.add_metric((*labels, "cached"), series.cached)
+            parts.add_metric((*labels, "cache_write"), series.cache_write)
+            parts.add_metric((*labels, "reasoning"), series.reasoning)
+            cost.add_metric(labels, series.micro_dollars)
+            unpriced.add_metric(labels, series.unpriced)
+        yield from (tokens, parts, cost, unpriced)
+
+    def _connections(self) -> Iterator[Metric]:
+        taken = CounterMetricFamily(
+            "turnout_upstream_connections",
+            "Connections taken for a request: opened for it, or reused.",
+            labels=("provider", "how"),
+        )
+        held = GaugeMetricFamily(
+            "turnout_upstream_connections_held",
+            "Connections open now.",
+            labels=("provider", "state"),
+        )
+        for provider, pool in self._pools().items():
+            taken.add_metric((provider, "opened"), pool.opened)
+            taken.add_metric((provider, "reused"), pool.reused)
+            held.add_metric((provider, "in_use"), pool.in_use)
+            held.add_metric((provider, "idle"), pool.idle)
+        yield from (taken, held)
+
+
+def _measure(series: _Series, outcome: Outcome, facts: Facts) -> None:
+    total = outcome.ended - outcome.started
+    waited = min(facts.waited, total)
+    series.duration.observe(total)
+    series.overhead.observe(total - waited)
+    if facts.attempts:
+        series.upstream.observe(waited)
+    stream, used = facts.stream, facts.used
+    if stream is not None:
+        series.gap.observe(stream.longest_gap)
+        if outcome.first_byte is not None:
+            series.first.observe(outcome.first_byte - outcome.started)
+    if used is not None:
+        usage = used.usage
+        series.tokens_in.observe(usage.input)
+        series.tokens_out.observe(usage.output)
+        series.cached += usage.cached
+        series.cache_write += usage.cache_write
+        series.reasoning += usage.reasoning
+        if used.micro_dollars is None:
+            series.unpriced += 1
+        else:
+            series.micro_dollars += used.micro_dollars
+
+
+def _counter(name: str, text: str, labels: Labels, counts: Mapping[Labels, int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for values, count in counts.items():
+        family.add_metric(values, count)
+    return family
+
+
+def merge(texts: Iterable[bytes]) -> bytes:
+    """Add up the texts of several workers, sample by sample."""
+    families: dict[bytes, dict[bytes, float]] = {}
+    head = b""
+    for text in texts:
+        samples: dict[bytes, float] = {}
+        for line in text.splitlines():
+            if line.startswith(b"# HELP "):
+                head = line
+            elif line.startswith(b"# TYPE "):
+                samples = families.setdefault(head + b"\n" + line, {})
+            else:
+                name, _, value = line.rpartition(b" ")
+                samples[name] = samples.get(name, 0.0) + float(value)
+    lines = []
+    for heading, samples in families.items():
+        lines.append(heading)
+        lines += [b"%b %r" % (name, value) for name, value in samples.items()]
+    return b"\n".join(lines) + b"\n" if lines else b""

@@ -1,0 +1,42 @@
+"""`turnout schema` describes exactly the files that the loader accepts."""
+
+import json
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no stubs
+
+from gateway.__main__ import main
+from gateway.documents import load_document
+
+ROOT = Path(__file__).parents[2]
+FILES = {
+    "gateway": ROOT / "config/gateway.yaml",
+    "models": ROOT / "config/models.yaml",
+    "policy": ROOT / "policies/default.yaml",
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_the_shipped_file_fits_its_schema_and_a_typo_does_not(
+    kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["schema", kind]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    Draft202012Validator.check_schema(schema)
+    tree = load_document(FILES[kind], {}).tree
+    validator = Draft202012Validator(schema)
+    assert list(validator.iter_errors(tree)) == []
+    assert list(validator.iter_errors({**tree, "typo": 1}))
+
+
+def test_a_literal_secret_does_not_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["schema", "gateway"])
+    validator = Draft202012Validator(json.loads(capsys.readouterr().out))
+    assert validator.is_valid({"keys": {"alice": "env:ALICE"}})
+    assert not validator.is_valid({"keys": {"alice": "hunter2"}})
+
+
+def test_the_policy_schema_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["schema"])
+    assert "pipeline" in capsys.readouterr().out

@@ -1,0 +1,95 @@
+"""Watching a stream: every block is seen, and its end is told exactly once."""
+
+import asyncio
+
+import pytest
+
+from gateway.core.errors import StreamCut
+from gateway.core.reply import Block, Blocks, watch
+
+
+class Scripted:
+    """Blocks from a list; an exception in it is raised. Knows how often it was closed."""
+
+    def __init__(self, *parts: bytes | BaseException) -> None:
+        self.parts = list(parts)
+        self.closed = 0
+
+    def __aiter__(self) -> "Scripted":
+        return self
+
+    async def __anext__(self) -> Block:
+        if not self.parts:
+            raise StopAsyncIteration
+        part = self.parts.pop(0)
+        if isinstance(part, BaseException):
+            raise part
+        return Block(part)
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+class BadlyClosed(Scripted):
+    async def aclose(self) -> None:
+        raise OSError("cannot close")
+
+
+def watched(inner: Blocks) -> tuple[Blocks, list[BaseException | None], list[bytes]]:
+    ends: list[BaseException | None] = []
+    seen: list[bytes] = []
+    return watch(inner, ends.append, seen.append), ends, seen
+
+
+async def test_a_clean_end_is_told_once_with_nothing() -> None:
+    blocks, ends, seen = watched(Scripted(b"a", b"b"))
+    assert [block async for block in blocks] == [b"a", b"b"]
+    assert seen == [b"a", b"b"]
+    with pytest.raises(StopAsyncIteration):
+        await anext(blocks)
+    await blocks.aclose()
+    assert ends == [None]
+
+
+async def test_what_broke_the_stream_is_told_once_and_raised() -> None:
+    error = StreamCut("The provider's answer broke off.")
+    blocks, ends, seen = watched(Scripted(b"a", error))
+    assert await anext(blocks) == b"a"
+    with pytest.raises(StreamCut):
+        await anext(blocks)
+    await blocks.aclose()
+    await blocks.aclose()
+    assert ends == [error]
+    assert seen == [b"a"]
+
+
+async def test_closing_before_the_end_is_told_as_ours_and_reaches_the_source() -> None:
+    inner = Scripted(b"a", b"b")
+    blocks, ends, _ = watched(inner)
+    await anext(blocks)
+    await blocks.aclose()
+    await blocks.aclose()
+    assert len(ends) == 1
+    assert isinstance(ends[0], GeneratorExit)
+    assert inner.closed == 2
+
+
+async def test_a_cancelled_reader_is_told_as_cancelled() -> None:
+    blocks, ends, _ = watched(Scripted(asyncio.CancelledError()))
+    with pytest.raises(asyncio.CancelledError):
+        await anext(blocks)
+    await blocks.aclose()
+    assert [type(end) for end in ends] == [asyncio.CancelledError]
+
+
+async def test_the_end_is_told_even_when_closing_fails() -> None:
+    blocks, ends, _ = watched(BadlyClosed(b"a"))
+    with pytest.raises(OSError, match="cannot close"):
+        await blocks.aclose()
+    assert len(ends) == 1
+
+
+async def test_nothing_need_be_seen() -> None:
+    ends: list[BaseException | None] = []
+    assert [b async for b in watch(Scripted(b"a"), ends.append)] == [b"a"]
+    assert ends == [None]

@@ -1,0 +1,90 @@
+"""From YAML to structs: every misfit at its line, and secrets only by reference."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from msgspec import Struct
+
+from gateway.core.secret import Secret
+from gateway.documents import Document, load_document
+from gateway.documents.document import read_secret
+
+
+class Provider(Struct, frozen=True, forbid_unknown_fields=True):
+    base_url: str = ""
+    key: Secret | None = None
+
+
+class File(Struct, frozen=True, forbid_unknown_fields=True):
+    providers: Mapping[str, Provider] = {}
+    pipeline: tuple[Provider, ...] = ()
+    mode: str = "direct"
+
+
+def document(tmp_path: Path, text: str, environment: Mapping[str, str] | None = None) -> Document:
+    path = tmp_path / "x.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_document(path, environment or {})
+
+
+def said(read: Document) -> list[str]:
+    return [f"{problem.line}: {problem.text}" for problem in sorted(read.problems)]
+
+
+def test_a_fitting_document_becomes_structs(tmp_path: Path) -> None:
+    read = document(
+        tmp_path,
+        "mode: replay\nproviders:\n  one: {base_url: 'http://a', key: env:KEY}\n",
+        {"KEY": " hunter2\n"},
+    )
+    file = read.convert(File)
+    assert file is not None
+    assert read.problems == []
+    key = file.providers["one"].key
+    assert key is not None
+    assert key.reveal() == "hunter2"
+    assert key.source == "env:KEY"
+
+
+def test_an_empty_document_is_all_defaults(tmp_path: Path) -> None:
+    assert document(tmp_path, "# nothing\n").convert(File) == File()
+
+
+def test_a_part_can_be_converted_alone(tmp_path: Path) -> None:
+    read = document(tmp_path, "pipeline:\n- {base_url: a}\n- {base_ulr: b}\n")
+    assert read.convert(Provider, ("pipeline", 0)) == Provider(base_url="a")
+    assert read.convert(Provider, ("pipeline", 1)) is None
+    assert said(read) == [
+        "3: pipeline[1].base_ulr: there is no such field. Did you mean `base_url`?"
+    ]
+
+
+def test_a_problem_stands_at_the_nearest_written_line(tmp_path: Path) -> None:
+    read = document(tmp_path, "mode: a\nproviders:\n  one:\n    base_url: a\n")
+    read.report(("providers", "one", "key"), "is needed.")
+    read.report(("pipeline", 3), "is missing.")
+    read.report((), "is odd.")
+    assert said(read) == [
+        "1: is odd.",
+        "1: pipeline[3]: is missing.",
+        "3: providers.one.key: is needed.",
+    ]
+
+
+def test_a_secret_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
+    held = tmp_path / "key"
+    held.write_text("hunter2\n")
+    assert read_secret("env:KEY", {"KEY": "hunter2"}).reveal() == "hunter2"
+    assert read_secret(f"file:{held}", {}).reveal() == "hunter2"
+    for source in ("env:KEY", f"file:{tmp_path}/none", f"file:{tmp_path}"):
+        secret = read_secret(source, {"KEY": " "})
+        assert not secret.present
+        assert secret.source == source
+
+
+@pytest.mark.parametrize("given", ["hunter2", "env:", "env:a b", "file:relative", "ENV:X", 3, None])
+def test_j07_a_literal_secret_is_refused_and_not_repeated(given: object) -> None:
+    with pytest.raises(ValueError, match="stays out of this file") as caught:
+        read_secret(given, {"a b": "x"})
+    assert "hunter2" not in str(caught.value)

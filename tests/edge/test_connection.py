@@ -1,0 +1,387 @@
+"""Connections over raw sockets: what is refused, and how long each phase may take."""
+
+import asyncio
+
+import pytest
+
+from gateway.core.reply import Whole
+from gateway.settings import Limits
+from tests.fakes.raw_client import CHAT, STREAM, connect, get, post
+from tests.fakes.service import make_stream, open_house
+
+MARK = b"Zq9Canary"
+HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n"
+PLAIN = HEAD + b"x-canary: " + MARK + b"\r\n"
+TE = PLAIN + b"transfer-encoding: "
+CL = PLAIN + b"content-length: "
+CHUNKS = b"%x\r\n%b\r\n0\r\n\r\n" % (len(CHAT), CHAT)
+LENGTH = str(len(CHAT)).encode()
+GET = b"GET /v1/models HTTP/1.1\r\nhost: gateway\r\n"
+
+SMUGGLING = {
+    "CL.TE": CL + LENGTH + b"\r\ntransfer-encoding: chunked\r\n\r\n" + CHUNKS,
+    "TE.CL": TE + b"chunked\r\ncontent-length: " + LENGTH + b"\r\n\r\n" + CHUNKS,
+    "TE.TE": TE + b"chunked\r\ntransfer-encoding: identity\r\n\r\n" + CHUNKS,
+    "TE twice": TE + b"chunked\r\ntransfer-encoding: chunked\r\n\r\n" + CHUNKS,
+    "TE chunked twice in one": TE + b"chunked, chunked\r\n\r\n" + CHUNKS,
+    "TE chunked, identity": TE + b"chunked, identity\r\n\r\n" + CHUNKS,
+    "TE identity, chunked": TE + b"identity, chunked\r\n\r\n" + CHUNKS,
+    "TE gzip, chunked": TE + b"gzip, chunked\r\n\r\n" + CHUNKS,
+    "TE identity": TE + b"identity\r\n\r\n" + CHUNKS,
+    "TE xchunked": TE + b"xchunked\r\n\r\n" + CHUNKS,
+    "TE chunkedx": TE + b"chunkedx\r\n\r\n" + CHUNKS,
+    "TE quoted": TE + b'"chunked"\r\n\r\n' + CHUNKS,
+    "TE with parameter": TE + b"chunked;q=1\r\n\r\n" + CHUNKS,
+    "TE with vertical tab": TE + b"\x0bchunked\r\n\r\n" + CHUNKS,
+    "TE with a trailing vertical tab": TE + b"chunked\x0b\r\n\r\n" + CHUNKS,
+    "TE with NUL": TE + b"chunked\0\r\n\r\n" + CHUNKS,
+    "TE empty": TE + b"\r\n\r\n" + CHUNKS,
+    "TE folded": TE + b"\r\n chunked\r\n\r\n" + CHUNKS,
+    "TE spaced name": PLAIN + b"transfer-encoding : chunked\r\n\r\n" + CHUNKS,
+    "TE tabbed name": PLAIN + b"transfer-encoding\t: chunked\r\n\r\n" + CHUNKS,
+    "TE in HTTP/1.0": TE.replace(b"HTTP/1.1", b"HTTP/1.0") + b"chunked\r\n\r\n" + CHUNKS,
+    "CL twice the same": CL + LENGTH + b"\r\ncontent-length: " + LENGTH + b"\r\n\r\n" + CHAT,
+    "CL twice different": CL + LENGTH + b"\r\ncontent-length: 3\r\n\r\n" + CHAT,
+    "CL list": CL + LENGTH + b", " + LENGTH + b"\r\n\r\n" + CHAT,
+    "CL plus": CL + b"+" + LENGTH + b"\r\n\r\n" + CHAT,
+    "CL minus": CL + b"-" + LENGTH + b"\r\n\r\n" + CHAT,
+    "CL underscore": CL + b"6_1\r\n\r\n" + CHAT,
+    "CL hex": CL + b"0x3d\r\n\r\n" + CHAT,
+    "CL float": CL + LENGTH + b".0\r\n\r\n" + CHAT,
+    "CL with words": CL + LENGTH + b" bytes\r\n\r\n" + CHAT,
+    "CL empty": CL + b"\r\n\r\n" + CHAT,
+    "CL huge": CL + b"9" * 30 + b"\r\n\r\n" + CHAT,
+    "CL folded": CL + b"\r\n " + LENGTH + b"\r\n\r\n" + CHAT,
+    "CL with vertical tab": CL + b"\x0b" + LENGTH + b"\r\n\r\n" + CHAT,
+    "CL spaced name": PLAIN + b"content-length : " + LENGTH + b"\r\n\r\n" + CHAT,
+    "CL Arabic digits": CL + "٦١".encode() + b"\r\n\r\n" + CHAT,
+    "chunk size plus": TE + b"chunked\r\n\r\n+" + CHUNKS,
+    "chunk size hex prefix": TE + b"chunked\r\n\r\n0x" + CHUNKS,
+    "chunk size underscore": TE + b"chunked\r\n\r\n3_d\r\n" + CHAT + b"\r\n0\r\n\r\n",
+    "chunk size negative": TE + b"chunked\r\n\r\n-1\r\n\r\n0\r\n\r\n",
+    "chunk size empty": TE + b"chunked\r\n\r\n\r\n" + CHAT,
+    "chunk size huge": TE + b"chunked\r\n\r\n" + b"f" * 20 + b"\r\n",
+    "chunk size trailing space": TE + b"chunked\r\n\r\n3d \r\n" + CHAT + b"\r\n0\r\n\r\n",
+    "chunk ends with LF only": TE + b"chunked\r\n\r\n3d\n" + CHAT + b"\n0\n\n",
+    "chunk data too long": TE + b"chunked\r\n\r\n3\r\n" + CHAT + b"\r\n0\r\n\r\n",
+    "chunk extension of 20 KB": TE + b"chunked\r\n\r\n1;" + b"x" * 20_000 + b"\r\n{\r\n",
+    "bare LF": PLAIN.replace(b"\r\n", b"\n") + b"content-length: " + LENGTH + b"\n\n" + CHAT,
+    "bare LF in one header": PLAIN + b"a: b\ncontent-length: " + LENGTH + b"\r\n\r\n" + CHAT,
+    "bare CR in a header": PLAIN + b"a: b\rc: d\r\n\r\n",
+    "folded header": PLAIN + b"a: b\r\n c\r\ncontent-length: " + LENGTH + b"\r\n\r\n" + CHAT,
+    "folded first header": b"GET /v1/models HTTP/1.1\r\n host: gateway\r\n\r\n",
+    "header without colon": PLAIN + b"nonsense\r\n\r\n",
+    "header without name": PLAIN + b": value\r\n\r\n",
+    "NUL in a name": PLAIN + b"a\0b: c\r\n\r\n",
+    "NUL in a value": PLAIN + b"a: b\0c\r\n\r\n",
+    "two hosts": GET + b"host: other\r\n\r\n",
+    "no host": b"GET /v1/models HTTP/1.1\r\nx-canary: " + MARK + b"\r\n\r\n",
+    "lower-case method": b"get /v1/models HTTP/1.1\r\nhost: gateway\r\n\r\n",
+    "HTTP/9.9": b"GET /v1/models HTTP/9.9\r\nhost: gateway\r\n\r\n",
+    "HTTP/2.0": b"GET /v1/models HTTP/2.0\r\nhost: gateway\r\n\r\n",
+    "HTTP/0.9": b"GET /v1/models\r\n\r\n",
+    "tab for space": b"GET\t/v1/models\tHTTP/1.1\r\nhost: gateway\r\n\r\n",
+    "h2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(40),
+    "binary": bytes(range(256)),
+}
+
+
+@pytest.mark.parametrize("name", SMUGGLING)
+async def test_what_two_parsers_could_read_differently_is_refused_and_the_connection_closed(
+    name: str,
+) -> None:
+    """D01, D02, D16: constant text, nothing repeated, nothing asked upstream."""
+    async with open_house() as house, connect(house.port) as client:
+        client.send(SMUGGLING[name] + get("/livez"))
+        answer = await client.answer()
+        assert answer.status in {400, 413}
+        assert answer.headers["connection"] == "close"
+        assert answer.json["error"]["message"] in {
+            "The request is not valid HTTP/1.1.",
+            "The request's body is not valid HTTP/1.1.",
+            "This transfer encoding is not accepted.",
+            "The body's chunks are too small.",
+            "The request's body is too large.",
+        }
+        assert MARK not in answer.body
+        assert await client.closed() == b""
+    assert not house.chain.exchanges
+    (outcome,) = house.outcomes
+    assert MARK.decode() not in repr(outcome)
+    assert outcome.fault == "caller"
+
+
+async def test_a_bad_chunk_in_the_middle_of_a_body_ends_the_request() -> None:
+    """D01: also when the headers were good and the body is being read."""
+    async with open_house() as house, connect(house.port) as client:
+        client.send(TE + b'chunked\r\n\r\n5\r\n{"mod\r\n')
+        await asyncio.sleep(0.02)
+        client.send(b"zz\r\n" + MARK)
+        answer = await client.answer()
+        assert (answer.status, answer.code) == (400, "bad_http")
+        assert MARK not in answer.body
+        assert await client.closed() == b""
+    assert len(house.outcomes) == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "statuses"),
+    [
+        (b"".join(b"h%d: v\r\n" % n for n in range(129)), {400}),
+        (b"long: " + MARK + b"v" * 8200 + b"\r\n", {431}),
+        (MARK + b"n" * 8200 + b": v\r\n", {431}),
+        (b"".join(b"h%d: %b\r\n" % (n, b"v" * 8000) for n in range(9)), {431}),
+        (b"".join(b"h%d: %b\r\n" % (n, b"v" * 8000) for n in range(100)), {431}),
+    ],
+)
+async def test_too_many_header_bytes_are_refused(head: bytes, statuses: set[int]) -> None:
+    """D04."""
+    async with open_house() as house, connect(house.port) as client:
+        client.send(PLAIN + head)
+        client.send(b"content-length: " + LENGTH + b"\r\n\r\n" + CHAT)
+        answer = await client.answer()
+        assert answer.status in statuses
+        assert MARK not in answer.body
+        assert b"vvvv" not in answer.body
+    assert not house.chain.exchanges
+
+
+async def test_headers_just_below_the_limit_are_read() -> None:
+    """D04."""
+    async with open_house() as house, connect(house.port) as client:
+        lines = {f"h{n}": "v" * 7900 for n in range(8)}
+        assert (await client.ask(post(**lines))).status == 200
+        client.send(post() + post(**{f"h{n}": "v" * 8000 for n in range(9)}) + post())
+        assert (await client.answer()).status == 200
+        assert (await client.answer()).status == 431
+        assert await client.closed() == b""
+    assert len(house.outcomes) == 3
+
+
+@pytest.mark.parametrize(
+    ("target", "statuses"),
+    [
+        (b"http://evil.example/v1/models", {400}),
+        (b"http://gateway/v1/models", {400}),
+        (b"//v1/models", {404}),
+        (b"/v1/%2e%2e/v1/models", {404}),
+        (b"/v1/../v1/models", {404}),
+        (b"/v1/%00", {404}),
+        (b"/%zz", {404}),
+        (b"/v1/models#" + MARK, {400}),
+        (b"*", {400}),
+        (b"v1/models", {400}),
+        (b"/\xff\xfe", {400, 404}),
+        (b"/" + b"a" * 16_000, {400, 431}),
+        (b"/" + MARK, {404}),
+    ],
+)
+async def test_odd_targets_lead_nowhere(target: bytes, statuses: set[int]) -> None:
+    """D17: and their label is never the raw path."""
+    async with open_house() as house, connect(house.port) as client:
+        client.send(b"GET " + target + b" HTTP/1.1\r\nhost: gateway\r\n\r\n")
+        answer = await client.answer()
+    assert answer.status in statuses
+    assert MARK not in answer.body
+    assert house.outcomes[0].endpoint == "other"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (get("/v1/models", upgrade="websocket", connection="upgrade"), 426),
+        (get("/v1/models", upgrade="h2c", connection="Upgrade, HTTP2-Settings"), 426),
+        (post(upgrade="tunnel", connection="upgrade"), 426),
+        (b"CONNECT evil.example:443 HTTP/1.1\r\nhost: evil.example:443\r\n\r\n", 400),
+        (get("/v1/models", "TRACE"), 405),
+        (get("/v1/chat/completions", "OPTIONS"), 405),
+    ],
+)
+async def test_nothing_becomes_a_tunnel(request_: bytes, status: int) -> None:
+    """D16."""
+    async with open_house() as house, connect(house.port) as client:
+        client.send(request_)
+        assert (await client.answer()).status == status
+        client.send(b"\x81\x05hello")
+        await client.closed()
+    assert not house.chain.exchanges
+
+
+async def test_a_silent_connection_is_closed_after_10_seconds() -> None:
+    """D12."""
+    async with open_house() as house, connect(house.port) as client:
+        await asyncio.sleep(0.02)
+        await house.clock.advance(9)
+        assert house.edge.connections_open
+        await house.clock.advance(1)
+        assert await client.closed() == b""
+    assert not house.outcomes
+
+
+async def test_a_kept_connection_is_closed_after_60_idle_seconds() -> None:
+    """D12."""
+    async with open_house() as house, connect(house.port) as client:
+        for _ in range(3):
+            assert (await client.ask(post())).status == 200
+            await house.clock.advance(59)
+        assert house.edge.connections_open
+        await house.clock.advance(1)
+        assert await client.closed() == b""
+    assert len(house.outcomes) == 3
+
+
+async def test_headers_that_drip_are_answered_408_after_10_seconds() -> None:
+    """D09."""
+    async with open_house() as house, connect(house.port) as client:
+        for byte in (b"P", b"O", b"S"):
+            client.send(byte)
+            await asyncio.sleep(0.01)
+            await house.clock.advance(3)
+        await house.clock.advance(1)
+        answer = await client.answer()
+        assert (answer.status, answer.code) == (408, "request_timeout")
+        assert await client.closed() == b""
+    assert house.outcomes[0].status == 408
+
+
+async def test_a_second_request_that_drips_is_answered_408_too() -> None:
+    """D09."""
+    async with open_house() as house, connect(house.port) as client:
+        client.send(post() + b"GET /v1")
+        assert (await client.answer()).status == 200
+        client.send(b"/mod")
+        await asyncio.sleep(0.02)
+        await house.clock.advance(10)
+        assert (await client.answer()).status == 408
+
+
+async def test_a_body_that_drips_is_answered_408_after_10_seconds() -> None:
+    """D10."""
+    async with open_house() as house, connect(house.port) as client:
+        client.send(post(content_length="5000"))
+        for _ in range(9):
+            await asyncio.sleep(0.01)
+            await house.clock.advance(1)
+            client.send(b" ")
+        await house.clock.advance(1)
+        answer = await client.answer()
+        assert (answer.status, answer.code) == (408, "request_timeout")
+        assert await client.closed() == b""
+    assert not house.chain.exchanges
+
+
+async def test_a_slow_body_that_keeps_its_rate_is_read() -> None:
+    """D10."""
+    pause = Limits(body_grace=1)
+    body = CHAT + b" " * 1000
+    async with open_house(limits=pause) as house, connect(house.port) as client:
+        client.send(post(body)[: -len(body)])
+        for start in range(0, len(body), 200):
+            client.send(body[start : start + 200])
+            await asyncio.sleep(0.02)
+            await house.clock.advance(1)
+        assert (await client.answer()).status == 200
+    assert house.chain.exchanges[0].request.body == body
+
+
+@pytest.mark.parametrize("expect", ["100-continue", "100-Continue"])
+async def test_a_good_request_is_told_to_continue(expect: str) -> None:
+    """D15."""
+    async with open_house(keys={"acme": "tk-acme-0123"}) as house, connect(house.port) as client:
+        client.send(post(expect=expect, x_api_key="tk-acme-0123")[: -len(CHAT)])
+        assert await client.head() == (100, {})
+        client.send(CHAT)
+        assert (await client.answer()).status == 200
+        at_once = await client.ask(post(expect=expect, x_api_key="tk-acme-0123"))
+        assert at_once.status == 200
+    del house
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"expect": "100-continue"}, 401),
+        (
+            {"expect": "100-continue", "x_api_key": "tk-acme-0123", "content_length": "99999999"},
+            413,
+        ),
+        ({"expect": "200-ok", "x_api_key": "tk-acme-0123"}, 417),
+        ({"expect": "100-continue", "x_api_key": "tk-acme-0123", "content_type": "a/b"}, 415),
+    ],
+)
+async def test_a_request_that_will_be_refused_is_never_told_to_continue(
+    headers: dict[str, str], status: int
+) -> None:
+    """D15."""
+    async with open_house(keys={"acme": "tk-acme-0123"}) as house, connect(house.port) as client:
+        client.send(post(**headers)[: -len(CHAT)])
+        assert (await client.answer()).status == status
+    del house
+
+
+async def test_a_reader_that_takes_nothing_is_cut_off_after_30_seconds() -> None:
+    """D11."""
+    big = Whole(b'"' + b"x" * (8 << 20) + b'"')
+    async with open_house(big) as house, connect(house.port, window=4096) as client:
+        client.send(post())
+        await house.until_asked()
+        await asyncio.sleep(0.1)
+        await house.clock.advance(29)
+        assert not house.outcomes
+        await house.clock.advance(31)
+        outcome = await house.until_reported()
+        assert outcome.code == "client_gone"
+    assert not house.edge.connections_open
+
+
+async def test_a_slow_reader_that_takes_something_is_not_cut_off() -> None:
+    """D11, E04."""
+    big = Whole(b'"' + b"x" * (4 << 20) + b'"')
+    async with open_house(big) as house, connect(house.port, window=4096) as client:
+        client.send(post())
+        await house.until_asked()
+        await asyncio.sleep(0.1)
+        for _ in range(10):
+            await client.reader.read(100_000)
+            await asyncio.sleep(0.05)
+            await house.clock.advance(20)
+        assert house.edge.connections_open
+        while not house.outcomes:
+            await client.reader.read(1 << 20)
+    assert house.outcomes[0].status == 200
+
+
+async def test_half_close_means_cancel() -> None:
+    """D14: documented in the module; the stream is closed, nothing more is sent."""
+    stream = make_stream([b'data: {"a":1}\n\n', asyncio.Event()])
+    async with open_house(stream) as house, connect(house.port) as client:
+        client.send(post(STREAM))
+        await client.head()
+        await client.chunk()
+        client.half_close()
+        outcome = await house.until_reported()
+    assert stream.blocks.closed.is_set()  # type: ignore[attr-defined]
+    assert (outcome.status, outcome.code) == (499, "client_gone")
+
+
+async def test_the_last_answer_reaches_a_client_that_is_still_sending() -> None:
+    """The connection lingers, so that no reset overtakes the answer."""
+    async with open_house() as house, connect(house.port) as client:
+        client.send(post(content_length="99999999"))
+        for _ in range(50):
+            client.send(b"x" * 65_536)
+        answer = await client.answer()
+        assert answer.status == 413
+        assert await client.closed() == b""
+
+
+async def test_a_client_that_never_stops_sending_is_cut_off() -> None:
+    async with open_house() as house, connect(house.port) as client:
+        client.send(b"nonsense\r\n\r\n")
+        assert (await client.answer()).status == 400
+        await asyncio.sleep(0.02)
+        assert house.edge.connections_open
+        await house.clock.advance(2)
+        await asyncio.sleep(0.02)
+        assert not house.edge.connections_open

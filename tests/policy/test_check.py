@@ -1,0 +1,51 @@
+"""Names must lead somewhere, and keys must be there and differ."""
+
+from pathlib import Path
+
+from gateway.core.catalogue import Model
+from gateway.core.secret import Secret
+from gateway.documents import Document, load_document
+from gateway.policy.check import check_keys, check_models
+from gateway.settings import Settings
+
+
+def document(tmp_path: Path) -> Document:
+    path = tmp_path / "x.yaml"
+    path.write_text("")
+    return load_document(path, {})
+
+
+def said(read: Document) -> list[str]:
+    return [problem.text for problem in read.problems]
+
+
+def test_keys_are_present_and_different(tmp_path: Path) -> None:
+    read = document(tmp_path)
+    keys = {
+        "alice": Secret("one", "env:ALICE"),
+        "bob": Secret("one", "env:BOB"),
+        "carol": Secret(None, "env:CAROL"),
+        "dave": Secret("two", "env:DAVE"),
+    }
+    check_keys(read, Settings(keys=keys))
+    assert said(read) == [
+        "keys.bob: this is the same key as that of `alice`.",
+        "keys.carol: env:CAROL is not set. Set it, or remove this line.",
+    ]
+
+
+def test_models_and_aliases_lead_somewhere(tmp_path: Path) -> None:
+    read = document(tmp_path)
+    models = {"a": Model(provider="here"), "b": Model(provider="heer")}
+    check_models(read, models, {"c": "a", "d": "aa", "b": "a"}, ["here"])
+    assert said(read) == [
+        "models.b.provider: gateway.yaml has no such provider. Did you mean `here`?",
+        "aliases.d: there is no such model. Did you mean `a`?",
+        "aliases.b: a model has this name already.",
+    ]
+
+
+def test_providers_that_could_not_be_read_are_not_blamed_on_models(tmp_path: Path) -> None:
+    read = document(tmp_path)
+    check_models(read, {"a": Model(provider="here")}, {}, None)
+    assert said(read) == []

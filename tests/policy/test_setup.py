@@ -1,0 +1,63 @@
+"""Both folders become one valid whole, or all their problems."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gateway.documents import Invalid
+from gateway.policy.setup import load_setup
+
+ROOT = Path(__file__).parents[2]
+SIMULATED = "providers: {simulated: {kind: simulated}}\n"
+DEMO = "models: {demo: {provider: simulated, upstream: invented}}\naliases: {default: demo}\n"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/gateway.yaml").write_text(SIMULATED)
+    (tmp_path / "config/models.yaml").write_text(DEMO)
+    shutil.copytree(ROOT / "policies", tmp_path / "policies")
+    return tmp_path
+
+
+def said(home: Path, **addresses: str) -> list[str]:
+    with pytest.raises(Invalid) as caught:
+        load_setup(home / "config", home / "policies", {}, addresses)
+    return [str(problem).removeprefix(f"{home}/") for problem in caught.value.problems]
+
+
+def test_models_carry_their_names(home: Path) -> None:
+    model = load_setup(home / "config", home / "policies", {}).catalogue.find("default").model
+    assert (model.name, model.upstream_name) == ("demo", "invented")
+
+
+def test_the_command_line_wins_over_the_file(home: Path) -> None:
+    addresses = {"listen": "127.0.0.1:1", "admin": "[::1]:2"}
+    settings = load_setup(home / "config", home / "policies", {}, addresses).settings
+    assert (settings.listen, settings.admin) == ("127.0.0.1:1", "[::1]:2")
+
+
+def test_a_public_address_from_the_command_line_is_refused_in_its_name(home: Path) -> None:
+    (problem,) = said(home, listen="0.0.0.0:80")
+    assert problem.startswith("--listen: 0.0.0.0:80 can be reached from other machines")
+
+
+def test_problems_of_every_file_come_together(home: Path) -> None:
+    (home / "config/gateway.yaml").write_text("listn: x\n")
+    (home / "config/models.yaml").write_text("models: {a: {provider: b}}\naliases: {c: d}\n")
+    (home / "policies/default.yaml").unlink()
+    assert [problem.partition(": ")[0] for problem in said(home)] == [
+        "config/gateway.yaml:1",
+        "config/models.yaml:2",
+        "policies",
+    ]
+
+
+def test_missing_files_say_so(home: Path) -> None:
+    shutil.rmtree(home / "config")
+    assert said(home)[:2] == [
+        "config/gateway.yaml: cannot be read: No such file or directory.",
+        "config/models.yaml: cannot be read: No such file or directory.",
+    ]
