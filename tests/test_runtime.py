@@ -90,11 +90,14 @@ async def test_leaving_with_an_error_drains_all_the_same() -> None:
         finally:
             ended.set()
 
-    with pytest.raises(KeyError):
+    async def crash() -> None:
         async with open_runtime(ignore) as runtime:
             runtime.spawn("work", work())
             await runtime.clock.sleep(0)
             raise KeyError
+
+    with pytest.raises(KeyError):
+        await crash()
     assert ended.is_set()
 
 

@@ -6,14 +6,14 @@ import os
 import resource
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from gateway.app import CannotStart, Gateway, open_gateway, tune_gc
 from gateway.commands.banner import announce
 from gateway.commands.options import Commands, add_folders, address, setup_of
 from gateway.commands.signals import Stop
-from gateway.commands.workers import supervise
+from gateway.commands.workers import prepare, supervise
 from gateway.policy.setup import Setup
 from gateway.runtime import SystemClock
 from gateway.telemetry.log import Log, open_log
@@ -75,17 +75,19 @@ def run(given: argparse.Namespace) -> int:
     """Serve until stopped. Raises Invalid when the configuration is not usable."""
     setup = setup_of(given)
     _raise_file_limit()
-    with (
-        open_log(STDOUT, clock=SystemClock(), is_terminal=os.isatty(STDOUT)) as log,
-        asyncio.Runner(loop_factory=new_loop) as runner,
-    ):
-        many = given.workers > 1
-        work = supervise(setup, given, log) if many else serve(setup, given.worker, log)
-        try:
-            return runner.run(work)
-        except CannotStart as error:
-            sys.stderr.write(f"turnout cannot start: {error}\n")
-            return UNUSABLE
+    try:
+        with ExitStack() as held:
+            log = held.enter_context(
+                open_log(STDOUT, clock=SystemClock(), is_terminal=os.isatty(STDOUT))
+            )
+            if given.workers > 1:
+                work = supervise(setup, held.enter_context(prepare(setup, given)), log)
+            else:
+                work = serve(setup, given.worker, log)
+            return held.enter_context(asyncio.Runner(loop_factory=new_loop)).run(work)
+    except CannotStart as error:
+        sys.stderr.write(f"turnout cannot start: {error}\n")
+        return UNUSABLE
 
 
 async def serve(setup: Setup, worker: str, log: Log) -> int:

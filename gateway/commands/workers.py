@@ -9,7 +9,7 @@ import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,7 +93,8 @@ class Worker:
 class Fleet:
     """All workers, as one process to the operator."""
 
-    def __init__(self, workers: Sequence[Worker]) -> None:
+    def __init__(self, listen: Address, workers: Sequence[Worker]) -> None:
+        self.listen = listen
         self.workers = workers
         self.draining = False
 
@@ -136,27 +137,28 @@ class Fleet:
             worker.send(number)
 
 
-async def supervise(setup: Setup, given: argparse.Namespace, log: Log) -> int:
+@contextmanager
+def prepare(setup: Setup, given: argparse.Namespace) -> Iterator[Fleet]:
+    """Lock the data, hold the port and yield a fleet to start. Raises CannotStart."""
+    wanted = parse_address(setup.settings.listen)
+    with lock(given.data), listening(wanted), reserve(wanted) as listen:
+        command = _command(given, listen)
+        paths = [socket_path(given.data, number) for number in range(given.workers)]
+        yield Fleet(listen, [Worker(command, path, n) for n, path in enumerate(paths)])
+
+
+async def supervise(setup: Setup, fleet: Fleet, log: Log) -> int:
     """Run workers until stopped; return the exit code."""
     stop = Stop()
     stop.listen()
-    clock = SystemClock()
-    listen, admin = parse_address(setup.settings.listen), parse_address(setup.settings.admin)
-    with ExitStack() as held:
-        held.enter_context(lock(given.data))
-        with listening(listen):
-            listen = held.enter_context(reserve(listen))
-        command = _command(given, listen)
-        fleet = Fleet(
-            [Worker(command, socket_path(given.data, n), n) for n in range(given.workers)]
-        )
-        async with AsyncExitStack() as stack:
-            with listening(admin):
-                operator = await stack.enter_async_context(
-                    open_admin(admin.host, admin.port, metrics=fleet.metrics, readiness=fleet)
-                )
-            announce(setup, listen.port, operator.port, log)
-            await _run(fleet, stop, clock, log, setup.settings.limits.drain)
+    admin = parse_address(setup.settings.admin)
+    async with AsyncExitStack() as stack:
+        with listening(admin):
+            operator = await stack.enter_async_context(
+                open_admin(admin.host, admin.port, metrics=fleet.metrics, readiness=fleet)
+            )
+        announce(setup, fleet.listen.port, operator.port, log)
+        await _run(fleet, stop, SystemClock(), log, setup.settings.limits.drain)
     log.info("stopped")
     return 0
 
@@ -233,7 +235,7 @@ def lock(data: Path) -> Iterator[None]:
 
 def socket_path(data: Path, number: int) -> str:
     """Return where a worker's admin listener is."""
-    path = str(data.resolve() / f"worker-{number}.sock")
+    path = str(data.absolute() / f"worker-{number}.sock")
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
         raise CannotStart(f"{data} has too long a path for a unix socket. Choose --data.")
     return path

@@ -189,9 +189,7 @@ class Connection(web.RequestHandler):
         self._framed += size
         if self._framed > 2 * self._body.total_bytes + _FRAMING and not self._body.is_eof():
             self._deaf = True
-            self._body.set_exception(
-                BadFraming("The body's chunks are too small.", code="bad_chunks")
-            )
+            self._body.set_exception(BadFraming("The body's chunks are too small."))
 
     def _header_too_slow(self) -> None:
         error = ClientTooSlow("The request's headers did not arrive in time.")
@@ -204,16 +202,16 @@ class Connection(web.RequestHandler):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def expect_body(self) -> None:
+    def expect_body(self, seen: int = 0) -> None:
         """From now on the body must keep arriving; `ClientTooSlow` is raised to its reader."""
-        self._body_seen = self._body.total_bytes
+        self._body_seen = seen
         due = self._door.clock.monotonic() + self._door.limits.body_grace
         self._alarm.set(due, self._check_body)
 
     def _check_body(self) -> None:
         wanted = MIN_BODY_RATE * self._door.limits.body_grace
         if self._body.total_bytes - self._body_seen >= wanted:
-            self.expect_body()
+            self.expect_body(self._body.total_bytes)
         else:
             self._deaf = True
             self._body.set_exception(ClientTooSlow("The request's body did not arrive in time."))

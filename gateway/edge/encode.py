@@ -61,24 +61,28 @@ def head(visit: Visit, status: int, content_type: str, lines: str, size: int | N
 
 def explain(visit: Visit, answered: Answered) -> str:
     """Return the header lines that say who answered, why, and with what left out."""
-    routed = visit.notes.last(Routed)
+    routed, attempts = None, 0
+    for note in visit.notes:
+        if isinstance(note, Attempted):
+            attempts += 1
+        elif isinstance(note, Routed):
+            routed = note
     model = answered.model or (routed.model if routed else "")
     provider = answered.provider or (routed.provider if routed else "")
     lines = (
         f"x-turnout-model: {safe(model)}\r\nx-turnout-provider: {safe(provider)}\r\n"
-        f"x-turnout-attempts: {len(visit.notes.all(Attempted))}\r\n"
-        f"x-turnout-policy: {safe(visit.policy)}\r\n"
+        f"x-turnout-attempts: {attempts}\r\nx-turnout-policy: {safe(visit.policy)}\r\n"
     )
     if routed is not None:
         lines += f"x-turnout-route: {safe(routed.reason)}\r\n"
     if answered.dropped:
         lines += f"x-turnout-dropped: {safe(', '.join(answered.dropped))}\r\n"
+        visit.dropped = answered.dropped
     if answered.degraded:
         lines += f"x-turnout-degraded: {safe(', '.join(answered.degraded))}\r\n"
     if answered.request_id:
         lines += f"x-turnout-upstream-request-id: {safe(answered.request_id)}\r\n"
-    visit.upstream_id = answered.request_id
-    visit.dropped = answered.dropped
+        visit.upstream_id = answered.request_id
     return lines
 
 

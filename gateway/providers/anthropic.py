@@ -85,6 +85,13 @@ class Anthropic:
 
     async def send(self, call: Call, /) -> Reply:
         """Ask the upstream. Raises UpstreamError, or CallerError for what cannot be said to it."""
+        try:
+            return await self._answer(call)
+        except UpstreamAnswered as error:
+            error.body = self.transport.redact(error.body)
+            raise
+
+    async def _answer(self, call: Call) -> Reply:
         match call.request.endpoint:
             case "chat":
                 return await self._chat(call)
@@ -139,11 +146,7 @@ class Anthropic:
             deadline=deadline,
             first_byte=self._first_byte if request.stream and not whole else None,
         )
-        try:
-            await require_ok(response, "anthropic", self._runtime)
-        except UpstreamAnswered as error:
-            error.body = self.transport.redact(error.body)
-            raise
+        await require_ok(response, "anthropic", self._runtime)
         return response
 
     def _headers(self, request: ChatRequest) -> Mapping[str, str]:

@@ -1,5 +1,7 @@
 """Reading an upstream's answer: the checks that all providers share, and primed streams."""
 
+import asyncio
+import contextlib
 from typing import Final
 
 from gateway.core import stream_errors
@@ -18,7 +20,7 @@ from gateway.providers.transport import Response, upstream_error
 
 MAX_PREAMBLE: Final = 1 << 20
 MAX_ERROR_BODY: Final = 1 << 16
-LINGER: Final = 1.0
+LINGER: Final = 0.5
 """Seconds that an upstream has to end its answer after its terminal event."""
 _OK: Final = range(200, 300)
 _REDIRECTS: Final = range(100, 400)
@@ -186,15 +188,10 @@ class UpstreamBlocks:
     async def _linger(self) -> Block:
         """After the terminal event nothing matters but whether the connection can be reused."""
         self._ended = True
-        timer = self._clock.after(LINGER, self._response.close)
-        try:
-            rest = await self._response.chunk()
-        except UpstreamError:
-            rest = b""
-        finally:
-            timer.cancel()
-        if rest:
-            self._response.close()
+        with contextlib.suppress(UpstreamError, TimeoutError):
+            async with asyncio.timeout(LINGER):
+                await self._response.chunk()
+        self._response.close()
         return EMPTY
 
 

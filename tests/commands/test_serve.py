@@ -6,13 +6,16 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.__main__ import main
 from tests.fakes.gateway import write_config
 from tests.fakes.process import Process, command, connection, serving, until
 
@@ -177,3 +180,54 @@ def test_a_person_at_a_terminal_gets_a_banner(tmp_path: Path) -> None:
         os.close(ours)
     assert b"Turnout serves  http://127.0.0.1:" in shown
     assert b'"model": "default"' in shown
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_command_serves_until_it_is_told_to_stop(
+    tmp_path: Path,
+    workers: int,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In this very process, so that a debugger and coverage see it."""
+    monkeypatch.setattr("gateway.commands.serve.tune_gc", lambda: None)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as free,
+        socket.create_server(("127.0.0.1", 0)) as also_free,
+    ):
+        port, admin = free.getsockname()[1], also_free.getsockname()[1]
+    write_config(tmp_path)
+    options = ["--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}"]
+    options += ["--workers", str(workers), "--data", str(tmp_path / "data")]
+    seen: list[int] = []
+
+    def watch() -> None:
+        end = time.monotonic() + 30
+        while time.monotonic() < end and seen[-1:] != [200]:
+            time.sleep(0.05)
+            with suppress(OSError), connection(admin) as client:
+                client.request("GET", "/readyz")
+                seen.append(client.getresponse().status)
+        with connection(admin) as client:
+            client.request("GET", "/metrics")
+            seen.append(client.getresponse().status)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    assert main(command(tmp_path, *options)[3:]) == 0
+    watcher.join()
+    assert seen[-2:] == [200, 200]
+    shown = capfd.readouterr().out
+    assert '"event":"serving"' in shown
+    assert '"event":"stopped"' in shown
+
+
+def test_a_taken_port_is_2_in_this_process_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_config(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert main(command(tmp_path, "--listen", address)[3:]) == 2
+    assert "another process listens there already" in capsys.readouterr().err

@@ -71,5 +71,5 @@ def test_an_entry_is_read_strictly() -> None:
 
 def test_entries_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
-        CATALOGUE.models["fast"].name = "x"  # type: ignore[misc] # the point of the test
+        CATALOGUE.models["fast"].name = "x"  # type: ignore[misc]  # the point of the test
     assert msgspec.structs.asdict(CATALOGUE.models["fast"])["name"] == "fast"

@@ -33,4 +33,4 @@ def test_another_route_goes_into_a_copy() -> None:
 def test_nobody_changes_an_exchange_in_place() -> None:
     exchange = make()
     with pytest.raises(AttributeError):
-        exchange.deadline = 0.0  # type: ignore[misc] # the point of the test
+        exchange.deadline = 0.0  # type: ignore[misc]  # the point of the test

@@ -1,6 +1,7 @@
 """Errors as callers see them."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -24,8 +25,8 @@ from gateway.core.errors import (
 from gateway.edge.render import error_body, error_event, retry_headers, status_of
 
 
-def body(error: GatewayError, dialect: Dialect) -> dict[str, object]:
-    parsed: dict[str, object] = json.loads(error_body(error, dialect, "req-1"))
+def body(error: GatewayError, dialect: Dialect) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(error_body(error, dialect, "req-1"))
     return parsed
 
 
@@ -69,9 +70,10 @@ def test_an_anthropic_error_has_its_shape() -> None:
 def test_every_status_has_its_type_in_both_dialects(
     error: GatewayError, openai: tuple[int, str], anthropic: tuple[int, str]
 ) -> None:
-    for dialect, (status, kind) in (("openai", openai), ("anthropic", anthropic)):
+    expected: dict[Dialect, tuple[int, str]] = {"openai": openai, "anthropic": anthropic}
+    for dialect, (status, kind) in expected.items():
         assert status_of(error, dialect) == status
-        assert body(error, dialect)["error"]["type"] == kind  # type: ignore[index]
+        assert body(error, dialect)["error"]["type"] == kind
 
 
 REFUSAL = b'{"error": {"message": "context too long", "type":"x","code":null,"extra":1}}'
@@ -96,7 +98,7 @@ def test_a_providers_words_are_retold_in_the_other_dialect() -> None:
 )
 def test_words_that_make_no_sense_are_replaced_by_ours(words: bytes) -> None:
     error = UpstreamRefused("Refused.", status=400, body=words, dialect="anthropic")
-    assert body(error, "openai")["error"]["message"] == "Refused."  # type: ignore[index]
+    assert body(error, "openai")["error"]["message"] == "Refused."
 
 
 def test_the_error_event_is_one_event_in_the_callers_dialect() -> None:

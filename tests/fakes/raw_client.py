@@ -32,7 +32,7 @@ class Answer:
 
 
 def post(
-    body: bytes = CHAT, path: str = "/v1/chat/completions", version: str = "1.1", **headers: str
+    body: bytes = CHAT, path: str = "/v1/chat/completions", /, version: str = "1.1", **headers: str
 ) -> bytes:
     """A complete POST; underscores in header names become hyphens, an empty value leaves out."""
     given = {

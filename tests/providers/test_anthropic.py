@@ -1,110 +1,37 @@
 """The provider that speaks Anthropic's API, over real sockets."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from gateway.core.catalogue import Model, Target
-from gateway.core.chat import Endpoint, parse_request
-from gateway.core.errors import (
-    BadRequest,
-    CapabilityMissing,
-    StreamCut,
-    UpstreamBroken,
-    UpstreamBusy,
-    UpstreamDenied,
-    UpstreamRefused,
-)
-from gateway.core.ports import Call, Provider
-from gateway.core.reply import Stream, Usage, Whole
+from gateway.core.catalogue import Model
+from gateway.core.chat import Endpoint
+from gateway.core.errors import BadRequest, CapabilityMissing
+from gateway.core.reply import Stream, Usage
 from gateway.core.secret import Secret
 from gateway.providers.anthropic import AnthropicConfig
 from gateway.providers.base import Warmup
-from tests.fakes.anthropic_events import Collected, end, event, start, text
-from tests.fakes.runtime import real_time_runtime
-from tests.fakes.upstream import (
-    CUT,
-    STALL,
-    Answer,
-    Received,
-    ScriptedUpstream,
-    json_reply,
-    open_upstream,
-    sse_reply,
+from tests.fakes.anthropic_events import Collected, start, text
+from tests.fakes.anthropic_provider import (
+    EVENTS,
+    KEY,
+    MESSAGE,
+    MODEL,
+    SAME,
+    ask,
+    call_of,
+    open_anthropic,
+    stream,
 )
-
-KEY = "sk-ant-very-secret"
-MESSAGE = {
-    "id": "msg_1",
-    "type": "message",
-    "role": "assistant",
-    "content": [{"type": "text", "text": "hello"}],
-    "stop_reason": "end_turn",
-    "usage": {"input_tokens": 3, "output_tokens": 2},
-}
-EVENTS = [start(), event("ping"), text(0, "Hel", "lo"), end()]
-BODY: dict[str, Any] = {"model": "ours", "messages": [{"role": "user", "content": "hi"}]}
-MODEL = Model(provider="a", name="ours", upstream="claude-1")
-SAME = Model(provider="a", name="ours")
-
-
-@asynccontextmanager
-async def _provider(
-    script: Sequence[Answer], **facts: Any
-) -> AsyncIterator[tuple[Provider, ScriptedUpstream]]:
-    async with open_upstream(script) as upstream:
-        facts = {"base_url": upstream.url, "api_key": Secret(KEY, "env:ANTHROPIC_API_KEY"), **facts}
-        provider = AnthropicConfig(**facts).build("main", real_time_runtime())
-        try:
-            yield provider, upstream
-        finally:
-            await provider.aclose()
-
-
-def _call(
-    endpoint: Endpoint = "messages",
-    model: Model = MODEL,
-    *,
-    chosen: bool = False,
-    betas: tuple[str, ...] = (),
-    version: str = "",
-    raw: bytes | None = None,
-    **fields: Any,
-) -> Call:
-    body = raw or json.dumps({**BODY, **fields}).encode()
-    return Call(
-        id="req-1",
-        request=parse_request(endpoint, body, betas=betas, version=version),
-        target=Target(model=model, chosen=chosen),
-        deadline=real_time_runtime().clock.monotonic() + 30,
-    )
-
-
-async def _ask(script: Answer, call: Call, **facts: Any) -> tuple[Whole, Received]:
-    async with _provider([script], **facts) as (provider, upstream):
-        reply = await provider.send(call)
-        assert isinstance(reply, Whole)
-        return reply, upstream.requests[0]
-
-
-async def _stream(script: Answer, call: Call) -> tuple[Stream, bytes, Received]:
-    async with _provider([script]) as (provider, upstream):
-        reply = await provider.send(call)
-        assert isinstance(reply, Stream)
-        try:
-            out = b"".join([block async for block in reply.blocks])
-        finally:
-            await reply.blocks.aclose()
-        return reply, out, upstream.requests[0]
+from tests.fakes.upstream import STALL, json_reply, sse_reply
 
 
 async def test_a_messages_request_passes_byte_for_byte() -> None:
     raw = b'{ "model":"ours",  "messages":[{"role":"user","content":"h\\u0069"}], "odd": 1.0 }'
     answer = json.dumps(MESSAGE, indent=3).encode()
-    reply, seen = await _ask(json_reply(answer), _call(model=SAME, raw=raw))
+    reply, seen = await ask(json_reply(answer), call_of(model=SAME, raw=raw))
     assert seen.body == raw
     assert (seen.method, seen.path) == ("POST", "/v1/messages")
     assert reply.body == answer
@@ -114,20 +41,20 @@ async def test_a_messages_request_passes_byte_for_byte() -> None:
 
 async def test_only_the_models_name_is_changed() -> None:
     raw = b'{"model":"ours","messages":[{"role":"user","content":"h\\u0069"}]}'
-    _, seen = await _ask(json_reply(MESSAGE), _call(raw=raw))
+    _, seen = await ask(json_reply(MESSAGE), call_of(raw=raw))
     assert seen.body == raw.replace(b"ours", b"claude-1")
 
 
 async def test_the_answer_says_who_gave_it() -> None:
     answer = json_reply(MESSAGE, headers={"request-id": "req_upstream"})
-    reply, _ = await _ask(answer, _call())
+    reply, _ = await ask(answer, call_of())
     assert reply.answered.provider == "main"
     assert reply.answered.model == "ours"
     assert reply.answered.request_id == "req_upstream"
 
 
 async def test_a_message_stream_passes_byte_for_byte() -> None:
-    reply, out, seen = await _stream(sse_reply(EVENTS), _call(stream=True))
+    reply, out, seen = await stream(sse_reply(EVENTS), call_of(stream=True))
     assert out == b"".join(EVENTS)
     assert reply.dialect == "anthropic"
     assert reply.tally.clean
@@ -141,13 +68,13 @@ async def test_a_message_stream_passes_byte_for_byte() -> None:
     [("x-api-key", "x-api-key", KEY), ("bearer", "authorization", f"Bearer {KEY}")],
 )
 async def test_the_key_goes_where_the_upstream_wants_it(auth: str, header: str, value: str) -> None:
-    _, seen = await _ask(json_reply(MESSAGE), _call(), auth=auth)
+    _, seen = await ask(json_reply(MESSAGE), call_of(), auth=auth)
     assert seen.headers[header] == value
     assert {"x-api-key", "authorization"} - {header} - set(seen.headers)
 
 
 async def test_without_a_key_none_is_sent() -> None:
-    _, seen = await _ask(json_reply(MESSAGE), _call(), api_key=None)
+    _, seen = await ask(json_reply(MESSAGE), call_of(), api_key=None)
     assert not {"x-api-key", "authorization"} & set(seen.headers)
 
 
@@ -165,18 +92,18 @@ async def test_without_a_key_none_is_sent() -> None:
 async def test_the_version_is_the_callers_or_ours_and_lets_sampling_through(
     version: str, fields: dict[str, Any], sent: str
 ) -> None:
-    call = _call(version=version, **fields)
-    _, seen = await _ask(json_reply(MESSAGE), call, version="2030-01-01")
+    call = call_of(version=version, **fields)
+    _, seen = await ask(json_reply(MESSAGE), call, version="2030-01-01")
     assert seen.headers["anthropic-version"] == sent
 
 
 async def test_betas_are_passed_on_and_checked() -> None:
     betas = ("files-api-2025-04-14", "context-1m-2025-08-07")
-    _, seen = await _ask(json_reply(MESSAGE), _call(betas=betas))
+    _, seen = await ask(json_reply(MESSAGE), call_of(betas=betas))
     assert seen.headers["anthropic-beta"] == ",".join(betas)
-    async with _provider([json_reply(MESSAGE)]) as (provider, upstream):
+    async with open_anthropic([json_reply(MESSAGE)]) as (provider, upstream):
         with pytest.raises(BadRequest) as caught:
-            await provider.send(_call(betas=("a b",)))
+            await provider.send(call_of(betas=("a b",)))
         assert upstream.requests == []
     assert caught.value.param == "anthropic-beta"
 
@@ -188,28 +115,28 @@ async def test_a_chosen_model_loses_the_sampling_it_refuses(
     sampling: Any, dropped: tuple[str, ...]
 ) -> None:
     model = Model(provider="a", name="ours", sampling=sampling)
-    call = _call(model=model, chosen=True, temperature=0.5, top_p=0.9)
-    reply, seen = await _ask(json_reply(MESSAGE), call)
+    call = call_of(model=model, chosen=True, temperature=0.5, top_p=0.9)
+    reply, seen = await ask(json_reply(MESSAGE), call)
     assert reply.answered.dropped == dropped
     assert not set(dropped) & set(seen.json)
 
 
 async def test_a_model_that_takes_one_of_both_keeps_a_single_one() -> None:
     model = Model(provider="a", name="ours", sampling="one")
-    reply, seen = await _ask(json_reply(MESSAGE), _call(model=model, chosen=True, top_p=0.9))
+    reply, seen = await ask(json_reply(MESSAGE), call_of(model=model, chosen=True, top_p=0.9))
     assert seen.json["top_p"] == 0.9
     assert reply.answered.dropped == ()
 
 
 async def test_the_callers_own_choice_of_model_is_left_alone() -> None:
     model = Model(provider="a", name="ours", sampling="none")
-    reply, seen = await _ask(json_reply(MESSAGE), _call(model=model, temperature=0.5))
+    reply, seen = await ask(json_reply(MESSAGE), call_of(model=model, temperature=0.5))
     assert seen.json["temperature"] == 0.5
     assert reply.answered.dropped == ()
 
 
 async def test_tokens_are_counted_by_the_upstream() -> None:
-    reply, seen = await _ask(json_reply({"input_tokens": 9}), _call("count_tokens"))
+    reply, seen = await ask(json_reply({"input_tokens": 9}), call_of("count_tokens"))
     assert seen.path == "/v1/messages/count_tokens"
     assert json.loads(reply.body) == {"input_tokens": 9}
     assert reply.dialect == "anthropic"
@@ -217,8 +144,8 @@ async def test_tokens_are_counted_by_the_upstream() -> None:
 
 
 async def test_a_chat_request_is_translated_there_and_back() -> None:
-    call = _call("chat", model=MODEL, temperature=1.5, user="u-1")
-    reply, seen = await _ask(json_reply(MESSAGE), call)
+    call = call_of("chat", model=MODEL, temperature=1.5, user="u-1")
+    reply, seen = await ask(json_reply(MESSAGE), call)
     assert seen.path == "/v1/messages"
     assert seen.json["model"] == "claude-1"
     assert seen.json["metadata"] == {"user_id": "u-1"}
@@ -234,8 +161,8 @@ async def test_a_chat_request_is_translated_there_and_back() -> None:
 
 @pytest.mark.parametrize("asked", [True, False])
 async def test_a_chat_stream_is_translated(asked: bool) -> None:
-    call = _call("chat", stream=True, stream_options={"include_usage": asked})
-    reply, out, _ = await _stream(sse_reply(EVENTS), call)
+    call = call_of("chat", stream=True, stream_options={"include_usage": asked})
+    reply, out, _ = await stream(sse_reply(EVENTS), call)
     got = Collected(out)
     assert got.joined("content") == "Hello"
     assert (got.finish, got.done) == ("stop", True)
@@ -249,94 +176,27 @@ async def test_an_answer_through_a_forced_tool_is_unwrapped() -> None:
     use = {"type": "tool_use", "id": "a", "name": "json_output", "input": {"x": 1}}
     wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
     answer = json_reply({**MESSAGE, "content": [use], "stop_reason": "tool_use"})
-    reply, _ = await _ask(answer, _call("chat", response_format=wanted))
+    reply, _ = await ask(answer, call_of("chat", response_format=wanted))
     choice = json.loads(reply.body)["choices"][0]
     assert (choice["message"]["content"], choice["finish_reason"]) == ('{"x":1}', "stop")
 
 
 @pytest.mark.parametrize("endpoint", ["completions", "embeddings"])
 async def test_other_endpoints_are_a_missing_capability(endpoint: Endpoint) -> None:
-    async with _provider([json_reply(MESSAGE)]) as (provider, upstream):
+    async with open_anthropic([json_reply(MESSAGE)]) as (provider, upstream):
         with pytest.raises(CapabilityMissing):
-            await provider.send(_call(endpoint, prompt="x", input="x"))
+            await provider.send(call_of(endpoint, prompt="x", input="x"))
         assert upstream.requests == []
 
 
-@pytest.mark.parametrize(
-    ("status", "error"),
-    [(400, UpstreamRefused), (401, UpstreamDenied), (429, UpstreamBusy), (529, UpstreamBusy)],
-)
-@pytest.mark.parametrize("endpoint", ["messages", "chat", "count_tokens"])
-async def test_an_upstreams_error_keeps_its_meaning(
-    endpoint: Endpoint, status: int, error: type[Exception]
-) -> None:
-    body = {"type": "error", "error": {"type": "some_error", "message": "no"}}
-    async with _provider([json_reply(body, status=status)]) as (provider, _):
-        with pytest.raises(error) as caught:
-            await provider.send(_call(endpoint))
-    if isinstance(caught.value, UpstreamRefused | UpstreamBusy):
-        assert caught.value.dialect == "anthropic"
-        assert json.loads(caught.value.body) == body
-
-
-async def test_an_upstreams_error_never_shows_our_key() -> None:
-    body = {"type": "error", "error": {"type": "x", "message": f"bad key {KEY}"}}
-    async with _provider([json_reply(body, status=400)]) as (provider, _):
-        with pytest.raises(UpstreamRefused) as caught:
-            await provider.send(_call())
-    assert KEY not in caught.value.body.decode() + str(caught.value) + caught.value.detail
-
-
-@pytest.mark.parametrize("endpoint", ["messages", "count_tokens", "chat"])
-@pytest.mark.parametrize(
-    "body", [b"{", b"[]", b"{}", b'{"content":5,"input_tokens":"x"}', b'"\xff']
-)
-async def test_an_answer_that_is_none_is_a_broken_upstream(endpoint: Endpoint, body: bytes) -> None:
-    async with _provider([json_reply(body)]) as (provider, _):
-        with pytest.raises(UpstreamBroken) as caught:
-            await provider.send(_call(endpoint))
-    assert caught.value.code == "bad_upstream"
-
-
 async def test_an_answer_without_usage_has_none() -> None:
-    reply, _ = await _ask(json_reply({**MESSAGE, "usage": None}), _call())
+    reply, _ = await ask(json_reply({**MESSAGE, "usage": None}), call_of())
     assert reply.usage is None
 
 
-@pytest.mark.parametrize("endpoint", ["messages", "chat"])
-async def test_an_error_with_status_200_is_an_error(endpoint: Endpoint) -> None:
-    body = {"type": "error", "error": {"type": "overloaded_error", "message": "no"}}
-    async with _provider([json_reply(body)]) as (provider, _):
-        with pytest.raises(UpstreamBusy):
-            await provider.send(_call(endpoint))
-
-
-@pytest.mark.parametrize("endpoint", ["messages", "chat"])
-async def test_an_error_before_any_content_is_raised_by_send(endpoint: Endpoint) -> None:
-    error = event("error", error={"type": "overloaded_error", "message": "busy"})
-    async with _provider([sse_reply([start(), error])]) as (provider, _):
-        with pytest.raises(UpstreamBusy):
-            await provider.send(_call(endpoint, stream=True))
-
-
-@pytest.mark.parametrize("endpoint", ["messages", "chat"])
-@pytest.mark.parametrize("ending", [[], [CUT]])
-async def test_a_stream_that_breaks_off_is_a_cut_after_its_content(
-    endpoint: Endpoint, ending: list[Any]
-) -> None:
-    async with _provider([sse_reply([start() + text(0, "x"), *ending])]) as (provider, _):
-        reply = await provider.send(_call(endpoint, stream=True))
-        assert isinstance(reply, Stream)
-        assert b"x" in await anext(reply.blocks)
-        with pytest.raises(StreamCut):
-            await anext(reply.blocks)
-        await reply.blocks.aclose()
-    assert not reply.tally.clean
-
-
 async def test_closing_a_stream_closes_the_upstream() -> None:
-    async with _provider([sse_reply([start() + text(0, "x"), STALL])]) as (provider, upstream):
-        reply = await provider.send(_call("chat", stream=True))
+    async with open_anthropic([sse_reply([start() + text(0, "x"), STALL])]) as (provider, upstream):
+        reply = await provider.send(call_of("chat", stream=True))
         assert isinstance(reply, Stream)
         await reply.blocks.aclose()
         await upstream.until_closed()
@@ -344,7 +204,7 @@ async def test_closing_a_stream_closes_the_upstream() -> None:
 
 async def test_warming_opens_connections_and_asks_once() -> None:
     warmup = Warmup(connections=2, prompt="hi", model="claude-1", timeout=5)
-    async with _provider([sse_reply(EVENTS)], warmup=warmup) as (provider, upstream):
+    async with open_anthropic([sse_reply(EVENTS)], warmup=warmup) as (provider, upstream):
         await provider.warm()
         (seen,) = upstream.requests
         assert seen.json["model"] == "claude-1"
@@ -353,10 +213,10 @@ async def test_warming_opens_connections_and_asks_once() -> None:
 
 
 async def test_without_a_warm_up_nothing_is_opened() -> None:
-    async with _provider([json_reply(MESSAGE)]) as (provider, upstream):
+    async with open_anthropic([json_reply(MESSAGE)]) as (provider, upstream):
         await provider.warm()
         assert upstream.connections == 0
-    async with _provider([json_reply(MESSAGE)], warmup=Warmup()) as (provider, upstream):
+    async with open_anthropic([json_reply(MESSAGE)], warmup=Warmup()) as (provider, upstream):
         await provider.warm()
         assert upstream.requests == []
         assert upstream.connections == 1

@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from gateway.core.errors import UpstreamBroken, UpstreamTimeout
-from gateway.providers.connection import MAX_HEAD
+from gateway.providers.connection import MAX_HEAD, RECEIVE, Connection
+from gateway.providers.origin import connect, parse_origin
 from gateway.providers.transport import Transport, TransportConfig
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import FakeClock, settle
 from tests.fakes.transports import FAR, open_transport
 from tests.fakes.upstream import (
     CUT,
@@ -350,3 +351,41 @@ async def test_silence_inside_a_stream_is_idle() -> None:
             await waiting
         assert caught.value.code == "upstream_idle"
         await up.until_closed()
+
+
+async def test_a_timer_that_rings_while_nobody_waits_does_no_harm() -> None:
+    clock = FakeClock()
+    gate = asyncio.Event()
+    async with (
+        open_upstream([sse_reply([b"one", gate, b"two", STALL])]) as up,
+        open_transport(up.url, TransportConfig(idle=10), clock=clock) as transport,
+    ):
+        response = await transport.request("POST", "/x", b"{}", deadline=FAR, first_byte=30)
+        assert await response.chunk() == b"one"
+        await clock.advance(40)  # a slow client: nothing is asked of the upstream meanwhile
+        gate.set()
+        assert await response.chunk() == b"two"
+        waiting = asyncio.ensure_future(response.chunk())
+        await clock.advance(9.9)
+        assert not waiting.done()
+        await clock.advance(0.2)
+        with pytest.raises(UpstreamTimeout):
+            await waiting
+
+
+async def test_a_connection_lost_before_its_first_use_fails_at_once() -> None:
+    clock = FakeClock()
+    lost: list[Connection] = []
+    async with open_upstream([json_reply({})]) as up:
+        receive = memoryview(bytearray(RECEIVE))
+        connection = await connect(
+            parse_origin(up.url), None, lambda: Connection(clock, receive, lost.append), clock, 5
+        )
+        connection.abort()
+        await settle()
+        assert lost == [connection]
+        connection.begin([b"GET / HTTP/1.1\r\n\r\n"])
+        with pytest.raises(UpstreamBroken) as caught:
+            await connection.head(FAR, "upstream_timeout")
+        assert caught.value.code == "upstream_reset"
+        assert not connection.end()

@@ -1,7 +1,7 @@
 """Base URLs that are accepted, and what happens when a connection cannot be made."""
 
 import asyncio
-import datetime
+import datetime as dt
 import ssl
 
 import pytest
@@ -14,7 +14,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.transports import FAR, open_transport
 from tests.fakes.upstream import STALL, json_reply, open_upstream, raw_reply, sse_reply
 
-LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ class Authority:
         self.trust = ssl.create_default_context()
         self.ca.configure_trust(self.trust)
 
-    def server(self, name: str, not_after: datetime.datetime | None = None) -> ssl.SSLContext:
+    def server(self, name: str, not_after: dt.datetime | None = None) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.ca.issue_cert(name, not_after=not_after).configure_cert(context)
         return context

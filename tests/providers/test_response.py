@@ -176,3 +176,15 @@ async def test_very_many_tiny_chunks_pass_and_the_next_answer_too() -> None:
             await asyncio.sleep(0.01)
             assert await response.read() == b"x" * tiny
         assert up.connections == 1
+
+
+async def test_what_was_held_back_is_not_lost_with_the_connection() -> None:
+    tiny = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 5000
+    async with (
+        open_upstream([raw_reply([tiny + b"0\r\n\r\n"])]) as up,
+        open_transport(up.url) as transport,
+    ):
+        response = await transport.request("POST", "/x", b"{}", deadline=FAR)
+        assert response._connection is not None
+        response._connection.eof_received()
+        assert await response.read() == b"x" * 5000

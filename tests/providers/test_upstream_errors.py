@@ -128,6 +128,7 @@ def test_only_an_error_object_of_bearable_size_is_shown(body: bytes, kept: bool)
         ({"retry-after": "Tue, 14 Nov 2023 22:00:00 GMT"}, 0.0),
         ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 86_400.0),
         ({"retry-after": "Fri, 99 Foo 99999 99:99:99 GMT"}, None),
+        ({"retry-after": "Fri, 31 Dec 99999999999999999999 23:59:59 GMT"}, None),
         ({"retry-after-ms": "200", "retry-after": "9"}, 0.2),
         ({"retry-after-ms": "x", "retry-after": "9"}, 9.0),
     ],

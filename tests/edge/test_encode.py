@@ -1,0 +1,59 @@
+"""Heads and the headers that explain an answer."""
+
+import pytest
+
+from gateway.core.notes import Notes, Used
+from gateway.core.reply import Answered
+from gateway.edge.encode import _Today, dollars, milliseconds, price_of, safe
+from tests.fakes.service import ANSWERED, CATALOGUE, USAGE
+
+
+@pytest.mark.parametrize(
+    ("micro", "text"),
+    [(0, "0.000000"), (1, "0.000001"), (1_234_567, "1.234567"), (10**12, "1000000.000000")],
+)
+def test_money_is_exact(micro: int, text: str) -> None:
+    assert dollars(micro) == text
+
+
+def test_durations_are_milliseconds() -> None:
+    assert milliseconds(0.0123456) == "12.35"
+
+
+def test_the_stages_note_of_the_price_wins() -> None:
+    notes = Notes()
+    assert price_of(notes, CATALOGUE, ANSWERED, USAGE) == 20
+    notes.add(Used("small", USAGE, 7))
+    assert price_of(notes, CATALOGUE, ANSWERED, USAGE) == 7
+    notes.add(Used("small", USAGE, None))
+    assert price_of(notes, CATALOGUE, ANSWERED, USAGE) is None
+
+
+@pytest.mark.parametrize("model", ["org/large", "unheard-of", ""])
+def test_without_a_price_the_cost_is_unknown(model: str) -> None:
+    assert price_of(Notes(), CATALOGUE, Answered(model=model), USAGE) is None
+    assert price_of(Notes(), CATALOGUE, ANSWERED, None) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("gpt-4o mini", "gpt-4o mini"),
+        ("a\r\nb: c", "a?b: c"),
+        ("a\0b", "a?b"),
+        ("modèle", "mod?le"),
+        ("x" * 300, "x" * 256),
+        ("", ""),
+    ],
+)
+def test_no_value_breaks_a_header(value: str, shown: str) -> None:
+    """D03."""
+    assert safe(value) == shown
+
+
+def test_the_date_changes_with_the_second() -> None:
+    today = _Today()
+    first = today.at(1_700_000_000.2)
+    assert first == "date: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
+    assert today.at(1_700_000_000.9) is first
+    assert today.at(1_700_000_001.0) != first

@@ -1,0 +1,105 @@
+"""Every example in README and docs runs: YAML loads, commands and snippets answer."""
+
+import asyncio
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.policy.setup import load_setup
+from tests.fakes.gateway import open_test_gateway
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+LOCAL_MODEL = "local/smollm2"
+
+
+def examples(language: str) -> list[tuple[str, str]]:
+    return [
+        (f"{page.name}#{number}", text)
+        for page in PAGES
+        for number, (kind, text) in enumerate(FENCE.findall(page.read_text()), 1)
+        if kind == language
+    ]
+
+
+@pytest.mark.parametrize(("place", "text"), examples("yaml"))
+def test_a_yaml_example_loads(place: str, text: str, tmp_path: Path) -> None:
+    for name in ("config", "policies"):
+        (tmp_path / name).mkdir()
+    for path in ("config/gateway.yaml", "config/models.yaml", "policies/default.yaml"):
+        (tmp_path / path).write_text((ROOT / path).read_text())
+    kinds = {"pipeline:": "policies/default.yaml", "models:": "config/models.yaml"}
+    first = next((path for key, path in kinds.items() if f"\n{key}" in f"\n{text}"), None)
+    (tmp_path / (first or "config/gateway.yaml")).write_text(text)
+    if first == "config/models.yaml":
+        needed = sorted(set(re.findall(r"provider: (\w+)", text)) - {"openai", "anthropic"})
+        blocks = "".join(
+            f"  {n}: {{kind: simulated}}\n" for n in needed if n not in ("local", "simulated")
+        )
+        gateway = tmp_path / "config/gateway.yaml"
+        gateway.write_text(gateway.read_text() + blocks)
+    elif first is None:
+        (tmp_path / "config/models.yaml").write_text("models: {}\n")
+    environment = dict.fromkeys(re.findall(r"env:(\w+)", text), "a-value")
+    load_setup(tmp_path / "config", tmp_path / "policies", environment)
+
+
+def _here(text: str, root: str) -> str:
+    """The example as it is, but asking the simulated model of a gateway on a free port."""
+    return text.replace("http://127.0.0.1:8080", root).replace(LOCAL_MODEL, "simulated/demo")
+
+
+async def _run(*command: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0, out.decode()
+    return out.decode()
+
+
+@pytest.mark.parametrize(("place", "text"), examples("python"))
+async def test_a_python_example_prints_an_answer(place: str, text: str) -> None:
+    async with open_test_gateway() as gateway:
+        printed = await _run(sys.executable, "-c", _here(text, gateway.root))
+    assert len(printed.strip()) > 10
+
+
+@pytest.mark.parametrize(
+    ("place", "text"), [(place, text) for place, text in examples("sh") if "curl" in text]
+)
+async def test_a_curl_example_is_answered(place: str, text: str) -> None:
+    async with open_test_gateway() as gateway:
+        text = _here(text, gateway.root).replace("http://127.0.0.1:8081", gateway.admin_url)
+        printed = await _run("sh", "-euc", text.replace("curl ", "curl -sS --fail-with-body "))
+    assert printed.strip()
+
+
+def test_every_command_in_the_docs_exists() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "gateway", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    named = {
+        command
+        for page in PAGES
+        for command in re.findall(r"(?:`|\n)turnout ([a-z]+)", page.read_text())
+    }
+    assert named
+    assert not {command for command in named if not re.search(rf"\n +{command}\b", shown)}
+
+
+def test_every_make_target_in_the_docs_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    named = {t for page in PAGES for t in re.findall(r"\bmake ([a-z][a-z-]+)`", page.read_text())}
+    assert not {t for t in named if not re.search(rf"^{t}:", makefile, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("page", [*PAGES, *ROOT.glob("*.md")], ids=lambda p: p.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    missing = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+    assert not missing

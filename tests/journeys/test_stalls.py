@@ -1,0 +1,162 @@
+"""Providers that fall silent, before the first token and after it, or cannot be reached at all."""
+
+import functools
+import socket
+from contextlib import closing
+
+import pytest
+
+import gateway.app
+from gateway.edge.service import Service
+from tests.fakes import answers
+from tests.fakes.upstream import CUT, RESET, STALL, Part, open_upstream, raw_reply, sse_reply
+from tests.journeys.journey import QUADRANTS, broken, complete, open_journey
+
+PATIENCE = {"first_byte": 0.3, "idle": 0.3}
+SIGNS = {"openai": b": keep-alive\n\n", "anthropic": b'event: ping\ndata: {"type": "ping"}\n\n'}
+
+
+@pytest.mark.parametrize("silent", ["no head", "no event", "no content"])
+@pytest.mark.parametrize(("caller", "provider"), QUADRANTS)
+async def test_a_stall_before_the_first_token_is_a_504(
+    caller: str, provider: str, silent: str
+) -> None:
+    """E05: nothing was sent yet, so it is plain JSON with a status, and the socket is closed."""
+    script = {
+        "no head": raw_reply([STALL]),
+        "no event": sse_reply([STALL]),
+        "no content": answers.stream(provider, keep=1, then=[STALL]),
+    }[silent]
+    async with open_journey([script], provider, transport=PATIENCE) as journey:
+        answer = await journey.ask(caller)
+        await journey.upstream.until_closed()
+    assert answer.status == 504
+    assert answer.headers["content-type"].startswith("application/json")
+    assert answer.json["error"]["type"] == (
+        "server_error" if caller == "openai" else "timeout_error"
+    )
+    event = journey.event
+    first = "upstream_first_byte_timeout" if silent == "no head" else "upstream_idle"
+    assert (event["status"], event["code"], event["fault"]) == (504, first, "upstream")
+    assert event["attempts"] == 1
+
+
+@pytest.mark.parametrize(("caller", "provider"), QUADRANTS)
+async def test_a_stall_in_the_middle_is_bridged_then_told(
+    caller: str, provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """E06: signs of life, then at the idle limit one error event, and never [DONE]."""
+    monkeypatch.setattr(gateway.app, "Service", functools.partial(Service, keepalive=0.1))
+    script = [answers.stream(provider, keep=4, then=[STALL])]
+    async with open_journey(script, provider, transport={"idle": 0.8}) as journey:
+        answer = await journey.ask(caller)
+        await journey.upstream.until_closed()
+    assert answer.status == 200
+    assert answer.body.count(SIGNS[caller]) >= 2
+    broken(answer.body, caller)
+    if caller == "openai":
+        assert b'"code":"upstream_idle"' in answer.body
+        assert b"event: ping" not in answer.body
+    event = journey.event
+    assert (event["code"], event["stream_end"], event["stream_code"]) == (
+        "upstream_idle",
+        "upstream_cut",
+        "upstream_idle",
+    )
+    assert event["attempts"] == 1
+    assert event["longest_gap_ms"] >= 500
+
+
+@pytest.mark.parametrize("caller", ["openai", "anthropic"])
+async def test_a_stream_that_pauses_and_goes_on_is_complete(
+    caller: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """E06: signs of life do no harm to a stream that only paused."""
+    monkeypatch.setattr(gateway.app, "Service", functools.partial(Service, keepalive=0.05))
+    events = answers.events(caller)
+    script = [sse_reply([*events[:4], 0.4, *events[4:]])]
+    async with open_journey(script, caller) as journey:
+        answer = await journey.ask(caller)
+    assert SIGNS[caller] in answer.body
+    assert complete(answer.body, caller)
+    assert journey.event["stream_end"] == "done"
+
+
+@pytest.mark.parametrize(("caller", "provider"), QUADRANTS)
+async def test_the_requests_deadline_ends_a_stream_that_never_stalls(
+    caller: str, provider: str
+) -> None:
+    """E06: a drip is not idle, but the deadline holds; the provider is let go of."""
+    events = answers.events(provider)
+    drip: list[Part] = [part for _ in range(200) for part in (events[3], 0.05)]
+    script = [sse_reply([*events[:4], *drip])]
+    async with open_journey(script, provider, limits={"request": 0.8}) as journey:
+        answer = await journey.ask(caller)
+        await journey.upstream.until_closed()
+    broken(answer.body, caller)
+    event = journey.event
+    assert (event["status"], event["code"]) == (200, "deadline_exceeded")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("caller", ["openai", "anthropic"])
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("refused", "upstream_refused_connection"),
+        ("no such name", "upstream_dns"),
+        ("no TLS there", "upstream_tls"),
+        ("handshake reset", "upstream_tls"),
+    ],
+)
+async def test_an_upstream_that_cannot_be_reached_says_why(
+    caller: str, fault: str, code: str, stream: bool
+) -> None:
+    """E05: 502 within the connect budget, a code of its own for each cause."""
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))  # bound but not listening: refused
+        port = taken.getsockname()[1]
+        async with open_upstream([raw_reply([RESET if "reset" in fault else CUT])]) as plain:
+            url = {
+                "refused": f"http://127.0.0.1:{port}/v1",
+                "no such name": "http://nowhere.invalid/v1",
+                "no TLS there": f"https://127.0.0.1:{plain.port}/v1",
+                "handshake reset": f"https://127.0.0.1:{plain.port}/v1",
+            }[fault]
+            budget = {"connect": 3}
+            script = [answers.whole("openai")]
+            async with open_journey(script, base_url=url, transport=budget) as journey:
+                answer = await journey.ask(caller, stream=stream)
+    assert answer.status == 502
+    if caller == "openai":
+        assert answer.code == code
+    assert answer.json["error"]["type"] == ("server_error" if caller == "openai" else "api_error")
+    event = journey.event
+    assert (event["code"], event["fault"], event["attempts"]) == (code, "upstream", 1)
+    assert event["duration_ms"] < 3500
+    assert not journey.upstream.requests
+
+
+async def test_a_connect_that_hangs_ends_with_the_connect_budget() -> None:
+    """E05: a TLS handshake that nobody answers is a 504 of its own."""
+    async with open_upstream([raw_reply([STALL])]) as silent:
+        url = f"https://127.0.0.1:{silent.port}/v1"
+        script = [answers.whole("openai")]
+        async with open_journey(script, base_url=url, transport={"connect": 0.3}) as journey:
+            answer = await journey.ask()
+    assert (answer.status, answer.code) == (504, "upstream_connect_timeout")
+
+
+@pytest.mark.parametrize(("caller", "provider"), QUADRANTS)
+async def test_a_whole_answer_is_bound_by_the_deadline_only(caller: str, provider: str) -> None:
+    """E05: a slow whole answer may take longer than a stream's first byte; its deadline ends it."""
+    slow = answers.whole(provider)
+    script = [raw_reply([0.6, *slow.parts]), raw_reply([STALL])]
+    async with open_journey(
+        script, provider, transport=PATIENCE, limits={"request": 1.5}
+    ) as journey:
+        answer = await journey.ask(caller, stream=False)
+        late = await journey.ask(caller, stream=False)
+        await journey.upstream.until_closed()
+    assert answer.status == 200
+    assert late.status == 504
