@@ -5,9 +5,9 @@ from typing import Any, Final, Protocol
 
 from gateway.core import wire
 from gateway.core.chat import Endpoint
-from gateway.core.meter import anthropic_usage, openai_usage
 from gateway.core.reply import Usage
 from gateway.core.sse import events
+from gateway.core.usage import anthropic_usage, openai_usage
 
 _SPOKEN: Final = {"content", "refusal", "reasoning_content", "reasoning", "text"}
 _GROWING: Final = frozenset({*_SPOKEN, "arguments", "data", "transcript", "summary"})

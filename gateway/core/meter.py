@@ -6,10 +6,10 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from gateway.core import stream_errors, wire
-from gateway.core.reply import Block, Tally, Usage
+from gateway.core.reply import Block, Tally
 from gateway.core.sse import EMPTY, encode_event, events, read_event, split_events
+from gateway.core.usage import anthropic_usage, openai_usage, token_count
 
-MAX_TOKENS: Final = 1_000_000_000
 _NULL_USAGE: Final = b',"usage":null'
 
 
@@ -55,30 +55,6 @@ class _Chunk(Struct, gc=False):
 
 _read_chunk: Final = wire.decoder(_Chunk).decode
 _BAD_JSON: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
-
-
-def token_count(value: object, before: int = 0) -> int:
-    """Return `value` when it can be a number of tokens, else what was known before."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS:
-        return value
-    return before
-
-
-def openai_usage(value: object, before: Usage | None = None) -> Usage | None:
-    """Read an OpenAI usage object; fields that make no sense keep what was known before."""
-    if not isinstance(value, dict) or not value:
-        return before
-    known = before or Usage()
-    prompt = _dict(value.get("prompt_tokens_details"))
-    completion = _dict(value.get("completion_tokens_details"))
-    tokens = token_count(value.get("prompt_tokens"), known.input)
-    return Usage(
-        input=tokens,
-        output=token_count(value.get("completion_tokens"), known.output),
-        cached=min(tokens, token_count(prompt.get("cached_tokens"), known.cached)),
-        cache_write=token_count(prompt.get("cache_write_tokens"), known.cache_write),
-        reasoning=token_count(completion.get("reasoning_tokens"), known.reasoning),
-    )
 
 
 class OpenAIMeter:
@@ -189,33 +165,6 @@ class _MessageEvent(Struct, gc=False):
 _read_message_event: Final = wire.decoder(_MessageEvent).decode
 
 
-def anthropic_usage(value: dict[str, Any]) -> Usage:
-    """Read an Anthropic usage object; `input` then includes what was read from or put in cache.
-
-    Where `iterations` are listed (compaction, advisor), only they add up to what was used.
-    """
-    plain = token_count(value.get("input_tokens"))
-    output = token_count(value.get("output_tokens"))
-    steps = [
-        step
-        for step in _list(value.get("iterations"))
-        if isinstance(step, dict) and step.get("type") in {"message", "compaction"}
-    ]
-    if steps:
-        plain = sum(token_count(step.get("input_tokens")) for step in steps)
-        output = sum(token_count(step.get("output_tokens")) for step in steps)
-    cached = token_count(value.get("cache_read_input_tokens"))
-    write = token_count(value.get("cache_creation_input_tokens"))
-    thinking = _dict(value.get("output_tokens_details")).get("thinking_tokens")
-    return Usage(
-        input=plain + cached + write,
-        output=output,
-        cached=cached,
-        cache_write=write,
-        reasoning=token_count(thinking),
-    )
-
-
 class AnthropicMeter:
     """Passes an Anthropic message stream untouched, and reads it."""
 
@@ -297,11 +246,3 @@ def _bears_content(choice: _Choice) -> bool:
         or delta.reasoning_details
         or delta.audio
     )
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []

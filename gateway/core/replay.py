@@ -52,7 +52,7 @@ def _completion(answer: Fields, endpoint: Endpoint, *, include_usage: bool) -> I
             full = {"index": index, "finish_reason": None, **part}
             yield _data({**base, **extra, "choices": [full]})
             extra = {}
-    if extra:
+    if extra or not choices:
         yield _data({**base, **extra, "choices": []})
     if include_usage and usage is not None:
         yield _data({**base, "choices": [], "usage": usage})
@@ -60,13 +60,14 @@ def _completion(answer: Fields, endpoint: Endpoint, *, include_usage: bool) -> I
 
 
 def _chat_choice(choice: Fields) -> Iterator[dict[str, Any]]:
-    message = choice["message"]
+    message = choice.get("message", {})  # Azure leaves it out where its filter took everything
     opening = {
         name: "" if name in _SPOKEN and isinstance(value, str) else value
         for name, value in message.items()
         if name in {"role", *_SPOKEN} or value is None
     }
-    yield {"delta": opening}
+    if opening:
+        yield {"delta": opening}
     for name in _SPOKEN:
         if isinstance(message.get(name), str):
             yield from ({"delta": {name: piece}} for piece in _pieces(message[name]))

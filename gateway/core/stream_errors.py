@@ -11,6 +11,7 @@ from typing import Any, Final
 from gateway.core import wire
 from gateway.core.chat import Dialect
 from gateway.core.errors import (
+    Retry,
     StreamCut,
     UpstreamBroken,
     UpstreamBusy,
@@ -22,6 +23,7 @@ from gateway.core.errors import (
 
 _DETAIL: Final = 300
 _HTTP_STATUS: Final = re.compile(r"[45][0-9]{2}\Z")
+_QUOTA: Final = "insufficient_quota"
 _BUSY: Final = "The provider is busy. Try again later."
 _REFUSED: Final = "The provider refused the request."
 _STATUS: Final[Mapping[str, int]] = {
@@ -39,7 +41,7 @@ _STATUS: Final[Mapping[str, int]] = {
     "content_filter": 400,
     "rate_limit_error": 429,
     "rate_limit_exceeded": 429,
-    "insufficient_quota": 429,
+    _QUOTA: 429,
     "tokens": 429,
     "requests": 429,
     "overloaded": 503,
@@ -104,7 +106,10 @@ def reported(data: bytes, primed: bool) -> UpstreamError:
         body = data
     else:
         body = wire.encode({"error": error}) if isinstance(error, dict) else b""
-    return _by_status(status, body, dialect, detail)
+    answer = _by_status(status, body, dialect, detail)
+    if isinstance(error, dict) and _QUOTA in (error.get("code"), error.get("type")):
+        answer.retry = Retry.OTHER  # no wait refills a quota
+    return answer
 
 
 def _by_status(status: int, body: bytes, dialect: Dialect, detail: str) -> UpstreamError:

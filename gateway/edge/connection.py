@@ -22,7 +22,6 @@ from gateway.core.errors import (
     BadRequest,
     CallerError,
     ClientTooSlow,
-    GatewayError,
     HeadersTooLarge,
 )
 from gateway.core.ports import Clock
@@ -66,7 +65,7 @@ class Door(Protocol):
 
 
 class Connection(web.RequestHandler):
-    """A client's connection. `interrupt` is set by the request that is being served."""
+    """A client's connection."""
 
     __slots__ = (
         "_alarm",
@@ -80,7 +79,6 @@ class Connection(web.RequestHandler):
         "_refused",
         "_stall",
         "_unsent",
-        "interrupt",
     )
 
     def __init__(self, door: Door, server: web.Server, loop: asyncio.AbstractEventLoop) -> None:
@@ -92,7 +90,6 @@ class Connection(web.RequestHandler):
             lingering_time=0,
             auto_decompress=False,
         )
-        self.interrupt: Callable[[GatewayError], None] | None = None
         self._door = door
         self._alarm = Alarm(door.clock)
         self._stall = Alarm(door.clock)
@@ -132,8 +129,6 @@ class Connection(web.RequestHandler):
         self._door.connections_open.discard(self)
         self._alarm.close()
         self._stall.close()
-        if self._gone is not None and not self._gone.done():
-            self._gone.set_result(None)
         if not self._refused:
             super().connection_lost(exc)
 
@@ -218,7 +213,8 @@ class Connection(web.RequestHandler):
 
     def rest(self) -> None:
         """Wait for the next request: this one has been served."""
-        self.interrupt = None
+        if self.transport is None:
+            return
         limits, now = self._door.limits, self._door.clock.monotonic()
         if self._head:
             self._alarm.set(now + limits.header, self._header_too_slow)
@@ -258,8 +254,7 @@ class Connection(web.RequestHandler):
         transport = self.transport
         if transport is None or transport.is_closing():
             return
-        if transport.can_write_eof():
-            transport.write_eof()
+        transport.write_eof()
         self._resume_transport_reading()
         gone = self._gone = self._loop.create_future()
         due = self._door.clock.monotonic() + _LINGER
@@ -310,6 +305,6 @@ def _unsent(transport: asyncio.Transport | None) -> int:
     waiting = bytearray(4)
     try:
         fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, waiting)
-    except OSError:
+    except OSError:  # a system that does not tell
         return transport.get_write_buffer_size()
     return transport.get_write_buffer_size() + int(struct.unpack("i", waiting)[0])

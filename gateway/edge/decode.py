@@ -6,7 +6,6 @@ import zlib
 from typing import Final
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestPayloadError
 
 from gateway.core.chat import ChatRequest, Endpoint, parse_request
 from gateway.core.errors import (
@@ -18,7 +17,7 @@ from gateway.core.errors import (
     UpgradeRefused,
 )
 from gateway.edge.connection import BadFraming
-from gateway.edge.visit import ClientGone, Visit
+from gateway.edge.visit import Visit
 from gateway.settings import Limits
 
 LARGE: Final = 256 << 10
@@ -96,7 +95,7 @@ class Bodies:
 async def read_request(
     visit: Visit, request: web.BaseRequest, endpoint: Endpoint, limits: Limits, bodies: Bodies
 ) -> ChatRequest:
-    """Read and decode the body. Raises CallerError, Overloaded or ClientGone."""
+    """Read and decode the body. Raises CallerError or Overloaded."""
     headers = request.headers
     _check_type(headers.get("content-type"))
     coding = (headers.get("content-encoding") or "identity").lower()
@@ -164,27 +163,22 @@ async def _read_body(
     expect = request.headers.get("expect")
     if expect is not None and expect.lower() != "100-continue":
         raise ExpectationFailed("Only 'Expect: 100-continue' is understood.")
-    try:
-        if payload.is_eof():
-            body = payload.read_nowait()
-            if len(body) > limits.body:
-                raise _too_large()
-            bodies.take(visit, len(body))
-            return body
-        if expect is not None and request.version >= (1, 1):
-            await visit.write(_CONTINUE)
-        visit.connection.expect_body()
-        parts = []
-        while part := await payload.readany():
-            if visit.held + len(part) > limits.body:
-                raise _too_large()
-            bodies.take(visit, len(part))
-            parts.append(part)
-        visit.connection.alarm.off()
-    except RequestPayloadError as error:
-        raise BadFraming("The request's body is not valid HTTP/1.1.") from error
-    except ConnectionError as error:
-        raise ClientGone from error
+    if payload.is_eof():
+        body = payload.read_nowait()
+        if len(body) > limits.body:
+            raise _too_large()
+        bodies.take(visit, len(body))
+        return body
+    if expect is not None and request.version >= (1, 1):
+        await visit.write(_CONTINUE)
+    visit.connection.expect_body()
+    parts = []
+    while part := await payload.readany():
+        if visit.held + len(part) > limits.body:
+            raise _too_large()
+        bodies.take(visit, len(part))
+        parts.append(part)
+    visit.connection.alarm.off()
     return b"".join(parts)
 
 

@@ -55,7 +55,7 @@ class Edge:
         self.capacity = service.limits.connections or _descriptors() * 4 // 5
         self.connections_open: set[Connection] = set()
         self.port = 0
-        self.listener: asyncio.Server | None = None
+        self.listener: asyncio.Server
         self._service = service
         self._pages = ModelPages(service.catalogue)
         self._bodies = decode.Bodies(service.limits.bodies_in_flight)
@@ -129,8 +129,11 @@ class Edge:
 
     async def _refuse(self, visit: Visit, request: web.BaseRequest, error: GatewayError) -> None:
         visit.blame(error)
-        if visit.first_byte is not None:
+        if visit.streaming:
             await send_broken_end(visit, error, visit.dialect)
+            return
+        if visit.first_byte is not None:
+            visit.cut()
             return
         if isinstance(error, BadFraming) or not request.content.is_eof():
             visit.keep = False
@@ -152,6 +155,8 @@ class Edge:
         visit.template = route.template
         if route.endpoint is not None:
             visit.dialect = route.dialect
+        else:
+            visit.keep = visit.keep and request.content.is_eof()
         check_method(route, request.method)
         if route.page in {"livez", "readyz"}:
             await self._show_health(visit, route)
@@ -184,6 +189,7 @@ class Edge:
         visit.connection.alarm.set(deadline, lambda: visit.interrupt(out_of_time()))
         reply = await service.holder.current.chains[POLICY](exchange)
         if isinstance(reply, Whole):
+            visit.connection.alarm.off()
             await send_whole(visit, reply, service.catalogue)
             return
         visit.stream = True
@@ -218,8 +224,7 @@ class Edge:
             self._wake.set()
             return
         readiness.draining = True
-        if self.listener is not None:
-            self.listener.close()
+        self.listener.close()
         for connection in list(self.connections_open):
             if connection.idle:
                 connection.force_close()
@@ -241,8 +246,7 @@ class Edge:
 
     async def close(self) -> None:
         """Close everything at once."""
-        if self.listener is not None:
-            self.listener.close()
+        self.listener.close()
         tasks = [c._task_handler for c in self.connections_open if c._task_handler is not None]  # noqa: SLF001 - aiohttp has no public name
         for connection in list(self.connections_open):
             connection.force_close()

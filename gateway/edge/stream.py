@@ -83,7 +83,7 @@ class Relay:
             data = b"%x\r\n%b\r\n" % (len(block), block) if chunked else block
             if waiting:
                 data, waiting = waiting + data, b""
-                visit.first_byte = now
+                visit.first_byte, visit.streaming = now, True
             transport = connection.transport
             if transport is None or transport.is_closing():
                 raise ClientGone
@@ -94,7 +94,7 @@ class Relay:
             self._wrote = monotonic()
             self._overhead += self._wrote - now
         if waiting:
-            visit.first_byte = monotonic()
+            visit.first_byte, visit.streaming = monotonic(), True
             await visit.write(waiting)
 
     def _due(self) -> float:

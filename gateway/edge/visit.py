@@ -47,6 +47,7 @@ class Visit:
         "started",
         "status",
         "stream",
+        "streaming",
         "task",
         "template",
         "upstream_id",
@@ -70,6 +71,8 @@ class Visit:
         """Whether the connection outlives this request."""
         self.chunked = False
         self.head_only = False
+        self.streaming = False
+        """Whether the head of an event stream has been sent."""
         self.first_byte: float | None = None
         self.held = 0
         """Body bytes that count as in flight until the end."""
@@ -102,6 +105,12 @@ class Visit:
         self.fault = "caller"
         self.keep = False
 
+    def cut(self) -> None:
+        """Break the connection: half a JSON body has left, and no words can be put after it."""
+        self.keep = False
+        if self.connection.transport is not None:
+            self.connection.transport.abort()
+
     async def write(self, data: bytes) -> None:
         """Hand bytes to the socket; wait while the client is slow. Raises ClientGone."""
         connection = self.connection
@@ -114,13 +123,8 @@ class Visit:
             await self.drain()
 
     async def drain(self) -> None:
-        """Wait until the client has taken enough of what was written. Raises ClientGone."""
-        try:
-            await self.connection._drain_helper()  # noqa: SLF001 - aiohttp has no public name
-        except ConnectionError as error:
-            raise ClientGone from error
-        if self.connection.transport is None:
-            raise ClientGone
+        """Wait until the client has taken enough; should it leave, this task is cancelled."""
+        await self.connection._drain_helper()  # noqa: SLF001 - aiohttp has no public name
 
     def outcome(self) -> Outcome:
         """Return the record of this request."""

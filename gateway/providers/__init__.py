@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 from gateway.providers.anthropic import AnthropicConfig
 from gateway.providers.local import LocalConfig
-from gateway.providers.openai import OpenAI
+from gateway.providers.openai import OpenAIConfig
 from gateway.providers.simulated import SimulatedConfig
 
-AnyProvider: TypeAlias = OpenAI | AnthropicConfig | LocalConfig | SimulatedConfig
+AnyProvider: TypeAlias = OpenAIConfig | AnthropicConfig | LocalConfig | SimulatedConfig

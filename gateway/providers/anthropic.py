@@ -14,10 +14,10 @@ from gateway.core.meter import AnthropicMeter, StreamCodec
 from gateway.core.ports import Call, Provider, Runtime
 from gateway.core.reply import Answered, Reply, Usage, Whole
 from gateway.core.secret import Secret
+from gateway.core.usage import anthropic_usage
 from gateway.providers.anthropic_wire.chat_reply import message_to_chat
 from gateway.providers.anthropic_wire.chat_request import chat_to_messages
 from gateway.providers.anthropic_wire.chat_stream import MessageEventsToChat
-from gateway.providers.anthropic_wire.vocabulary import usage_of_messages
 from gateway.providers.base import ProviderConfig, Warmup
 from gateway.providers.streaming import open_stream, read_json, require_ok
 from gateway.providers.transport import Response, Transport, TransportConfig
@@ -232,7 +232,7 @@ def check_message(body: bytes) -> Usage | None:
     message = _read(body)
     if message.content is None:
         raise _makes_no_sense("the answer has no content")
-    return usage_of_messages(message.usage) if isinstance(message.usage, dict) else None
+    return anthropic_usage(message.usage) if isinstance(message.usage, dict) else None
 
 
 def _read(body: bytes) -> _Whole:

@@ -276,9 +276,6 @@ class Connection(asyncio.BufferedProtocol):
         """Settle what the end of the connection means for the exchange on it."""
         if not self._asking or self.error is not None:
             return
-        while self._paused:  # what was held back is at most one receive
-            self._paused = False
-            self._feed(b"")
         if self.message is None:
             self.error = broken(
                 "upstream_reset" if self.silent or exc else "upstream_truncated", _name(exc)
@@ -291,6 +288,7 @@ class Connection(asyncio.BufferedProtocol):
         if exc is not None:
             self.error = broken("upstream_reset", _name(exc))
             return
+        # What flow control still holds back is parsed, and given, before the error is looked at.
         try:
             self._parser.feed_eof()  # completes a body that ends with the connection
         except HttpProcessingError as error:

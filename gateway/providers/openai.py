@@ -9,17 +9,19 @@ from msgspec import Meta, Struct
 
 from gateway.core import stream_errors, wire
 from gateway.core.chat import ChatRequest, Endpoint
-from gateway.core.errors import UpstreamBroken
-from gateway.core.meter import OpenAIMeter, StreamCodec, openai_usage
+from gateway.core.errors import UpstreamAnswered
+from gateway.core.meter import OpenAIMeter, StreamCodec
 from gateway.core.ports import Call, Provider, Runtime
 from gateway.core.reply import Answered, Reply, Usage, Whole
 from gateway.core.secret import Secret
+from gateway.core.usage import openai_usage
 from gateway.providers.anthropic_wire.messages_reply import chat_to_message
 from gateway.providers.anthropic_wire.messages_request import messages_to_chat
 from gateway.providers.anthropic_wire.messages_stream import ChatEventsToMessage
 from gateway.providers.base import ProviderConfig, Warmup
 from gateway.providers.streaming import open_stream, read_json, require_ok
 from gateway.providers.transport import Response, Transport, TransportConfig
+from gateway.providers.upstream_errors import broken
 
 _PATHS: Final[Mapping[Endpoint, str]] = {
     "chat": "/chat/completions",
@@ -32,7 +34,7 @@ _TOKENS_PER_MESSAGE: Final = 4
 _NO_TEXT: Final = frozenset({"type", "role", "id", "source", "data", "signature", "cache_control"})
 
 
-class OpenAI(ProviderConfig, frozen=True, tag="openai", kw_only=True):
+class OpenAIConfig(ProviderConfig, frozen=True, tag="openai", kw_only=True):
     """A provider that speaks OpenAI's API."""
 
     base_url: Annotated[
@@ -59,7 +61,7 @@ class OpenAI(ProviderConfig, frozen=True, tag="openai", kw_only=True):
 
     def build(self, name: str, runtime: Runtime) -> Provider:
         """Return the provider with its own pool of connections."""
-        headers = {"content-type": "application/json", **self.headers}
+        headers = dict(self.headers)
         if self.api_key is not None and self.api_key.present:
             key = self.api_key.reveal()
             bearer = self.auth == "bearer"
@@ -97,13 +99,17 @@ class OpenAIProvider:
 
     async def send(self, call: Call, /) -> Reply:
         """Ask the upstream. Raises UpstreamError, or CallerError for what cannot be said to it."""
-        match call.request.endpoint:
-            case "messages":
-                return await self._messages(call)
-            case "count_tokens":
-                return _estimate(call, self._name)
-            case _:
-                return await self._pass(call)
+        try:
+            match call.request.endpoint:
+                case "messages":
+                    return await self._messages(call)
+                case "count_tokens":
+                    return _estimate(call, self._name)
+                case _:
+                    return await self._pass(call)
+        except UpstreamAnswered as error:
+            error.body = self.transport.redact(error.body)
+            raise
 
     async def _pass(self, call: Call) -> Reply:
         request, dropped = _prepare(call)
@@ -119,15 +125,12 @@ class OpenAIProvider:
     async def _messages(self, call: Call) -> Reply:
         translated = messages_to_chat(call)
         request = translated.request
-        if request.stream:
-            request = request.with_fields(**_usage_wanted(request))
         response = await self._ask(request, call.deadline)
         answered = self._answered(call, response, translated.dropped)
         if request.stream:
             codec = ChatEventsToMessage(model=call.request.model)
             return await self._stream(response, codec, call, answered)
         body = await read_json(response)
-        check_answer(body, "chat")
         message, usage = chat_to_message(body, model=call.request.model)
         return Whole(body=message, dialect="anthropic", usage=usage, answered=answered)
 
@@ -209,11 +212,7 @@ def check_answer(body: bytes, endpoint: Endpoint) -> Usage | None:
     if answer.error is not None:
         raise stream_errors.reported(body, primed=False)
     if (answer.data if endpoint == "embeddings" else answer.choices) is None:
-        raise UpstreamBroken(
-            "The provider's answer makes no sense.",
-            code="bad_upstream",
-            detail="the answer has neither choices nor data",
-        )
+        raise broken("bad_upstream", "the answer has neither choices nor data")
     return openai_usage(answer.usage)
 
 

@@ -10,29 +10,24 @@ from gateway.core.errors import (
     StreamCut,
     UpstreamBroken,
     UpstreamError,
-    UpstreamTimeout,
 )
 from gateway.core.meter import StreamCodec
 from gateway.core.ports import Runtime
 from gateway.core.reply import Answered, Block, Stream
 from gateway.core.sse import EMPTY, EventTooLong, Framer, split_events
-from gateway.providers.transport import Response, upstream_error
+from gateway.providers.transport import Response
+from gateway.providers.upstream_errors import MAX_ERROR_BODY, broken, timed_out, upstream_error
 
 MAX_PREAMBLE: Final = 1 << 20
-MAX_ERROR_BODY: Final = 1 << 16
 LINGER: Final = 0.5
 """Seconds that an upstream has to end its answer after its terminal event."""
 _OK: Final = range(200, 300)
-_REDIRECTS: Final = range(100, 400)
 
 
 async def require_ok(response: Response, dialect: Dialect, runtime: Runtime) -> None:
     """Return when the upstream answered 2xx; else read its error and raise what it means."""
     if response.status in _OK:
         return
-    if response.status in _REDIRECTS:
-        response.close()
-        raise _makes_no_sense(f"status {response.status}")
     try:
         body = await response.read(MAX_ERROR_BODY)
     except UpstreamError:
@@ -48,7 +43,7 @@ async def read_json(response: Response) -> bytes:
     kind = _content_type(response)
     if kind and "json" not in kind:
         response.close()
-        raise _makes_no_sense(f"content-type {kind[:80]} instead of JSON")
+        raise broken("bad_upstream", f"content-type {kind[:80]} instead of JSON")
     return await response.read()
 
 
@@ -87,7 +82,7 @@ async def _require_events(response: Response) -> None:
     finally:
         response.close()
     error = stream_errors.reported_in(body)
-    raise error or _makes_no_sense(f"content-type {kind[:80]} instead of an event stream")
+    raise error or broken("bad_upstream", f"content-type {kind[:80]} instead of an event stream")
 
 
 class UpstreamBlocks:
@@ -117,7 +112,7 @@ class UpstreamBlocks:
             if self._failure is not None and not self._codec.primed:
                 raise self._failure
             if self._received > MAX_PREAMBLE:
-                raise _makes_no_sense("1 MiB without any content")
+                raise broken("bad_upstream", "1 MiB without any content")
         self._ready = Block(b"".join(parts))
 
     async def __anext__(self) -> Block:
@@ -147,7 +142,7 @@ class UpstreamBlocks:
         try:
             data = await self._response.chunk()
             if self._clock.monotonic() > self._deadline:
-                raise UpstreamTimeout("The provider did not finish its answer in time.")
+                raise timed_out("upstream_timeout", "bytes kept coming")
             if data:
                 self._received += len(data)
                 return self._pass(self._framer.feed(data))
@@ -197,12 +192,6 @@ class UpstreamBlocks:
 
 def _content_type(response: Response) -> str:
     return response.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _makes_no_sense(detail: str) -> UpstreamBroken:
-    return UpstreamBroken(
-        "The provider's answer makes no sense.", code="bad_upstream", detail=detail
-    )
 
 
 def _cut(error: UpstreamBroken) -> StreamCut:

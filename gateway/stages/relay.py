@@ -1,17 +1,19 @@
 """The last stage: one request to one provider, its answer back, and what that took."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 from msgspec.structs import replace
 
-from gateway.core.assemble import assembler_for
+from gateway.core.assemble import Assembler, assembler_for
 from gateway.core.catalogue import Model, Target
 from gateway.core.chat import ChatRequest, Endpoint
 from gateway.core.errors import (
     BadRequest,
     GatewayError,
+    InternalError,
     StreamCut,
     UnknownModel,
     UpstreamBroken,
@@ -105,7 +107,7 @@ class Relay:
         return target
 
     async def _attempt(self, provider: Provider, call: Call, exchange: Exchange) -> Reply:
-        started, code, status = self._clock.monotonic(), _CANCELLED, 0
+        started, code, status = self._clock.monotonic(), InternalError.code, InternalError.status
         try:
             reply = await provider.send(call)
             code, status = "", 200
@@ -114,6 +116,9 @@ class Relay:
             code, status = error.code, error.status
             if isinstance(error, UpstreamError) and error.provider_status:
                 status = error.provider_status
+            raise
+        except asyncio.CancelledError:
+            code, status = _CANCELLED, 0
             raise
         finally:
             model = call.target.model
@@ -152,13 +157,12 @@ class Relay:
         """Read a stream to its end and return it whole. Nothing has left for the caller yet."""
         if not isinstance(reply, Stream):
             raise TypeError("a provider answered whole to a stream request")
-        stream = self._account(reply, exchange, call.target.model)
         assembler = assembler_for(exchange.request.endpoint)
+        folding = replace(reply, blocks=_Folding(reply, assembler))
+        stream = self._account(folding, exchange, call.target.model)
         try:
-            async for block in stream.blocks:
-                assembler.feed(block)
-                if stream.tally.size > MAX_WHOLE:
-                    raise _bad_upstream("an answer over 64 MiB")
+            async for _ in stream.blocks:
+                pass
             body, usage = assembler.finish()
         except StreamCut as error:
             raise UpstreamBroken(error.public, code=error.code, detail=error.detail) from error
@@ -204,6 +208,31 @@ class _Timed:
             self.waited += now - begun
             self.longest_gap = max(self.longest_gap, now - self._last)
             self._last = now
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _Folding:
+    """Blocks that go into an assembler as they pass."""
+
+    def __init__(self, stream: Stream, assembler: Assembler) -> None:
+        self._inner = stream.blocks
+        self._tally = stream.tally
+        self._assembler = assembler
+
+    def __aiter__(self) -> "_Folding":
+        return self
+
+    async def __anext__(self) -> Block:
+        block = await self._inner.__anext__()
+        if self._tally.size > MAX_WHOLE:
+            raise _bad_upstream("an answer over 64 MiB")
+        try:
+            self._assembler.feed(block)
+        except ValueError as error:
+            raise _bad_upstream(str(error)) from error
+        return block
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -263,7 +292,7 @@ def _end(error: BaseException | None, tally: Tally) -> tuple[End, str]:
     if isinstance(error, GatewayError):
         return "error", error.code
     if isinstance(error, Exception):
-        return "error", "internal_error"
+        return "error", InternalError.code
     return "client_gone", ""
 
 

@@ -55,7 +55,7 @@ class Log:
     def request(self, event: dict[str, object]) -> None:
         """Write the wide event of a request, as `fold` made it."""
         self._wide.info("request", **event)
-        if self._sink.lost != self._told_lost:
+        if self._sink.lost != self._told_lost and not self._sink.full:
             self._tell_lost()
 
     def info(self, event: str, **fields: object) -> None:

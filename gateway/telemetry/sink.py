@@ -29,9 +29,14 @@ class Sink:
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
+    @property
+    def full(self) -> bool:
+        """Whether the next line would push out the oldest."""
+        return len(self._lines) >= self._size
+
     def put(self, line: bytes) -> None:
         """Queue a line, which ends with a newline. Never blocks; safe from every thread."""
-        if len(self._lines) >= self._size:
+        if self.full:
             self.lost += 1
         self._lines.append(line)
         if not self._work.is_set():

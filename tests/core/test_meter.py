@@ -16,9 +16,10 @@ from gateway.core.errors import (
     UpstreamRefused,
     UpstreamTimeout,
 )
-from gateway.core.meter import AnthropicMeter, OpenAIMeter, StreamCodec, token_count
+from gateway.core.meter import AnthropicMeter, OpenAIMeter, StreamCodec
 from gateway.core.reply import Block, Usage
 from gateway.core.sse import DONE, EMPTY
+from gateway.core.usage import token_count
 
 USAGE = {
     "prompt_tokens": 11,

@@ -121,12 +121,21 @@ def test_a_message_is_told_as_anthropic_tells_it() -> None:
     assert payloads[-1] == {"type": "message_stop"}
 
 
-@pytest.mark.parametrize("body", [b"{}", b"[]", b"x", b'{"choices":[1]}', b'{"choices":[{}]}'])
+def test_a_choice_without_a_message_is_only_finished() -> None:
+    choice = {"index": 0, "finish_reason": "content_filter"}
+    first, done = told(chat({}, choices=[choice]))
+    assert first["choices"] == [{**choice, "delta": {}}]
+    assert done == b"[DONE]"
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"x", b'{"choices":[1]}', b'{"choices":7}'])
 @pytest.mark.parametrize("endpoint", ["chat", "completions", "messages"])
 def test_what_is_no_answer_cannot_be_told(body: bytes, endpoint: Endpoint) -> None:
-    with pytest.raises(ValueError, match="JSON|answer"):
+    with pytest.raises(ValueError, match=r"JSON|answer"):
         list(whole_to_blocks(body, endpoint, include_usage=True))
 
 
-def test_the_end_is_told() -> None:
-    assert list(whole_to_blocks(b'{"choices":[]}', "chat", include_usage=False)) == [DONE]
+def test_an_answer_without_choices_is_told_too() -> None:
+    first, done = whole_to_blocks(b'{"id":"x","choices":[]}', "chat", include_usage=False)
+    assert first.startswith(b'data: {"id":"x"')
+    assert done == DONE

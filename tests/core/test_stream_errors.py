@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.core.errors import StreamCut, UpstreamBroken, UpstreamBusy
+from gateway.core.errors import Retry, StreamCut, UpstreamBroken, UpstreamBusy
 from gateway.core.stream_errors import error_status, garbage, reported, reported_in, truncated
 
 
@@ -29,6 +29,11 @@ def test_a_whole_answer_that_is_an_error_is_found() -> None:
     assert isinstance(reported_in(b'{"type":"error"}'), UpstreamBroken)
     for body in (b"", b"<html>", b"[]", b'{"error":null,"choices":[]}'):
         assert reported_in(body) is None
+
+
+def test_a_spent_quota_is_not_waited_for() -> None:
+    spent = reported(b'{"error":{"type":"insufficient_quota","message":"m"}}', primed=False)
+    assert (type(spent), spent.retry) == (UpstreamBusy, Retry.OTHER)
 
 
 def test_details_are_short_and_never_public() -> None:

@@ -1,10 +1,12 @@
 """Connections over raw sockets: what is refused, and how long each phase may take."""
 
 import asyncio
+import os
 
 import pytest
 
 from gateway.core.reply import Whole
+from gateway.edge.connection import _unsent
 from gateway.settings import Limits
 from tests.fakes.raw_client import CHAT, STREAM, connect, get, post
 from tests.fakes.service import make_stream, open_house
@@ -279,3 +281,29 @@ async def test_a_client_that_never_stops_sending_is_cut_off() -> None:
         await house.clock.advance(2)
         await asyncio.sleep(0.02)
         assert not house.edge.connections_open
+
+
+class Unasked:
+    """A transport over something that cannot say what it has not sent."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def get_extra_info(self, name: str) -> object:
+        return self
+
+    def fileno(self) -> int:
+        return self.descriptor
+
+    def get_write_buffer_size(self) -> int:
+        return 7
+
+
+def test_where_the_kernel_does_not_tell_our_own_buffer_counts() -> None:
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    transport: asyncio.Transport = Unasked(descriptor)  # type: ignore[assignment]
+    try:
+        assert _unsent(transport) == 7
+    finally:
+        os.close(descriptor)
+    assert _unsent(None) == 0

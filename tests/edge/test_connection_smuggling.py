@@ -77,6 +77,7 @@ SMUGGLING = {
     "lower-case method": b"get /v1/models HTTP/1.1\r\nhost: gateway\r\n\r\n",
     "HTTP/9.9": b"GET /v1/models HTTP/9.9\r\nhost: gateway\r\n\r\n",
     "HTTP/2.0": b"GET /v1/models HTTP/2.0\r\nhost: gateway\r\n\r\n",
+    "HTTP/0.9 by name": b"GET /v1/models HTTP/0.9\r\nhost: gateway\r\n\r\n",
     "HTTP/0.9": b"GET /v1/models\r\n\r\n",
     "tab for space": b"GET\t/v1/models\tHTTP/1.1\r\nhost: gateway\r\n\r\n",
     "h2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",

@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import msgspec
 import pytest
 
 from gateway.core.exchange import Exchange
@@ -157,3 +158,43 @@ async def test_a_port_that_is_taken_is_an_os_error() -> None:
         with pytest.raises(OSError):
             async with open_edge(house.service, "127.0.0.1", house.port):
                 pass
+
+
+async def test_half_a_body_is_never_followed_by_an_error() -> None:
+    """I01: a drain that cuts a whole answer breaks the connection instead."""
+    big = Whole(b'"' + b"x" * (8 << 20) + b'"')
+    async with open_house(big) as house, connect(house.port, window=4096) as client:
+        client.send(post(x_turnout_deadline_ms="5000"))
+        await house.until_asked()
+        await asyncio.sleep(0.1)
+        await house.clock.advance(6)  # the deadline is for the answer, not for its reader
+        assert house.edge.in_flight == 1
+        drain = asyncio.create_task(house.edge.drain())
+        await asyncio.sleep(0.01)
+        await house.edge.drain()
+        await drain
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await client.answer()
+    assert house.outcomes[0].code == "draining"
+
+
+async def test_a_page_asked_for_with_half_a_body_closes_the_connection() -> None:
+    async with open_house() as house, connect(house.port) as client:
+        answer = await client.ask(get("/livez", content_length="10"))
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert await client.closed() == b""
+    del house
+
+
+async def test_an_outcome_that_cannot_be_reported_costs_no_more_than_its_connection() -> None:
+    def broken(outcome: object) -> None:
+        raise ZeroDivisionError
+
+    async with open_house() as house:
+        service = msgspec.structs.replace(house.service, report=broken)
+        async with open_edge(service, "127.0.0.1", 0) as edge, connect(edge.port) as client:
+            assert (await client.ask(get("/livez"))).status == 200
+            assert await client.closed() == b""
+            assert edge.in_flight == 0
+            async with connect(edge.port) as another:
+                assert (await another.ask(get("/livez"))).status == 200

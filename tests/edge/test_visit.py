@@ -47,8 +47,10 @@ async def test_only_the_first_interruption_counts() -> None:
 
 
 async def test_nothing_is_written_for_a_client_that_has_gone() -> None:
+    it = visit()
+    it.cut()
     with pytest.raises(ClientGone):
-        await visit().write(b"x")
+        await it.write(b"x")
 
 
 async def test_a_visit_ends_with_its_request() -> None:

@@ -141,15 +141,15 @@ def told(body: bytes) -> list[tuple[str, Any]]:
     for raw in body.decode().split("\n\n")[:-1]:
         name, data = "", ""
         for line in raw.split("\n"):
-            kind, _, value = line.partition(": ")
+            kind, _, value = line.partition(":")
             if kind == "event":
-                name = value
+                name = value.strip()
             elif kind == "data":
-                data += value
+                data += value.strip()
         if data:
             found.append((name, data if data == "[DONE]" else json.loads(data)))
         else:
-            assert raw.startswith(":"), f"neither an event nor a comment: {raw!r}"
+            assert not raw or raw[0] in ":\n", f"neither an event nor a comment: {raw!r}"
     return found
 
 

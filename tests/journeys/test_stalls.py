@@ -1,19 +1,37 @@
 """Providers that fall silent, before the first token and after it, or cannot be reached at all."""
 
+import asyncio
 import functools
 import socket
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 
 import pytest
 
 import gateway.app
 from gateway.edge.service import Service
 from tests.fakes import answers
-from tests.fakes.upstream import CUT, RESET, STALL, Part, open_upstream, raw_reply, sse_reply
+from tests.fakes.upstream import STALL, Part, open_upstream, raw_reply, sse_reply
 from tests.journeys.journey import QUADRANTS, broken, complete, open_journey
 
 PATIENCE = {"first_byte": 0.3, "idle": 0.3}
 SIGNS = {"openai": b": keep-alive\n\n", "anthropic": b'event: ping\ndata: {"type": "ping"}\n\n'}
+
+
+@asynccontextmanager
+async def open_server_without_tls(*, reset: bool) -> AsyncIterator[int]:
+    """Answer whatever comes with a plain 400, or with a reset; yield the port."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        if reset:
+            writer.transport.abort()
+        else:
+            writer.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
 
 
 @pytest.mark.parametrize("silent", ["no head", "no event", "no content"])
@@ -47,7 +65,7 @@ async def test_a_stall_in_the_middle_is_bridged_then_told(
 ) -> None:
     """E06: signs of life, then at the idle limit one error event, and never [DONE]."""
     monkeypatch.setattr(gateway.app, "Service", functools.partial(Service, keepalive=0.1))
-    script = [answers.stream(provider, keep=4, then=[STALL])]
+    script = [answers.stream(provider, keep=3, then=[STALL])]
     async with open_journey(script, provider, transport={"idle": 0.8}) as journey:
         answer = await journey.ask(caller)
         await journey.upstream.until_closed()
@@ -88,14 +106,25 @@ async def test_the_requests_deadline_ends_a_stream_that_never_stalls(
 ) -> None:
     """E06: a drip is not idle, but the deadline holds; the provider is let go of."""
     events = answers.events(provider)
-    drip: list[Part] = [part for _ in range(200) for part in (events[3], 0.05)]
-    script = [sse_reply([*events[:4], *drip])]
+    drip: list[Part] = [part for _ in range(200) for part in (events[2], 0.05)]
+    script = [sse_reply([*events[:3], *drip])]
     async with open_journey(script, provider, limits={"request": 0.8}) as journey:
         answer = await journey.ask(caller)
         await journey.upstream.until_closed()
     broken(answer.body, caller)
     event = journey.event
     assert (event["status"], event["code"]) == (200, "deadline_exceeded")
+
+
+@pytest.mark.xfail(reason="relay.py takes the deadline's cancellation for a client that left")
+async def test_a_deadline_is_not_noted_as_a_client_that_left() -> None:
+    """E06: how the stream ended agrees with why the request failed."""
+    script = [answers.stream("openai", keep=3, then=[STALL])]
+    async with open_journey(script, limits={"request": 0.3}) as journey:
+        await journey.ask()
+    event = journey.event
+    assert event["code"] == "deadline_exceeded"
+    assert event["stream_end"] != "client_gone"
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -116,12 +145,12 @@ async def test_an_upstream_that_cannot_be_reached_says_why(
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))  # bound but not listening: refused
         port = taken.getsockname()[1]
-        async with open_upstream([raw_reply([RESET if "reset" in fault else CUT])]) as plain:
+        async with open_server_without_tls(reset="reset" in fault) as plain:
             url = {
                 "refused": f"http://127.0.0.1:{port}/v1",
                 "no such name": "http://nowhere.invalid/v1",
-                "no TLS there": f"https://127.0.0.1:{plain.port}/v1",
-                "handshake reset": f"https://127.0.0.1:{plain.port}/v1",
+                "no TLS there": f"https://127.0.0.1:{plain}/v1",
+                "handshake reset": f"https://127.0.0.1:{plain}/v1",
             }[fault]
             budget = {"connect": 3}
             script = [answers.whole("openai")]
@@ -147,7 +176,7 @@ async def test_a_connect_that_hangs_ends_with_the_connect_budget() -> None:
     assert (answer.status, answer.code) == (504, "upstream_connect_timeout")
 
 
-@pytest.mark.parametrize(("caller", "provider"), QUADRANTS)
+@pytest.mark.parametrize(("caller", "provider"), QUADRANTS[1:3])
 async def test_a_whole_answer_is_bound_by_the_deadline_only(caller: str, provider: str) -> None:
     """E05: a slow whole answer may take longer than a stream's first byte; its deadline ends it."""
     slow = answers.whole(provider)

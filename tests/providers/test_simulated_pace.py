@@ -9,6 +9,7 @@ from gateway.core.errors import (
 )
 from gateway.core.reply import Stream, Whole
 from gateway.providers.simulated_laws import Fixed, Saturating
+from gateway.providers.simulated_pace import Room
 from tests.fakes.clock import FakeClock, settle
 from tests.fakes.simulated import (
     ask,
@@ -146,18 +147,16 @@ async def test_a_stream_closed_from_elsewhere_ends_quietly() -> None:
 
 
 async def test_a_place_handed_to_a_request_that_is_cancelled_goes_to_the_next() -> None:
-    clock = FakeClock()
-    provider = make(clock, latency=Saturating(first_token=1.0, sigma=0.0, concurrency=1))
-    first = asyncio.ensure_future(provider.send(ask()))
-    second = asyncio.ensure_future(provider.send(ask()))
-    third = asyncio.ensure_future(provider.send(ask()))
+    room = Room(1, FakeClock())
+    await room.enter(1e9, "upstream_timeout")
+    second, third = (asyncio.ensure_future(room.enter(1e9, "upstream_timeout")) for _ in range(2))
     await settle()
-    first.add_done_callback(lambda _: second.cancel())
-    await clock.advance(1.0)
-    await clock.advance(1.0)
+    room.leave()
+    second.cancel()
+    await settle()
     assert second.cancelled()
-    assert isinstance(await third, Whole)
-    await first
+    assert third.done()
+    await third
 
 
 async def test_waiting_in_the_queue_ends_with_deadline_or_patience() -> None:

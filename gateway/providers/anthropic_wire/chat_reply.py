@@ -6,12 +6,12 @@ from typing import Any, Final
 from gateway.core import stream_errors, wire
 from gateway.core.errors import UpstreamBroken
 from gateway.core.reply import Usage
+from gateway.core.usage import anthropic_usage
 from gateway.providers.anthropic_wire.vocabulary import (
     PLAIN,
     AnswerForm,
     chat_usage,
     finish_reason,
-    usage_of_messages,
 )
 
 REFUSED: Final = "The model refused to answer."
@@ -27,7 +27,7 @@ def message_to_chat(
     out; a stop reason that OpenAI has no word for stays as `native_finish_reason`.
     """
     said = _read(body)
-    usage = usage_of_messages(_object(said.get("usage")))
+    usage = anthropic_usage(_object(said.get("usage")))
     answer = _Answer(form)
     for block in said["content"]:
         if isinstance(block, dict):

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 from gateway.core import stream_errors, wire
 from gateway.core.reply import Block, Tally
 from gateway.core.sse import DONE, EMPTY, comment, events
+from gateway.core.usage import anthropic_usage
 from gateway.providers.anthropic_wire.chat_reply import (
     annotations,
     finish_of,
@@ -19,7 +20,6 @@ from gateway.providers.anthropic_wire.vocabulary import (
     AnswerForm,
     chat_usage,
     merge_usage,
-    usage_of_messages,
 )
 
 PING: Final = comment("ping")
@@ -132,7 +132,7 @@ class MessageEventsToChat:
             parts.append(self._chunk(_field("annotations", self._annotations)))
         finish = finish_of(stop, called=self._calls > 0, form=self._form)
         self.tally.finish = finish
-        self.tally.usage = usage_of_messages(self._usage)
+        self.tally.usage = anthropic_usage(self._usage)
         more = stop_extensions(ending)
         extra = b"," + wire.encode(more)[1:-1] if more else b""
         parts.append(self._chunk(b"{}", wire.encode(finish), extra))
@@ -142,7 +142,7 @@ class MessageEventsToChat:
     def _message_stop(self, _event: Mapping[str, Any]) -> bytes:
         last = self._end("", _NOTHING)
         self.tally.clean = True
-        usage = usage_of_messages(self._usage)
+        usage = anthropic_usage(self._usage)
         self.tally.usage = usage
         if self._include_usage:
             said = wire.encode(chat_usage(usage))

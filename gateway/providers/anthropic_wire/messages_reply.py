@@ -10,11 +10,11 @@ from msgspec import Struct
 
 from gateway.core import stream_errors, wire
 from gateway.core.reply import Usage
+from gateway.core.usage import openai_usage
 from gateway.providers.anthropic_wire.vocabulary import (
     anthropic_tool_id,
     messages_usage,
     stop_reason,
-    usage_of_chat,
 )
 
 BAD_JSON: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
@@ -167,7 +167,7 @@ def chat_to_message(body: bytes, *, model: str) -> tuple[bytes, Usage]:
         raise stream_errors.garbage(False, f"a tool call is broken: {error}") from error
     finish = choice.finish_reason if isinstance(choice.finish_reason, str) else None
     reason = stop_reason(finish, called=called, stop_sequence=choice.stop_sequence)
-    usage = usage_of_chat(completion.usage if isinstance(completion.usage, dict) else {})
+    usage = openai_usage(completion.usage) or Usage()
     message: dict[str, Any] = {
         "id": name,
         "type": "message",

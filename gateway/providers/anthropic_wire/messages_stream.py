@@ -5,6 +5,7 @@ from typing import Any, Final
 from gateway.core import stream_errors, wire
 from gateway.core.reply import Block, Tally, Usage
 from gateway.core.sse import EMPTY, encode_event, events
+from gateway.core.usage import openai_usage
 from gateway.providers.anthropic_wire.messages_blocks import Part, Sequence
 from gateway.providers.anthropic_wire.messages_reply import (
     BAD_JSON,
@@ -17,7 +18,7 @@ from gateway.providers.anthropic_wire.messages_reply import (
     read_completion,
     refusal_details,
 )
-from gateway.providers.anthropic_wire.vocabulary import messages_usage, stop_reason, usage_of_chat
+from gateway.providers.anthropic_wire.vocabulary import messages_usage, stop_reason
 
 PING: Final = encode_event(b'{"type": "ping"}', "ping")
 _END: Final = encode_event(b'{"type":"message_stop"}', "message_stop")
@@ -94,7 +95,7 @@ class ChatEventsToMessage:
         if chunk.is_error or name == "error":
             raise stream_errors.reported(data, self.primed)
         if isinstance(chunk.usage, dict):
-            self.tally.usage = usage_of_chat(chunk.usage)
+            self.tally.usage = openai_usage(chunk.usage, self.tally.usage)
         if chunk.choices:
             self._choices(chunk, data)
         elif self._finish is not None and isinstance(chunk.usage, dict):

@@ -9,7 +9,6 @@ from msgspec import Struct
 
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import BadRequest, CallerError, CapabilityMissing
-from gateway.core.meter import token_count
 from gateway.core.ports import Call
 from gateway.core.reply import Usage
 
@@ -75,29 +74,6 @@ def stop_reason(finish: str | None, *, called: bool, stop_sequence: str | None =
 # --- usage --------------------------------------------------------------------------------------
 
 
-def usage_of_messages(usage: Mapping[str, Any]) -> Usage:
-    """Read Anthropic's usage object; `input` then includes what was cached or written to cache."""
-    plain, output = _count(usage, "input_tokens"), _count(usage, "output_tokens")
-    given = usage.get("iterations")
-    steps = [
-        step
-        for step in (given if isinstance(given, list) else ())
-        if isinstance(step, dict) and step.get("type") in ("message", "compaction")
-    ]
-    if steps:  # the outer numbers leave out what was compacted away and an advisor's share
-        plain = sum(_count(step, "input_tokens") for step in steps)
-        output = sum(_count(step, "output_tokens") for step in steps)
-    cached = _count(usage, "cache_read_input_tokens")
-    write = _count(usage, "cache_creation_input_tokens")
-    return Usage(
-        input=plain + cached + write,
-        output=output,
-        cached=cached,
-        cache_write=write,
-        reasoning=_count(usage.get("output_tokens_details"), "thinking_tokens"),
-    )
-
-
 def messages_usage(usage: Usage) -> dict[str, Any]:
     """Return Anthropic's usage object: `input_tokens` without the cached ones, never below 0."""
     said: dict[str, Any] = {
@@ -109,18 +85,6 @@ def messages_usage(usage: Usage) -> dict[str, Any]:
     if usage.reasoning:
         said["output_tokens_details"] = {"thinking_tokens": usage.reasoning}
     return said
-
-
-def usage_of_chat(usage: Mapping[str, Any]) -> Usage:
-    """Read OpenAI's usage object, whose details many servers leave out or set to null."""
-    prompt = usage.get("prompt_tokens_details")
-    return Usage(
-        input=_count(usage, "prompt_tokens"),
-        output=_count(usage, "completion_tokens"),
-        cached=_count(prompt, "cached_tokens"),
-        cache_write=_count(prompt, "cache_write_tokens"),
-        reasoning=_count(usage.get("completion_tokens_details"), "reasoning_tokens"),
-    )
 
 
 def chat_usage(usage: Usage) -> dict[str, Any]:
@@ -141,10 +105,6 @@ def merge_usage(known: dict[str, Any], newer: object) -> None:
     """Update `known` with a cumulative usage object: the last number that is not null counts."""
     if isinstance(newer, dict):
         known.update((name, value) for name, value in newer.items() if value is not None)
-
-
-def _count(usage: object, name: str) -> int:
-    return token_count(usage.get(name)) if isinstance(usage, dict) else 0
 
 
 # --- effort and thinking ------------------------------------------------------------------------

@@ -14,47 +14,6 @@ def test_mid_conversation_system_messages_stay_in_place() -> None:
     assert chat(messages=messages)["messages"] == messages
 
 
-def test_content_becomes_parts() -> None:
-    content = [
-        {"type": "text", "text": "look"},
-        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}},
-        {"type": "image", "source": {"type": "url", "url": "https://a.test/b.png"}},
-        {
-            "type": "document",
-            "title": "a.pdf",
-            "source": {"type": "base64", "media_type": "application/pdf", "data": "AA=="},
-        },
-        {
-            "type": "document",
-            "title": "Notes",
-            "context": "from Tuesday",
-            "source": {"type": "text", "media_type": "text/plain", "data": "milk"},
-        },
-        {
-            "type": "document",
-            "source": {"type": "content", "content": [{"type": "text", "text": "inner"}]},
-        },
-        {
-            "type": "search_result",
-            "title": "T",
-            "source": "S",
-            "content": [{"type": "text", "text": "C"}],
-        },
-        {"type": "text", "text": ""},
-    ]
-    file = {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AA=="}
-    assert chat(messages=[{"role": "user", "content": content}])["messages"][0]["content"] == [
-        {"type": "text", "text": "look"},
-        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},
-        {"type": "image_url", "image_url": {"url": "https://a.test/b.png"}},
-        {"type": "file", "file": file},
-        {"type": "text", "text": "Notes\nfrom Tuesday"},
-        {"type": "text", "text": "milk"},
-        {"type": "text", "text": "inner"},
-        {"type": "text", "text": "T\nS\n\nC"},
-    ]
-
-
 def test_a_lone_text_block_is_a_plain_string() -> None:
     content = [{"type": "text", "text": "hi"}]
     assert chat(messages=[{"role": "user", "content": content}])["messages"] == USER

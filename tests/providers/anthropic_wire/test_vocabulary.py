@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.reply import Usage
+from gateway.core.usage import anthropic_usage, openai_usage
 from gateway.providers.anthropic_wire.vocabulary import (
     BUDGET_OF_EFFORT,
     Losses,
@@ -18,8 +19,6 @@ from gateway.providers.anthropic_wire.vocabulary import (
     messages_usage,
     openai_tool_id,
     stop_reason,
-    usage_of_chat,
-    usage_of_messages,
 )
 from tests.fakes.chat_call import chat_call
 
@@ -67,8 +66,8 @@ def test_usage_survives_both_dialects(
     plain: int, output: int, cached: int, write: int, reasoning: int
 ) -> None:
     usage = Usage(plain + cached + write, output, cached, write, reasoning)
-    assert usage_of_messages(messages_usage(usage)) == usage
-    assert usage_of_chat(chat_usage(usage)) == usage
+    assert anthropic_usage(messages_usage(usage)) == usage
+    assert openai_usage(chat_usage(usage)) == usage
 
 
 def test_more_cached_tokens_than_tokens_are_never_less_than_none() -> None:
@@ -87,19 +86,19 @@ def test_what_an_advisor_used_is_not_the_models_and_compaction_is() -> None:
             "odd",
         ],
     }
-    assert usage_of_messages(usage) == Usage(input=123, output=15, cached=3)
+    assert anthropic_usage(usage) == Usage(input=123, output=15, cached=3)
 
 
 @pytest.mark.parametrize("iterations", [None, [], [{"type": "advisor_message"}], 5])
 def test_without_own_iterations_the_outer_numbers_count(iterations: object) -> None:
     usage = {"input_tokens": 1, "output_tokens": 2, "iterations": iterations}
-    assert usage_of_messages(usage) == Usage(input=1, output=2)
+    assert anthropic_usage(usage) == Usage(input=1, output=2)
 
 
 @pytest.mark.parametrize("odd", [None, "5", -3, 1.5, [], 10**15])
 def test_numbers_that_make_no_sense_count_nothing(odd: Any) -> None:
-    assert usage_of_messages({"input_tokens": odd, "output_tokens_details": odd}) == Usage()
-    assert usage_of_chat({"prompt_tokens": odd, "prompt_tokens_details": odd}) == Usage()
+    assert anthropic_usage({"input_tokens": odd, "output_tokens_details": odd}) == Usage()
+    assert openai_usage({"prompt_tokens": odd, "prompt_tokens_details": odd}) == Usage()
 
 
 @pytest.mark.parametrize(
