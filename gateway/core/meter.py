@@ -7,7 +7,7 @@ from msgspec import UNSET, Struct
 
 from gateway.core import stream_errors, wire
 from gateway.core.reply import Block, Tally
-from gateway.core.sse import EMPTY, encode_event, events, read_event, split_events
+from gateway.core.sse import EMPTY, encode_event, read_event, split_events
 from gateway.core.usage import anthropic_usage, openai_usage, token_count
 
 _NULL_USAGE: Final = b',"usage":null'
@@ -18,6 +18,7 @@ class StreamCodec(Protocol):
 
     `primed` turns true with the first content-bearing or finishing event. `feed` raises
     GatewayError: before `primed` one that says whether another try may help, after it StreamCut.
+    A provider's own error event after `primed` may pass instead, noted in `tally.error`.
     `finish` is called at the upstream's end and raises StreamCut when the terminal event is
     missing. Codecs keep the tally's usage, finish and clean; its reader counts blocks and size.
     """
@@ -82,7 +83,7 @@ class OpenAIMeter:
     def finish(self) -> Block:
         """Check that the stream ended where it should. Raises StreamCut or UpstreamBroken."""
         tally = self.tally
-        if not tally.clean:
+        if not tally.clean and not tally.error:
             if self._open or not self._finished:
                 raise stream_errors.truncated(self.primed)
             tally.clean = True
@@ -99,14 +100,14 @@ class OpenAIMeter:
         if data.startswith(b"[DONE]"):
             if not self.primed:
                 raise stream_errors.garbage(False, "[DONE] before any content")
-            self.tally.clean = True
+            self.tally.clean = not self.tally.error
             return raw
         try:
             chunk = _read_chunk(data)
         except _BAD_JSON as error:
             raise stream_errors.garbage(self.primed, "an event is not a chunk") from error
         if chunk.error is not None or name == "error":
-            raise stream_errors.reported(data, self.primed)
+            _heed(data, self.tally, self.primed)
         if chunk.choices:
             self._choices(chunk.choices)
         if chunk.usage is UNSET:
@@ -177,13 +178,19 @@ class AnthropicMeter:
         """Return `block`, read. Raises GatewayError for error events and what is no event."""
         if not block.isascii():
             _check_text(block, self.primed)
-        for event in events(block):
-            self._event(event.data)
-        return block
+        parts = [self._any_event(raw) for raw in split_events(block)]
+        return block if len(parts) == 1 and parts[0] else Block(b"".join(parts))
+
+    def _any_event(self, raw: Block) -> Block:
+        event = read_event(raw)
+        if event is None or not event.data:
+            return raw if raw.startswith(b":") else EMPTY
+        self._event(event.data)
+        return raw
 
     def finish(self) -> Block:
         """Check that message_stop has passed. Raises StreamCut or UpstreamBroken."""
-        if not self.tally.clean:
+        if not self.tally.clean and not self.tally.error:
             raise stream_errors.truncated(self.primed)
         return EMPTY
 
@@ -204,9 +211,10 @@ class AnthropicMeter:
             case "message_delta":
                 self._message_delta(event)
             case "message_stop":
-                self.tally.clean = self.primed = True
+                self.primed = True
+                self.tally.clean = not self.tally.error
             case "error":
-                raise stream_errors.reported(data, self.primed)
+                _heed(data, self.tally, self.primed)
             case _:
                 pass
 
@@ -230,6 +238,14 @@ def _check_text(block: bytes, primed: bool) -> None:
         block.decode()
     except UnicodeDecodeError as error:
         raise stream_errors.garbage(primed, "an event is not UTF-8") from error
+
+
+def _heed(data: bytes, tally: Tally, primed: bool) -> None:
+    """Let the provider's own words pass once the caller holds a part of the answer."""
+    error = stream_errors.reported(data, primed)
+    if not primed:
+        raise error
+    tally.error = error.code
 
 
 def _bears_content(choice: _Choice) -> bool:

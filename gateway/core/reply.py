@@ -41,7 +41,9 @@ class Tally(Struct):
     finish: str | None = None
     """The finish or stop reason in the stream's own dialect."""
     clean: bool = False
-    """True once the terminal event ([DONE], message_stop) has passed."""
+    """True once the terminal event ([DONE], message_stop) has passed, and no error before it."""
+    error: str = ""
+    """The code of an error event that the provider itself sent, and that the caller got."""
     blocks: int = 0
     size: int = 0
 

@@ -9,18 +9,19 @@ from msgspec import Meta, Struct
 
 from gateway.core import stream_errors, wire
 from gateway.core.chat import ChatRequest
-from gateway.core.errors import BadRequest, CapabilityMissing, UpstreamAnswered, UpstreamBroken
-from gateway.core.meter import AnthropicMeter, StreamCodec
+from gateway.core.errors import BadRequest, CapabilityMissing, UpstreamBroken
+from gateway.core.meter import AnthropicMeter
 from gateway.core.ports import Call, Provider, Runtime
-from gateway.core.reply import Answered, Reply, Usage, Whole
+from gateway.core.reply import Reply, Usage, Whole
 from gateway.core.secret import Secret
 from gateway.core.usage import anthropic_usage
 from gateway.providers.anthropic_wire.chat_reply import message_to_chat
 from gateway.providers.anthropic_wire.chat_request import chat_to_messages
 from gateway.providers.anthropic_wire.chat_stream import MessageEventsToChat
-from gateway.providers.base import ProviderConfig, Warmup
-from gateway.providers.streaming import open_stream, read_json, require_ok
+from gateway.providers.base import ProviderConfig
+from gateway.providers.streaming import read_json
 from gateway.providers.transport import Response, Transport, TransportConfig
+from gateway.providers.upstream import Upstream
 
 SAMPLING_VERSION: Final = "2023-06-01"
 """The last version of the API that takes temperature, top_p and top_k."""
@@ -77,77 +78,63 @@ class Anthropic:
         self, name: str, transport: Transport, runtime: Runtime, config: AnthropicConfig
     ) -> None:
         self.transport = transport
-        self._name = name
-        self._runtime = runtime
+        self._upstream = Upstream(
+            name, transport, runtime, dialect="anthropic", first_byte=config.transport.first_byte
+        )
         self._version = config.version
-        self._first_byte = config.transport.first_byte
         self._warmup = config.warmup
 
     async def send(self, call: Call, /) -> Reply:
         """Ask the upstream. Raises UpstreamError, or CallerError for what cannot be said to it."""
-        try:
-            return await self._answer(call)
-        except UpstreamAnswered as error:
-            error.body = self.transport.redact(error.body)
-            raise
-
-    async def _answer(self, call: Call) -> Reply:
-        match call.request.endpoint:
-            case "chat":
-                return await self._chat(call)
-            case "messages":
-                return await self._messages(call)
-            case "count_tokens":
-                return await self._count_tokens(call)
-            case _:
-                raise CapabilityMissing("This model serves chat only.", param="model")
+        with self._upstream.masked():
+            match call.request.endpoint:
+                case "chat":
+                    return await self._chat(call)
+                case "messages":
+                    return await self._messages(call)
+                case "count_tokens":
+                    return await self._count_tokens(call)
+                case _:
+                    raise CapabilityMissing("This model serves chat only.", param="model")
 
     async def _messages(self, call: Call) -> Reply:
         request, dropped = _prepare(call)
         response = await self._ask(request, "/messages", call.deadline)
-        answered = self._answered(call, response, dropped)
+        answered = self._upstream.answered(call, response, dropped)
         if request.stream:
-            return await self._stream(response, AnthropicMeter(), call, answered)
+            return await self._upstream.stream(response, AnthropicMeter(), call, answered)
         body = await read_json(response)
         return Whole(body, dialect="anthropic", usage=check_message(body), answered=answered)
 
     async def _count_tokens(self, call: Call) -> Reply:
         request, dropped = _prepare(call)
-        response = await self._ask(request, "/messages/count_tokens", call.deadline, whole=True)
+        response = await self._ask(request, "/messages/count_tokens", call.deadline)
         body = await read_json(response)
         if _read(body).input_tokens is None:
             raise _makes_no_sense("the answer has no input_tokens")
-        return Whole(body, dialect="anthropic", answered=self._answered(call, response, dropped))
+        return Whole(
+            body, dialect="anthropic", answered=self._upstream.answered(call, response, dropped)
+        )
 
     async def _chat(self, call: Call) -> Reply:
         translated = chat_to_messages(call)
-        created = int(self._runtime.clock.wall())
+        created = int(self._upstream.runtime.clock.wall())
         response = await self._ask(translated.request, "/messages", call.deadline)
-        answered = self._answered(call, response, translated.dropped)
+        answered = self._upstream.answered(call, response, translated.dropped)
         model, form = call.request.model, translated.form
         if call.request.stream:
             usage = call.request.wants_usage
             codec = MessageEventsToChat(
                 include_usage=usage, model=model, created=created, form=form
             )
-            return await self._stream(response, codec, call, answered)
+            return await self._upstream.stream(response, codec, call, answered)
         message = await read_json(response)
         body, used = message_to_chat(message, model=model, created=created, form=form)
         return Whole(body, dialect="openai", usage=used, answered=answered)
 
-    async def _ask(
-        self, request: ChatRequest, path: str, deadline: float, *, whole: bool = False
-    ) -> Response:
-        response = await self.transport.request(
-            "POST",
-            path,
-            request.body,
-            headers=self._headers(request),
-            deadline=deadline,
-            first_byte=self._first_byte if request.stream and not whole else None,
-        )
-        await require_ok(response, "anthropic", self._runtime)
-        return response
+    async def _ask(self, request: ChatRequest, path: str, deadline: float) -> Response:
+        headers = self._headers(request)
+        return await self._upstream.ask(request, path, deadline, headers=headers)
 
     def _headers(self, request: ChatRequest) -> Mapping[str, str]:
         version = request.version
@@ -162,54 +149,12 @@ class Anthropic:
             )
         return {"anthropic-version": version, "anthropic-beta": ",".join(request.betas)}
 
-    async def _stream(
-        self, response: Response, codec: StreamCodec, call: Call, answered: Answered
-    ) -> Reply:
-        return await open_stream(
-            response,
-            codec,
-            dialect=call.request.dialect,
-            answered=answered,
-            runtime=self._runtime,
-            deadline=call.deadline,
-        )
-
-    def _answered(self, call: Call, response: Response, dropped: tuple[str, ...]) -> Answered:
-        request_id = response.headers.get("request-id", "")
-        return Answered(
-            provider=self._name,
-            model=call.target.model.name,
-            request_id=request_id if _REQUEST_ID.fullmatch(request_id) else "",
-            dropped=dropped,
-        )
-
     async def warm(self) -> None:
         """Send the warm-up prompt until its first token, then open and keep connections."""
-        warmup = self._warmup
-        if warmup is None:
-            return
-        if warmup.prompt and warmup.model:
-            await self._prompt(warmup)
-        await self.transport.warm(warmup.connections)
-
-    async def _prompt(self, warmup: Warmup) -> None:
-        fields = {
-            "model": warmup.model,
-            "max_tokens": _WARM_TOKENS,
-            "messages": [{"role": "user", "content": warmup.prompt}],
-            "stream": True,
-        }
-        request = ChatRequest("messages", wire.encode(fields), fields, warmup.model, stream=True)
-        deadline = self._runtime.clock.monotonic() + warmup.timeout
-        stream = await open_stream(
-            await self._ask(request, "/messages", deadline),
-            AnthropicMeter(),
-            dialect="anthropic",
-            answered=Answered(),
-            runtime=self._runtime,
-            deadline=deadline,
+        version = {"anthropic-version": self._version}
+        await self._upstream.warm(
+            self._warmup, "messages", "/messages", AnthropicMeter(), headers=version
         )
-        await stream.blocks.aclose()
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -9,8 +9,7 @@ from msgspec import Meta, Struct
 
 from gateway.core import stream_errors, wire
 from gateway.core.chat import ChatRequest, Endpoint
-from gateway.core.errors import UpstreamAnswered
-from gateway.core.meter import OpenAIMeter, StreamCodec
+from gateway.core.meter import OpenAIMeter
 from gateway.core.ports import Call, Provider, Runtime
 from gateway.core.reply import Answered, Reply, Usage, Whole
 from gateway.core.secret import Secret
@@ -19,8 +18,9 @@ from gateway.providers.anthropic_wire.messages_reply import chat_to_message
 from gateway.providers.anthropic_wire.messages_request import messages_to_chat
 from gateway.providers.anthropic_wire.messages_stream import ChatEventsToMessage
 from gateway.providers.base import ProviderConfig, Warmup
-from gateway.providers.streaming import open_stream, read_json, require_ok
+from gateway.providers.streaming import read_json
 from gateway.providers.transport import Response, Transport, TransportConfig
+from gateway.providers.upstream import Upstream
 from gateway.providers.upstream_errors import broken
 
 _PATHS: Final[Mapping[Endpoint, str]] = {
@@ -91,33 +91,29 @@ class OpenAIProvider:
         first_byte: float,
         warmup: Warmup | None = None,
     ) -> None:
+        """`first_byte` is how many seconds a stream may take to begin."""
         self.transport = transport
-        self._name = name
-        self._runtime = runtime
-        self._first_byte = first_byte
+        self._upstream = Upstream(name, transport, runtime, dialect="openai", first_byte=first_byte)
         self._warmup = warmup
 
     async def send(self, call: Call, /) -> Reply:
         """Ask the upstream. Raises UpstreamError, or CallerError for what cannot be said to it."""
-        try:
+        with self._upstream.masked():
             match call.request.endpoint:
                 case "messages":
                     return await self._messages(call)
                 case "count_tokens":
-                    return _estimate(call, self._name)
+                    return _estimate(call, self._upstream.name)
                 case _:
                     return await self._pass(call)
-        except UpstreamAnswered as error:
-            error.body = self.transport.redact(error.body)
-            raise
 
     async def _pass(self, call: Call) -> Reply:
         request, dropped = _prepare(call)
         response = await self._ask(request, call.deadline)
-        answered = self._answered(call, response, dropped)
+        answered = self._upstream.answered(call, response, dropped)
         if request.stream:
             meter = OpenAIMeter(hide_usage=not call.request.wants_usage)
-            return await self._stream(response, meter, call, answered)
+            return await self._upstream.stream(response, meter, call, answered)
         body = await read_json(response)
         usage = check_answer(body, request.endpoint)
         return Whole(body=body, dialect="openai", usage=usage, answered=answered)
@@ -126,73 +122,21 @@ class OpenAIProvider:
         translated = messages_to_chat(call)
         request = translated.request
         response = await self._ask(request, call.deadline)
-        answered = self._answered(call, response, translated.dropped)
+        answered = self._upstream.answered(call, response, translated.dropped)
         if request.stream:
             codec = ChatEventsToMessage(model=call.request.model)
-            return await self._stream(response, codec, call, answered)
+            return await self._upstream.stream(response, codec, call, answered)
         body = await read_json(response)
         message, usage = chat_to_message(body, model=call.request.model)
         return Whole(body=message, dialect="anthropic", usage=usage, answered=answered)
 
     async def _ask(self, request: ChatRequest, deadline: float) -> Response:
-        response = await self.transport.request(
-            "POST",
-            _PATHS[request.endpoint],
-            request.body,
-            deadline=deadline,
-            first_byte=self._first_byte if request.stream else None,
-        )
-        await require_ok(response, "openai", self._runtime)
-        return response
-
-    async def _stream(
-        self, response: Response, codec: StreamCodec, call: Call, answered: Answered
-    ) -> Reply:
-        return await open_stream(
-            response,
-            codec,
-            dialect=call.request.dialect,
-            answered=answered,
-            runtime=self._runtime,
-            deadline=call.deadline,
-        )
-
-    def _answered(self, call: Call, response: Response, dropped: tuple[str, ...]) -> Answered:
-        request_id = response.headers.get("x-request-id", "")
-        return Answered(
-            provider=self._name,
-            model=call.target.model.name,
-            request_id=request_id if _REQUEST_ID.fullmatch(request_id) else "",
-            dropped=dropped,
-        )
+        return await self._upstream.ask(request, _PATHS[request.endpoint], deadline)
 
     async def warm(self) -> None:
         """Send the warm-up prompt until its first token, then open and keep connections."""
-        warmup = self._warmup
-        if warmup is None:
-            return
-        if warmup.prompt and warmup.model:
-            await self._prompt(warmup)
-        await self.transport.warm(warmup.connections)
-
-    async def _prompt(self, warmup: Warmup) -> None:
-        fields = {
-            "model": warmup.model,
-            "messages": [{"role": "user", "content": warmup.prompt}],
-            "stream": True,
-        }
-        request = ChatRequest("chat", wire.encode(fields), fields, warmup.model, stream=True)
-        deadline = self._runtime.clock.monotonic() + warmup.timeout
-        response = await self._ask(request, deadline)
-        stream = await open_stream(
-            response,
-            OpenAIMeter(hide_usage=False),
-            dialect="openai",
-            answered=Answered(),
-            runtime=self._runtime,
-            deadline=deadline,
-        )
-        await stream.blocks.aclose()
+        meter = OpenAIMeter(hide_usage=False)
+        await self._upstream.warm(self._warmup, "chat", _PATHS["chat"], meter)
 
     async def aclose(self) -> None:
         """Close every connection."""

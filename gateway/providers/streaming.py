@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Final
 
 from gateway.core import stream_errors
@@ -55,14 +56,16 @@ async def open_stream(
     answered: Answered,
     runtime: Runtime,
     deadline: float,
+    redact: Callable[[bytes], bytes],
 ) -> Stream:
     """Read a 2xx answer until `codec` is primed; the blocks then read on.
 
     Raises what the codec raises, UpstreamBroken (code `bad_upstream`) for an answer that is no
     event stream or says nothing within 1 MiB, UpstreamTimeout. The response is closed then.
+    `redact` takes our secrets out of what the provider says about an error in the stream.
     """
     await _require_events(response)
-    blocks = UpstreamBlocks(response, codec, runtime, deadline)
+    blocks = UpstreamBlocks(response, codec, runtime, deadline, redact)
     try:
         await blocks.prime()
     except BaseException:
@@ -89,8 +92,14 @@ class UpstreamBlocks:
     """The rest of a primed stream. Closing it closes the upstream's connection at once."""
 
     def __init__(
-        self, response: Response, codec: StreamCodec, runtime: Runtime, deadline: float
+        self,
+        response: Response,
+        codec: StreamCodec,
+        runtime: Runtime,
+        deadline: float,
+        redact: Callable[[bytes], bytes],
     ) -> None:
+        self._redact = redact
         self._response = response
         self._codec = codec
         self._clock = runtime.clock
@@ -137,10 +146,11 @@ class UpstreamBlocks:
 
     async def _read(self) -> Block:
         """Return the caller's blocks of the next chunk; remember a failure that follows them."""
-        if self._codec.tally.clean:
+        tally = self._codec.tally
+        if tally.clean:
             return await self._linger()
         try:
-            data = await self._response.chunk()
+            data = await (self._rest() if tally.error else self._response.chunk())
             if self._clock.monotonic() > self._deadline:
                 raise timed_out("upstream_timeout", "bytes kept coming")
             if data:
@@ -162,7 +172,8 @@ class UpstreamBlocks:
         parts: list[Block] = []
         try:
             for event in split_events(block):
-                parts.append(self._codec.feed(event))  # noqa: PERF401 - kept when a later one fails
+                part = self._codec.feed(event)
+                parts.append(Block(self._redact(part)) if self._codec.tally.error else part)
         except UpstreamError as error:
             self._fail(error)
         return Block(b"".join(parts))
@@ -176,9 +187,19 @@ class UpstreamBlocks:
         return block
 
     def _fail(self, error: UpstreamError) -> Block:
-        self._failure = error
+        self._ended = True
+        if not self._codec.tally.error:  # else the caller has been told, by the provider itself
+            self._failure = error
         self._response.close()
         return EMPTY
+
+    async def _rest(self) -> bytes:
+        """Return what follows an error event, such as usage; nobody waits long for it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER):
+                return await self._response.chunk()
+        self._response.close()
+        return b""
 
     async def _linger(self) -> Block:
         """After the terminal event nothing matters but whether the connection can be reused."""

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from gateway.core import wire
 from gateway.core.errors import BadRequest, UpstreamBroken
 from gateway.core.ports import Runtime
 from gateway.providers.connection import RECEIVE, Connection
@@ -159,10 +160,24 @@ class Transport:
         await self._pool.warm(connections, self._clock.monotonic() + self._config.connect)
 
     def redact(self, body: bytes) -> bytes:
-        """Return an upstream's words without our own secrets, should it repeat them."""
+        """Return an upstream's words without our own secrets, should it repeat them.
+
+        JSON that spells a secret with escapes is written anew, and masked then.
+        """
+        masked = self._mask(body)
+        if b"\\" in masked:
+            try:
+                plain = wire.encode(wire.decode(masked))
+            except ValueError:
+                return masked
+            if self._mask(plain) != plain:
+                return self._mask(plain)
+        return masked
+
+    def _mask(self, text: bytes) -> bytes:
         for secret in self._secrets:
-            body = body.replace(secret, b"***")
-        return body
+            text = text.replace(secret, b"***")
+        return text
 
     async def aclose(self) -> None:
         """Close every connection; requests in flight fail."""

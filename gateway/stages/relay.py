@@ -42,6 +42,7 @@ Mode = Literal["direct", "buffered", "replay"]
 MAX_WHOLE: Final = 64 << 20
 _ALWAYS_WHOLE: Final = frozenset({"embeddings", "count_tokens"})
 _CANCELLED: Final = "cancelled"
+_DEADLINE: Final = "deadline_exceeded"
 
 
 class RelayPolicy(StagePolicy, frozen=True, tag="relay"):
@@ -133,7 +134,8 @@ class Relay:
 
         def ended(error: BaseException | None) -> None:
             tally = stream.tally
-            reason, code = _end(error, tally)
+            late = self._clock.monotonic() >= exchange.deadline
+            reason, code = _end(error, tally, late=late)
             exchange.notes.add(
                 StreamEnded(
                     reason=reason,
@@ -163,6 +165,8 @@ class Relay:
         try:
             async for _ in stream.blocks:
                 pass
+            if stream.tally.error:
+                raise _bad_upstream("an error event in the stream", code=stream.tally.error)
             body, usage = assembler.finish()
         except StreamCut as error:
             raise UpstreamBroken(error.public, code=error.code, detail=error.detail) from error
@@ -284,7 +288,9 @@ def _check_served(model: Model, request: ChatRequest) -> None:
         raise BadRequest("This endpoint does not stream.", param="stream")
 
 
-def _end(error: BaseException | None, tally: Tally) -> tuple[End, str]:
+def _end(error: BaseException | None, tally: Tally, *, late: bool) -> tuple[End, str]:
+    if tally.error:
+        return "upstream_cut", tally.error
     if error is None or (isinstance(error, GeneratorExit) and tally.clean):
         return "done", ""
     if isinstance(error, UpstreamError):
@@ -293,10 +299,8 @@ def _end(error: BaseException | None, tally: Tally) -> tuple[End, str]:
         return "error", error.code
     if isinstance(error, Exception):
         return "error", InternalError.code
-    return "client_gone", ""
+    return ("error", _DEADLINE) if late else ("client_gone", "")
 
 
-def _bad_upstream(detail: str) -> UpstreamBroken:
-    return UpstreamBroken(
-        "The provider's answer makes no sense.", code="bad_upstream", detail=detail
-    )
+def _bad_upstream(detail: str, code: str = "bad_upstream") -> UpstreamBroken:
+    return UpstreamBroken("The provider's answer makes no sense.", code=code, detail=detail)

@@ -40,9 +40,10 @@ class Log:
         self._clock = clock
         self._redactor = Redactor()
         self._told_lost = 0
-        last = _last(render)
-        self._wide = _logger(sink, [self._clean_request, last])
-        self._events = _logger(sink, [structlog.processors.add_log_level, self._stamp, last])
+        self._render = render
+        self._events = _logger(
+            sink, [structlog.processors.add_log_level, self._stamp, _last(render)]
+        )
 
     def register(self, secret: Secret | str) -> None:
         """Never show this value, in whatever encoding it comes."""
@@ -53,8 +54,14 @@ class Log:
         return self._redactor.text(text)
 
     def request(self, event: dict[str, object]) -> None:
-        """Write the wide event of a request, as `fold` made it."""
-        self._wide.info("request", **event)
+        """Write the wide event of a request, as `fold` made it. The event is ours afterwards."""
+        # Not through structlog: it would copy these 35 fields three times, a third of the cost.
+        event["event"] = "request"
+        for name in FROM_OUTSIDE:
+            text = event[name]
+            if text:
+                event[name] = self._redactor.text(str(text))
+        self._sink.put(self._render(event))
         if self._sink.lost != self._told_lost and not self._sink.full:
             self._tell_lost()
 
@@ -74,13 +81,6 @@ class Log:
         lost = self._sink.lost
         count, self._told_lost = lost - self._told_lost, lost
         self._events.warning("log lines were lost: the output was stuck", count=count)
-
-    def _clean_request(self, _logger: object, _method: str, event: Event) -> Event:
-        for name in FROM_OUTSIDE:
-            text = event.get(name)
-            if text:
-                event[name] = self._redactor.text(text)
-        return event
 
     def _stamp(self, _logger: object, _method: str, event: Event) -> Event:
         moment = datetime.fromtimestamp(self._clock.wall(), UTC)

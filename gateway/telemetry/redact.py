@@ -15,7 +15,8 @@ SHORTEST: Final = 8
 LONGEST_TEXT: Final = 8_192
 """Longer text is cut after redaction, never before: a cut could hide a secret's start."""
 
-_HEAD = 6
+_GRAM = 6
+_STEP = SHORTEST - _GRAM + 1
 _KEY_LIKE = re.compile(
     r"\b(?P<kind>sk|tk|pk|rk|gsk|xai|hf|pa|r8)[-_][A-Za-z0-9_\-]{8,}"
     r"|\bAIza[\w\-]{20,}|\bAKIA[A-Z0-9]{12,}|\bgh[pousr]_\w{16,}|\bxox[a-z]-[\w\-]{8,}"
@@ -49,8 +50,10 @@ class Redactor:
             return
         for form in _forms(secret):
             self._shortest = min(self._shortest, len(form))
-            self._forms.setdefault(form[:_HEAD], set()).add(form)
-            self._search.pop(form[:_HEAD], None)
+            for start in range(_STEP):
+                gram = form[start : start + _GRAM]
+                self._forms.setdefault(gram, set()).add(form)
+                self._search.pop(gram, None)
 
     def text(self, text: str) -> str:
         """Return the text without secrets, and not longer than LONGEST_TEXT."""
@@ -78,15 +81,19 @@ class Redactor:
         return self.text(str(value))
 
     def _without_known(self, text: str) -> str:
-        """Mask the forms of known secrets. The cost does not grow with their number."""
+        """Mask the forms of known secrets. The cost does not grow with their number.
+
+        A form begins with _STEP overlapping grams, so one of them lies where every _STEP-th looks.
+        """
         forms = self._forms
         if len(text) < self._shortest:
             return text
-        for head in {text[i : i + _HEAD] for i in range(len(text) - _HEAD + 1)} & forms.keys():
-            search = self._search.get(head)
+        grams = {text[i : i + _GRAM] for i in range(0, len(text) - _GRAM + 1, _STEP)}
+        for gram in grams & forms.keys():
+            search = self._search.get(gram)
             if search is None:
-                longest_first = sorted(forms[head], key=len, reverse=True)
-                search = self._search[head] = re.compile("|".join(map(re.escape, longest_first)))
+                longest_first = sorted(forms[gram], key=len, reverse=True)
+                search = self._search[gram] = re.compile("|".join(map(re.escape, longest_first)))
             text = search.sub(MASK, text)
         return text
 

@@ -45,10 +45,10 @@ async def test_a_stream(dialect: str) -> None:
         open_upstream([answers.stream(dialect)]) as up,
         open_doors(up, dialect) as doors,
         client(doors) as sdk,
+        sdk.messages.stream(model=doors.model, max_tokens=50, messages=HELLO) as events,
     ):
-        async with sdk.messages.stream(model=doors.model, max_tokens=50, messages=HELLO) as events:
-            text = "".join([piece async for piece in events.text_stream])
-            final = await events.get_final_message()
+        text = "".join([piece async for piece in events.text_stream])
+        final = await events.get_final_message()
     assert text == "Hello."
     assert final.stop_reason == "end_turn"
     assert (final.usage.input_tokens, final.usage.output_tokens) == (9, 4)

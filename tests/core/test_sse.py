@@ -97,6 +97,15 @@ def test_blocks_are_whole_events_and_lose_no_byte(
     assert all(b"".join(split_events(block)) == block for block in blocks)
 
 
+@given(EVENTS, st.lists(st.integers(0, 10_000)))
+def test_an_event_leaves_with_its_last_byte(stream: list[list[str]], borders: list[int]) -> None:
+    framer, taken, given_out = Framer(), b"", b""
+    for chunk in cut(encode(stream, ["\n"]), borders):
+        taken += chunk
+        given_out += framer.feed(chunk)
+        assert given_out == taken[: taken.rfind(b"\n\n") + 2 if b"\n\n" in taken else 0]
+
+
 def test_an_aligned_chunk_passes_as_the_same_object() -> None:
     framer = Framer()
     framer.feed(b"data: 0\n\n")

@@ -5,11 +5,12 @@ import os
 
 import pytest
 
-from gateway.core.reply import Whole
+from gateway.core.exchange import Exchange
+from gateway.core.reply import Reply, Whole
 from gateway.edge.connection import _unsent
 from gateway.settings import Limits
 from tests.fakes.raw_client import CHAT, STREAM, connect, get, post
-from tests.fakes.service import make_stream, open_house
+from tests.fakes.service import WHOLE, make_stream, open_house
 
 MARK = b"Zq9Canary"
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n"
@@ -41,6 +42,37 @@ async def test_too_many_header_bytes_are_refused(head: bytes, statuses: set[int]
         assert MARK not in answer.body
         assert b"vvvv" not in answer.body
     assert not house.chain.exchanges
+
+
+async def test_headers_without_an_end_are_refused_at_the_limit() -> None:
+    """D04."""
+    async with open_house() as house, connect(house.port) as client:
+        client.send(PLAIN + b"".join(b"h%d: %b\r\n" % (n, b"v" * 8000) for n in range(9)))
+        assert (await client.answer()).status == 431
+        assert await client.closed() == b""
+    assert len(house.outcomes) == 1
+
+
+async def test_garbage_behind_a_request_is_kept_once() -> None:
+    """D02: what follows bytes that are no HTTP is not read at all."""
+    go_on = asyncio.Event()
+
+    async def slow(exchange: Exchange) -> Reply:
+        await go_on.wait()
+        return WHOLE
+
+    async with open_house(slow) as house, connect(house.port) as client:
+        client.send(post())
+        await house.until_asked()
+        for _ in range(3):
+            client.send(b"garbage\r\n\r\n")
+            await asyncio.sleep(0.01)
+        (connection,) = house.edge.connections_open
+        assert len(connection._messages) == 1
+        go_on.set()
+        assert (await client.answer()).status == 200
+        assert (await client.answer()).status == 400
+        assert await client.closed() == b""
 
 
 async def test_headers_just_below_the_limit_are_read() -> None:

@@ -43,18 +43,7 @@ async def test_a_client_that_leaves_in_the_middle_of_a_stream(
     assert event["bytes_out"] > 0
 
 
-@pytest.mark.parametrize(
-    "caller",
-    [
-        pytest.param(
-            "openai",
-            marks=pytest.mark.xfail(
-                reason="chat_stream.py fills the tally's usage at the stop reason only"
-            ),
-        ),
-        "anthropic",
-    ],
-)
+@pytest.mark.parametrize("caller", ["openai", "anthropic"])
 async def test_tokens_that_are_known_when_the_client_leaves_are_noted(caller: str) -> None:
     """E01: settled with what the provider had said by then; OpenAI's say nothing before the end."""
     script = [answers.stream("anthropic", keep=3, then=[STALL])]

@@ -272,7 +272,7 @@ async def test_a_request_that_it_refuses_is_no_death(local: Local) -> None:
 async def test_strangers_on_this_machine_cannot_use_it(local: Local) -> None:
     await local.warm()
     assert local.pid is not None
-    port = next(c.laddr.port for c in psutil.Process(local.pid).net_connections() if c.laddr)
+    port = psutil.Process(local.pid).net_connections()[0].laddr.port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"GET /v1/models HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert (await reader.readline()).split()[1] == b"401"

@@ -63,6 +63,7 @@ class Line:
             answered=Answered(provider="p"),
             runtime=self.runtime,
             deadline=self.runtime.clock.monotonic() + seconds,
+            redact=self.transport.redact,
         )
 
     async def refused(self) -> UpstreamError:
@@ -164,13 +165,25 @@ async def test_a_proper_end_after_the_finish_is_clean_without_done() -> None:
         assert stream.tally.clean
 
 
-async def test_events_before_an_error_still_arrive() -> None:
+async def test_a_providers_own_error_event_passes_and_what_follows_it_is_waited_for_shortly() -> (
+    None
+):
     async with line(sse_reply([HI, HO + ERROR + HO, STALL])) as it:
+        stream = await it.open()
+        got, error = await take(stream)
+        assert got == HI + HO + ERROR + HO
+        assert error is None
+        assert stream.tally.error == "upstream_error"
+        assert not stream.tally.clean
+        await it.upstream.until_closed()
+
+
+async def test_events_before_garbage_still_arrive() -> None:
+    async with line(sse_reply([HI, HO + b"data: {\n\n" + HO, STALL])) as it:
         stream = await it.open()
         got, error = await take(stream)
         assert got == HI + HO
         assert isinstance(error, StreamCut)
-        assert error.code == "upstream_error"
         await it.upstream.until_closed()
         with pytest.raises(StreamCut):
             await stream.blocks.__anext__()

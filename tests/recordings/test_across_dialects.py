@@ -46,7 +46,12 @@ NO_COUNTERPART = {
 
 
 def _good(*endpoints: str) -> list[Recording]:
-    return [r for r in chosen(*endpoints) if r.status == 200]
+    return [r for r in chosen(*endpoints) if r.status == 200 and not _breaks(r)]
+
+
+def _breaks(recording: Recording) -> bool:
+    """Whether the provider reports an error in the middle of its stream."""
+    return recording.stream and b'"error":{' in recording.body
 
 
 @needs_recordings
@@ -102,6 +107,22 @@ async def test_a_recorded_openai_error_is_typed_for_the_anthropic_sdk(recording:
     message = json.loads(recording.body)["error"]["message"]
     assert isinstance(raised.value.body, dict)
     assert raised.value.body["error"]["message"] == message
+
+
+@needs_recordings
+@pytest.mark.parametrize(
+    "recording", [r for r in chosen("chat") if _breaks(r)], ids=lambda r: r.name
+)
+async def test_a_recorded_error_in_mid_stream_raises_in_the_anthropic_sdk(
+    recording: Recording,
+) -> None:
+    async with (
+        open_upstream([upstream_answer(recording)]) as upstream,
+        open_doors(upstream, "openai", model=MODEL) as doors,
+        anthropic.AsyncAnthropic(base_url=doors.url, api_key="x", max_retries=0) as client,
+    ):
+        with pytest.raises(anthropic.APIStatusError, match="in the middle of its answer"):
+            await _ask_anthropic(client, stream=True)
 
 
 @needs_recordings

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final, TypeAlias
 
 from gateway.core import stream_errors, wire
-from gateway.core.reply import Block, Tally
+from gateway.core.reply import Block, Tally, Usage
 from gateway.core.sse import DONE, EMPTY, comment, events
 from gateway.core.usage import anthropic_usage
 from gateway.providers.anthropic_wire.chat_reply import (
@@ -81,7 +81,7 @@ class MessageEventsToChat:
 
     def _message_start(self, event: Mapping[str, Any]) -> bytes:
         message = _object(event.get("message"))
-        merge_usage(self._usage, message.get("usage"))
+        self._count(message.get("usage"))
         start = wire.encode(
             {
                 "id": text_of(message.get("id")),
@@ -115,7 +115,7 @@ class MessageEventsToChat:
         return chunk
 
     def _message_delta(self, event: Mapping[str, Any]) -> bytes:
-        merge_usage(self._usage, event.get("usage"))
+        self._count(event.get("usage"))
         delta = _object(event.get("delta"))
         stop = delta.get("stop_reason")
         if not isinstance(stop, str):
@@ -132,7 +132,6 @@ class MessageEventsToChat:
             parts.append(self._chunk(_field("annotations", self._annotations)))
         finish = finish_of(stop, called=self._calls > 0, form=self._form)
         self.tally.finish = finish
-        self.tally.usage = anthropic_usage(self._usage)
         more = stop_extensions(ending)
         extra = b"," + wire.encode(more)[1:-1] if more else b""
         parts.append(self._chunk(b"{}", wire.encode(finish), extra))
@@ -142,12 +141,16 @@ class MessageEventsToChat:
     def _message_stop(self, _event: Mapping[str, Any]) -> bytes:
         last = self._end("", _NOTHING)
         self.tally.clean = True
-        usage = anthropic_usage(self._usage)
-        self.tally.usage = usage
         if self._include_usage:
-            said = wire.encode(chat_usage(usage))
+            said = wire.encode(chat_usage(self.tally.usage or Usage()))
             last += self._head + b',"choices":[],"usage":' + said + b"}\n\n"
         return last + DONE
+
+    def _count(self, usage: object) -> None:
+        """Keep the tally current, so that a stream that is cut is charged for what was said."""
+        if isinstance(usage, dict):
+            merge_usage(self._usage, usage)
+            self.tally.usage = anthropic_usage(self._usage)
 
     # --- the blocks -----------------------------------------------------------------------------
 

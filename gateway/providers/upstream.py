@@ -1,0 +1,130 @@
+"""What providers that speak HTTP share: one origin, checked answers, primed streams, a warm-up."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from gateway.core import wire
+from gateway.core.chat import ChatRequest, Dialect, Endpoint
+from gateway.core.errors import UpstreamAnswered
+from gateway.core.meter import StreamCodec
+from gateway.core.ports import Call, Runtime
+from gateway.core.reply import Answered, Stream
+from gateway.providers.base import Warmup
+from gateway.providers.streaming import open_stream, require_ok
+from gateway.providers.transport import Response, Transport
+
+_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+_NO_HEADERS: Final[Mapping[str, str]] = {}
+
+
+class Upstream:
+    """One configured origin that speaks `dialect`. `id_header` is where it names its requests."""
+
+    def __init__(
+        self,
+        name: str,
+        transport: Transport,
+        runtime: Runtime,
+        *,
+        dialect: Dialect,
+        first_byte: float,
+    ) -> None:
+        """`first_byte` is how many seconds a stream may take to begin."""
+        self.name = name
+        self.transport = transport
+        self.runtime = runtime
+        self._dialect = dialect
+        self._id_header = "request-id" if dialect == "anthropic" else "x-request-id"
+        self._first_byte = first_byte
+
+    @contextmanager
+    def masked(self) -> Iterator[None]:
+        """Take our own secrets out of an upstream's error before anybody sees it."""
+        try:
+            yield
+        except UpstreamAnswered as error:
+            error.body = self.transport.redact(error.body)
+            raise
+
+    async def ask(
+        self,
+        request: ChatRequest,
+        path: str,
+        deadline: float,
+        *,
+        headers: Mapping[str, str] = _NO_HEADERS,
+    ) -> Response:
+        """Return a 2xx response. Raises UpstreamError for any other."""
+        response = await self.transport.request(
+            "POST",
+            path,
+            request.body,
+            headers=headers,
+            deadline=deadline,
+            first_byte=self._first_byte if request.stream else None,
+        )
+        await require_ok(response, self._dialect, self.runtime)
+        return response
+
+    async def stream(
+        self, response: Response, codec: StreamCodec, call: Call, answered: Answered
+    ) -> Stream:
+        """Return the primed stream of a 2xx response."""
+        return await open_stream(
+            response,
+            codec,
+            dialect=call.request.dialect,
+            answered=answered,
+            runtime=self.runtime,
+            deadline=call.deadline,
+            redact=self.transport.redact,
+        )
+
+    def answered(self, call: Call, response: Response, dropped: tuple[str, ...] = ()) -> Answered:
+        """Return who answered; an id that could be more than an id is left out."""
+        request_id = response.headers.get(self._id_header, "")
+        shown = self.transport.redact(request_id.encode()).decode()
+        return Answered(
+            provider=self.name,
+            model=call.target.model.name,
+            request_id=shown if _REQUEST_ID.fullmatch(shown) else "",
+            dropped=dropped,
+        )
+
+    async def warm(
+        self,
+        warmup: Warmup | None,
+        endpoint: Endpoint,
+        path: str,
+        codec: StreamCodec,
+        *,
+        headers: Mapping[str, str] = _NO_HEADERS,
+    ) -> None:
+        """Send the warm-up prompt until its first token, then open and keep connections."""
+        if warmup is None:
+            return
+        if warmup.prompt and warmup.model:
+            fields: dict[str, Any] = {
+                "model": warmup.model,
+                "messages": [{"role": "user", "content": warmup.prompt}],
+                "stream": True,
+            }
+            if self._dialect == "anthropic":
+                fields["max_tokens"] = (
+                    16  # Anthropic requires a limit; newer OpenAI models refuse it
+                )
+            request = ChatRequest(endpoint, wire.encode(fields), fields, warmup.model, stream=True)
+            deadline = self.runtime.clock.monotonic() + warmup.timeout
+            stream = await open_stream(
+                await self.ask(request, path, deadline, headers=headers),
+                codec,
+                dialect=self._dialect,
+                answered=Answered(),
+                runtime=self.runtime,
+                deadline=deadline,
+                redact=self.transport.redact,
+            )
+            await stream.blocks.aclose()
+        await self.transport.warm(warmup.connections)

@@ -1,0 +1,1 @@
+"""Load on loopback: what Turnout costs and how it behaves under pressure."""
