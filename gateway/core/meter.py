@@ -167,7 +167,7 @@ _read_message_event: Final = wire.decoder(_MessageEvent).decode
 
 
 class AnthropicMeter:
-    """Passes an Anthropic message stream untouched, and reads it."""
+    """Passes an Anthropic message stream untouched, and reads it; nameless events get a name."""
 
     def __init__(self) -> None:
         self.tally = Tally()
@@ -179,14 +179,15 @@ class AnthropicMeter:
         if not block.isascii():
             _check_text(block, self.primed)
         parts = [self._any_event(raw) for raw in split_events(block)]
-        return block if len(parts) == 1 and parts[0] else Block(b"".join(parts))
+        return parts[0] if len(parts) == 1 else Block(b"".join(parts))
 
     def _any_event(self, raw: Block) -> Block:
         event = read_event(raw)
         if event is None or not event.data:
             return raw if raw.startswith(b":") else EMPTY
-        self._event(event.data)
-        return raw
+        kind = self._event(event.data)
+        # Anthropic's SDKs pass over an event without a name, even an error.
+        return raw if event.name else encode_event(event.data, kind)
 
     def finish(self) -> Block:
         """Check that message_stop has passed. Raises StreamCut or UpstreamBroken."""
@@ -194,7 +195,8 @@ class AnthropicMeter:
             raise stream_errors.truncated(self.primed)
         return EMPTY
 
-    def _event(self, data: bytes) -> None:
+    def _event(self, data: bytes) -> str:
+        """Read one event and return what it is called."""
         try:
             event = _read_message_event(data)
         except _BAD_JSON as error:
@@ -217,6 +219,7 @@ class AnthropicMeter:
                 _heed(data, self.tally, self.primed)
             case _:
                 pass
+        return event.type if event.type.isidentifier() else "message"
 
     def _message_delta(self, event: _MessageEvent) -> None:
         self._count(event.usage)

@@ -4,7 +4,7 @@ from typing import Final
 
 from gateway.core.catalogue import Catalogue
 from gateway.core.chat import Dialect
-from gateway.core.errors import GatewayError, UpstreamTimeout
+from gateway.core.errors import GatewayError, StreamCut, UpstreamTimeout
 from gateway.core.reply import Block, Stream
 from gateway.core.sse import comment, encode_event, read_event, split_events
 from gateway.edge.encode import EVENTS, dollars, explain, head, milliseconds, price_of
@@ -60,6 +60,9 @@ class Relay:
         finally:
             visit.connection.alarm.off()
             await blocks.aclose()
+        told = self._stream.tally.error
+        if told:
+            visit.blame(StreamCut("The provider reported an error.", code=told))
         if not self._explained:
             await visit.write(self._framed(self._explanation()))
         if visit.chunked:

@@ -208,9 +208,10 @@ async def test_both_versions_and_both_ways_to_send_the_key(version: str, header:
     auth: Any = {"auth_token": "k"} if header == "bearer" else {"api_key": "k"}
     async with (
         open_upstream([answers.message_whole()]) as up,
-        open_doors(up, "anthropic", key="k") as doors,anthropic.AsyncAnthropic(
-        base_url=doors.url, default_headers={"anthropic-version": version}, **auth
-    ) as sdk
+        open_doors(up, "anthropic", key="k") as doors,
+        anthropic.AsyncAnthropic(
+            base_url=doors.url, default_headers={"anthropic-version": version}, **auth
+        ) as sdk,
     ):
         answer = await sdk.messages.create(model=doors.model, max_tokens=5, messages=HELLO)
     assert answer.id == "msg_1"

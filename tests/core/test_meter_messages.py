@@ -126,3 +126,10 @@ def test_message_events_without_data_are_left_out() -> None:
     assert meter.feed(Block(b": note\n\nevent: ping\n\nevent: x\ndata:\n\n" + TEXT)) == (
         b": note\n\n" + TEXT
     )
+
+
+def test_an_event_without_its_name_is_given_it() -> None:
+    nameless = Block(b'data: {"type":"ping"}\n\n')
+    assert AnthropicMeter().feed(nameless) == b'event: ping\ndata: {"type":"ping"}\n\n'
+    odd = Block(b'data: {"type":"a\\nb"}\n\n')
+    assert AnthropicMeter().feed(odd).startswith(b"event: message\n")

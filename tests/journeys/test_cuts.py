@@ -131,7 +131,6 @@ async def test_an_error_in_the_middle_passes_as_it_is_within_one_dialect(
     assert (event["stream_end"], event["stream_code"]) == ("upstream_cut", "upstream_error")
 
 
-@pytest.mark.xfail(reason="server.py blames nobody when the provider's own error event passed")
 @pytest.mark.parametrize(("dialect", "error"), SAME)
 async def test_an_error_event_that_passed_is_counted_as_a_failure(
     dialect: str, error: bytes
@@ -143,7 +142,6 @@ async def test_an_error_event_that_passed_is_counted_as_a_failure(
     assert (journey.event["code"], journey.event["fault"]) == ("upstream_error", "upstream")
 
 
-@pytest.mark.xfail(reason="AnthropicMeter lets an error without its event name pass: SDKs skip it")
 async def test_an_error_without_its_name_is_named_for_anthropic_clients() -> None:
     """Wire C "data line without event": dropped in silence, so this stream would end in silence."""
     script = [answers.stream("anthropic", keep=3, then=[MESSAGE_ERROR])]

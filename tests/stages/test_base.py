@@ -1,0 +1,23 @@
+"""The seam of every stage: checks that find nothing, and a build that must be written."""
+
+import pytest
+
+from gateway.core.catalogue import Catalogue
+from gateway.core.ports import Tools
+from gateway.stages.base import Names, StagePolicy
+from tests.fakes.runtime import make_runtime
+
+
+class BarePolicy(StagePolicy, frozen=True, tag="bare"):
+    """A stage that adds nothing."""
+
+
+def test_a_stage_without_checks_has_no_problems() -> None:
+    assert list(BarePolicy().check(Names(models=()))) == []
+
+
+def test_a_stage_without_behaviour_cannot_be_built() -> None:
+
+    tools = Tools(runtime=make_runtime(), providers={}, catalogue=Catalogue(models={}))
+    with pytest.raises(NotImplementedError):
+        BarePolicy().build(tools)
