@@ -54,9 +54,7 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
     an outcome and so cannot get here.
     """
     facts = gather(outcome.notes)
-    stream, used = facts.stream, facts.used
-    usage = used.usage if used else _NO_USAGE
-    dollars = used.micro_dollars if used else None
+    stream = facts.stream
     started, first = outcome.started, outcome.first_byte
     total = outcome.ended - started
     waited = min(facts.waited, total)
@@ -80,12 +78,7 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
         "overhead_ms": _ms(total - waited),
         "upstream_ms": _ms(waited),
         "attempts": len(facts.attempts),
-        "tokens_in": usage.input if used else None,
-        "tokens_out": usage.output if used else None,
-        "tokens_cached": usage.cached,
-        "tokens_cache_write": usage.cache_write,
-        "tokens_reasoning": usage.reasoning,
-        "cost_usd": None if dollars is None else dollars / 1e6,
+        **_spent(facts.used),
         "bytes_in": outcome.received,
         "bytes_out": outcome.sent,
         "stream_end": stream.reason if stream else None,
@@ -94,6 +87,20 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
         "dropped": outcome.dropped,
         "upstream_id": outcome.upstream_id,
         "client_retry": outcome.client_retry,
+    }
+
+
+def _spent(used: Used | None) -> dict[str, object]:
+    """Return tokens and money; what the provider did not say is null, never 0."""
+    usage = used.usage if used else _NO_USAGE
+    dollars = used.micro_dollars if used else None
+    return {
+        "tokens_in": usage.input if used else None,
+        "tokens_out": usage.output if used else None,
+        "tokens_cached": usage.cached,
+        "tokens_cache_write": usage.cache_write,
+        "tokens_reasoning": usage.reasoning,
+        "cost_usd": None if dollars is None else dollars / 1e6,
     }
 
 

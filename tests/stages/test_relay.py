@@ -20,12 +20,13 @@ from gateway.core.notes import Attempted, Routed, StreamEnded, Used
 from gateway.core.reply import Stream
 from gateway.stages import AnyStage
 from gateway.stages.relay import RelayPolicy
-from tests.fakes.relay import read, (
+from tests.fakes.relay import (
     ASK,
     MODELS,
     STREAM,
     USAGE,
     House,
+    read,
 )
 
 
