@@ -13,8 +13,9 @@ from gateway.core.errors import (
 from gateway.core.notes import Attempted, Used
 from gateway.core.ports import Call, Tools
 from gateway.core.reply import Block, Reply
+from gateway.core.sse import DONE
 from gateway.stages.relay import Mode, RelayPolicy
-from tests.fakes.relay import ASK, DONE, MODELS, STREAM, USAGE, WHOLE, House, ScriptedProvider, read
+from tests.fakes.relay import ASK, MODELS, STREAM, USAGE, WHOLE, House, ScriptedProvider, read
 from tests.fakes.runtime import make_runtime
 
 
