@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from msgspec import Struct
 
@@ -10,6 +11,10 @@ from gateway.core.errors import UpstreamError
 from gateway.core.ports import Clock
 from gateway.providers.connection import Connection
 from gateway.providers.upstream_errors import broken, timed_out
+
+
+EXCESS_IDLE: Final = 1.0
+"""Seconds that a connection beyond the idle ones to keep waits for more work."""
 
 
 class PoolStats(Struct):
@@ -97,12 +102,10 @@ class Pool:
             waiter.set_result(connection)
             return
         self.stats.in_use -= 1
-        if len(self._idle) >= self._most_idle:
-            connection.abort()
-            return
+        # Under load the next request is near: closing what is idle for a moment costs a handshake.
+        connection.park(self._keep_idle if len(self._idle) < self._most_idle else EXCESS_IDLE)
         self._idle.append(connection)
         self.stats.idle += 1
-        connection.park(self._keep_idle)
 
     async def warm(self, wanted: int, deadline: float) -> None:
         """Open connections until that many are idle. Raises the first failure, keeping the rest."""
