@@ -42,8 +42,8 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The form of Anthropic thinking it takes (Claude <= 4.5 budget, 4.6 both, then adaptive)."""
     mid_system: bool = False
     """Whether `role: system` is accepted inside messages (Claude Opus 4.8+)."""
-    prefill: bool = True
-    """Whether a last assistant message is continued (refused by Claude 4.6+)."""
+    prefill: bool = False
+    """Whether a last assistant message is continued (by Claude up to 4.5, and by nobody since)."""
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """The limit's name that an OpenAI-style upstream takes (o-series and gpt-5+: the latter)."""
 

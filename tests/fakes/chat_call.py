@@ -17,7 +17,7 @@ PNG = "data:image/png;base64,iVBORw0KGgo="
 
 
 def claude(**facts: Any) -> Model:
-    return Model(provider="a", name="ours", upstream="claude", **facts)
+    return Model(provider="a", name="ours", upstream="claude", **{"prefill": True, **facts})
 
 
 def function(name: str = "look", **facts: Any) -> dict[str, Any]:
