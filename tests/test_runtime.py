@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gateway.runtime import SystemClock, new_id, open_runtime
+from gateway.runtime import Ids, SystemClock, open_runtime
 
 
 def ignore(_name: str, _error: BaseException) -> None:
@@ -32,6 +32,7 @@ async def test_a_timer_calls_back_once_unless_cancelled() -> None:
 
 
 def test_ids_carry_128_random_bits() -> None:
+    new_id = Ids()
     ids = {new_id() for _ in range(1000)}
     assert len(ids) == 1000
     assert all(re.fullmatch(r"req-[0-9a-f]{32}", one) for one in ids)

@@ -71,11 +71,11 @@ class Notes:
 
     def all(self, kind: type[N]) -> list[N]:
         """Return the notes of one kind, oldest first."""
-        return [note for note in self._notes if isinstance(note, kind)]
+        return [note for note in self._notes if type(note) is kind]
 
     def last(self, kind: type[N]) -> N | None:
         """Return the newest note of a kind, or None."""
         for note in reversed(self._notes):
-            if isinstance(note, kind):
+            if type(note) is kind:
                 return note
         return None

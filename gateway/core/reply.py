@@ -80,32 +80,47 @@ Reply: TypeAlias = Whole | Stream
 
 
 class Watched:
-    """Blocks that report, exactly once, when they have ended or were closed."""
+    """Blocks that are timed, and that report exactly once when they have ended or were closed.
+
+    `ended(None)` is a clean end, `GeneratorExit` means closed from our side before the end
+    (the client left), anything else is what broke it.
+    """
+
+    __slots__ = ("_ended", "_inner", "_last", "_now", "_open", "longest_gap", "waited")
 
     def __init__(
         self,
         inner: Blocks,
         ended: Callable[[BaseException | None], None],
-        seen: Callable[[Block], None],
+        now: Callable[[], float],
     ) -> None:
+        """`now` is a monotonic clock in seconds."""
         self._inner = inner
         self._ended = ended
-        self._seen = seen
+        self._now = now
         self._open = True
+        self._last = now()
+        self.waited = 0.0
+        """Seconds spent waiting for blocks."""
+        self.longest_gap = 0.0
+        """Seconds between two blocks, at most."""
 
     def __aiter__(self) -> "Watched":
         return self
 
     async def __anext__(self) -> Block:
+        begun = self._now()
         try:
             block = await self._inner.__anext__()
         except StopAsyncIteration:
+            self._tick(begun)
             self._end(None)
             raise
         except BaseException as error:
+            self._tick(begun)
             self._end(error)
             raise
-        self._seen(block)
+        self._tick(begun)
         return block
 
     async def aclose(self) -> None:
@@ -114,20 +129,14 @@ class Watched:
         finally:
             self._end(GeneratorExit())
 
+    def _tick(self, begun: float) -> None:
+        now = self._now()
+        self.waited += now - begun
+        gap = now - self._last
+        self.longest_gap = max(self.longest_gap, gap)
+        self._last = now
+
     def _end(self, error: BaseException | None) -> None:
         if self._open:
             self._open = False
             self._ended(error)
-
-
-def watch(
-    inner: Blocks,
-    ended: Callable[[BaseException | None], None],
-    seen: Callable[[Block], None] = lambda _block: None,
-) -> Blocks:
-    """Wrap `inner`: `seen` gets each block, `ended` is called exactly once.
-
-    `ended(None)` is a clean end, `GeneratorExit` means closed from our side before the end
-    (the client left), anything else is what broke it.
-    """
-    return Watched(inner, ended, seen)

@@ -78,9 +78,14 @@ class Framer:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
+def is_single(block: bytes) -> bool:
+    """Tell whether a block is one event, as blocks usually are."""
+    return block.find(b"\n\n") == len(block) - 2
+
+
 def split_events(block: bytes) -> list[Block]:
     """Return the events of a block one by one, comments too; joined they are the block."""
-    if block.find(b"\n\n") == len(block) - 2:
+    if is_single(block):
         return [Block(block)]
     parts = block.split(b"\n\n")
     last = parts.pop()

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from gateway.core import stream_errors, wire
 from gateway.core.chat import ChatRequest
-from gateway.core.errors import BadRequest, CapabilityMissing, UpstreamBroken
+from gateway.core.errors import BadRequest, CapabilityMissing, UpstreamAnswered, UpstreamBroken
 from gateway.core.meter import AnthropicMeter
 from gateway.core.ports import Call, Provider, Runtime
 from gateway.core.reply import Reply, Usage, Whole
@@ -86,7 +86,7 @@ class Anthropic:
 
     async def send(self, call: Call, /) -> Reply:
         """Ask the upstream. Raises UpstreamError, or CallerError for what cannot be said to it."""
-        with self._upstream.masked():
+        try:
             match call.request.endpoint:
                 case "chat":
                     return await self._chat(call)
@@ -96,6 +96,9 @@ class Anthropic:
                     return await self._count_tokens(call)
                 case _:
                     raise CapabilityMissing("This model serves chat only.", param="model")
+        except UpstreamAnswered as error:
+            self._upstream.mask(error)
+            raise
 
     async def _messages(self, call: Call) -> Reply:
         request, dropped = _prepare(call)

@@ -1,7 +1,7 @@
 """OpenAI and whatever speaks its API: Azure v1, vLLM, Ollama, llama.cpp, OpenRouter, ..."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from gateway.core import stream_errors, wire
 from gateway.core.chat import ChatRequest, Endpoint
+from gateway.core.errors import UpstreamAnswered
 from gateway.core.meter import OpenAIMeter
 from gateway.core.ports import Call, Provider, Runtime
 from gateway.core.reply import Answered, Reply, Usage, Whole
@@ -98,7 +99,7 @@ class OpenAIProvider:
 
     async def send(self, call: Call, /) -> Reply:
         """Ask the upstream. Raises UpstreamError, or CallerError for what cannot be said to it."""
-        with self._upstream.masked():
+        try:
             match call.request.endpoint:
                 case "messages":
                     return await self._messages(call)
@@ -106,6 +107,9 @@ class OpenAIProvider:
                     return _estimate(call, self._upstream.name)
                 case _:
                     return await self._pass(call)
+        except UpstreamAnswered as error:
+            self._upstream.mask(error)
+            raise
 
     async def _pass(self, call: Call) -> Reply:
         request, dropped = _prepare(call)
@@ -130,8 +134,8 @@ class OpenAIProvider:
         message, usage = chat_to_message(body, model=call.request.model)
         return Whole(body=message, dialect="anthropic", usage=usage, answered=answered)
 
-    async def _ask(self, request: ChatRequest, deadline: float) -> Response:
-        return await self._upstream.ask(request, _PATHS[request.endpoint], deadline)
+    def _ask(self, request: ChatRequest, deadline: float) -> Awaitable[Response]:
+        return self._upstream.ask(request, _PATHS[request.endpoint], deadline)
 
     async def warm(self) -> None:
         """Send the warm-up prompt until its first token, then open and keep connections."""

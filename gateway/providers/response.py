@@ -1,7 +1,7 @@
 """An upstream's response: its head at once, its body as it comes."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from math import inf
 from typing import Final, Protocol
 
@@ -14,6 +14,7 @@ from gateway.providers.connection import Connection
 from gateway.providers.upstream_errors import broken
 
 MAX_WHOLE: Final = 64 << 20
+_NONE: Final = [""]
 
 
 class Release(Protocol):
@@ -35,10 +36,10 @@ class Response:
         "_connection",
         "_deadline",
         "_error",
+        "_headers",
         "_idle",
         "_payload",
         "_release",
-        "headers",
         "reused",
         "status",
     )
@@ -55,11 +56,7 @@ class Response:
     ) -> None:
         """`idle` bounds the silence between chunks, `deadline` everything."""
         self.status: int = message.code
-        self.headers: Mapping[str, str] = {
-            name.lower(): value
-            for name, value in message.headers.items()
-            if value.isascii() and value.isprintable()
-        }
+        self._headers = message.headers
         self.reused: bool = connection.used
         self._connection: Connection | None = connection
         self._payload: StreamReader = connection.payload
@@ -73,6 +70,20 @@ class Response:
             self._connection = None
             release(connection, clean=connection.end() and message.code == 204)  # noqa: PLR2004 - "no content"
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """All headers, by lower-case name."""
+        return {
+            name.lower(): value
+            for name, value in self._headers.items()
+            if value.isascii() and value.isprintable()
+        }
+
+    def header(self, name: str) -> str:
+        """Return one header, the last of several, or an empty string."""
+        value = self._headers.getall(name, _NONE)[-1]
+        return value if value.isascii() and value.isprintable() else ""
+
     async def read(self, limit: int = MAX_WHOLE) -> bytes:
         """Return the whole body; only the deadline bounds the wait. Raises UpstreamError."""
         parts = []
@@ -85,9 +96,9 @@ class Response:
                 raise broken("bad_upstream", "a body over the limit")
         return b"".join(parts)
 
-    async def chunk(self) -> bytes:
+    def chunk(self) -> Awaitable[bytes]:
         """Return the next bytes, empty at a proper end. Raises UpstreamError."""
-        return await self._next(self._idle)
+        return self._next(self._idle)
 
     def close(self) -> None:
         """Let go of the connection; if the body has not come in whole, its socket is closed."""
@@ -116,14 +127,11 @@ class Response:
                 self.close()
                 self._error = connection.error
                 raise self._error
-            await self._more(connection, idle)
-
-    async def _more(self, connection: Connection, idle: float) -> None:
-        due, late = self._clock.monotonic() + idle, "upstream_idle"
-        if due > self._deadline:
-            due, late = self._deadline, "upstream_timeout"
-        try:
-            await connection.wait(due, late)
-        except asyncio.CancelledError:
-            self.close()
-            raise
+            due, late = self._clock.monotonic() + idle, "upstream_idle"
+            if due > self._deadline:
+                due, late = self._deadline, "upstream_timeout"
+            try:
+                await connection.wait(due, late)
+            except asyncio.CancelledError:
+                self.close()
+                raise

@@ -15,7 +15,7 @@ from gateway.core.errors import (
 from gateway.core.meter import StreamCodec
 from gateway.core.ports import Runtime
 from gateway.core.reply import Answered, Block, Stream
-from gateway.core.sse import EMPTY, EventTooLong, Framer, split_events
+from gateway.core.sse import EMPTY, EventTooLong, Framer, is_single, split_events
 from gateway.providers.transport import Response
 from gateway.providers.upstream_errors import MAX_ERROR_BODY, broken, timed_out, upstream_error
 
@@ -169,14 +169,14 @@ class UpstreamBlocks:
         """Feed whole events one by one, so that those before a bad one still arrive."""
         if not block:
             return EMPTY
-        parts: list[Block] = []
+        codec, parts = self._codec, list[Block]()
         try:
-            for event in split_events(block):
-                part = self._codec.feed(event)
-                parts.append(Block(self._redact(part)) if self._codec.tally.error else part)
+            for event in (block,) if is_single(block) else split_events(block):
+                part = codec.feed(event)
+                parts.append(Block(self._redact(part)) if codec.tally.error else part)
         except UpstreamError as error:
             self._fail(error)
-        return Block(b"".join(parts))
+        return parts[0] if len(parts) == 1 else Block(b"".join(parts))
 
     def _last(self, block: Block) -> Block:
         if self._failure is None:
@@ -212,7 +212,7 @@ class UpstreamBlocks:
 
 
 def _content_type(response: Response) -> str:
-    return response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return response.header("content-type").partition(";")[0].strip().lower()
 
 
 def _cut(error: UpstreamBroken) -> StreamCut:

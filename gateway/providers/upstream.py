@@ -1,8 +1,7 @@
 """What providers that speak HTTP share: one origin, checked answers, primed streams, a warm-up."""
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway.core import wire
@@ -39,14 +38,9 @@ class Upstream:
         self._id_header = "request-id" if dialect == "anthropic" else "x-request-id"
         self._first_byte = first_byte
 
-    @contextmanager
-    def masked(self) -> Iterator[None]:
+    def mask(self, error: UpstreamAnswered) -> None:
         """Take our own secrets out of an upstream's error before anybody sees it."""
-        try:
-            yield
-        except UpstreamAnswered as error:
-            error.body = self.transport.redact(error.body)
-            raise
+        error.body = self.transport.redact(error.body)
 
     async def ask(
         self,
@@ -84,7 +78,7 @@ class Upstream:
 
     def answered(self, call: Call, response: Response, dropped: tuple[str, ...] = ()) -> Answered:
         """Return who answered; an id that could be more than an id is left out."""
-        request_id = response.headers.get(self._id_header, "")
+        request_id = response.header(self._id_header)
         shown = self.transport.redact(request_id.encode()).decode()
         return Answered(
             provider=self.name,

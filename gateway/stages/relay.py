@@ -22,17 +22,16 @@ from gateway.core.errors import (
 from gateway.core.exchange import Exchange
 from gateway.core.money import cost
 from gateway.core.notes import Attempted, End, Routed, StreamEnded, Used
-from gateway.core.ports import Call, Clock, Provider, Tools
+from gateway.core.ports import Call, Provider, Tools
 from gateway.core.replay import whole_to_blocks
 from gateway.core.reply import (
     Block,
-    Blocks,
     Reply,
     Stream,
     Tally,
     Usage,
+    Watched,
     Whole,
-    watch,
 )
 from gateway.core.stage import Next, Stage
 from gateway.stages.base import StagePolicy
@@ -130,7 +129,6 @@ class Relay:
 
     def _account(self, stream: Stream, exchange: Exchange, model: Model) -> Stream:
         """Return the stream with its end noted, whoever ends it."""
-        timed = _Timed(stream.blocks, self._clock)
 
         def ended(error: BaseException | None) -> None:
             tally = stream.tally
@@ -148,7 +146,8 @@ class Relay:
             )
             self._use(exchange, model, tally.usage)
 
-        return replace(stream, blocks=watch(timed, ended))
+        timed = Watched(stream.blocks, ended, self._clock.monotonic)
+        return replace(stream, blocks=timed)
 
     def _use(self, exchange: Exchange, model: Model, usage: Usage | None) -> None:
         if usage is not None:
@@ -188,33 +187,6 @@ class Relay:
             raise _bad_upstream(str(error)) from error
         stream = Stream(told, tally, reply.dialect, reply.answered)
         return self._account(stream, exchange, model)
-
-
-class _Timed:
-    """Blocks, and how long each of them was waited for."""
-
-    def __init__(self, inner: Blocks, clock: Clock) -> None:
-        self._inner = inner
-        self._now = clock.monotonic
-        self._last = clock.monotonic()
-        self.waited = 0.0
-        self.longest_gap = 0.0
-
-    def __aiter__(self) -> "_Timed":
-        return self
-
-    async def __anext__(self) -> Block:
-        begun = self._now()
-        try:
-            return await self._inner.__anext__()
-        finally:
-            now = self._now()
-            self.waited += now - begun
-            self.longest_gap = max(self.longest_gap, now - self._last)
-            self._last = now
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
 
 
 class _Folding:

@@ -1,11 +1,12 @@
-"""Watching a stream: every block is seen, and its end is told exactly once."""
+"""Watching a stream: every block is timed, and its end is told exactly once."""
 
 import asyncio
+from itertools import count
 
 import pytest
 
 from gateway.core.errors import StreamCut
-from gateway.core.reply import Block, Blocks, watch
+from gateway.core.reply import Block, Blocks, Watched
 
 
 class Scripted:
@@ -35,16 +36,14 @@ class BadlyClosed(Scripted):
         raise OSError("cannot close")
 
 
-def watched(inner: Blocks) -> tuple[Blocks, list[BaseException | None], list[bytes]]:
+def watched(inner: Blocks) -> tuple[Watched, list[BaseException | None]]:
     ends: list[BaseException | None] = []
-    seen: list[bytes] = []
-    return watch(inner, ends.append, seen.append), ends, seen
+    return Watched(inner, ends.append, count().__next__), ends
 
 
 async def test_a_clean_end_is_told_once_with_nothing() -> None:
-    blocks, ends, seen = watched(Scripted(b"a", b"b"))
+    blocks, ends = watched(Scripted(b"a", b"b"))
     assert [block async for block in blocks] == [b"a", b"b"]
-    assert seen == [b"a", b"b"]
     with pytest.raises(StopAsyncIteration):
         await anext(blocks)
     await blocks.aclose()
@@ -53,19 +52,18 @@ async def test_a_clean_end_is_told_once_with_nothing() -> None:
 
 async def test_what_broke_the_stream_is_told_once_and_raised() -> None:
     error = StreamCut("The provider's answer broke off.")
-    blocks, ends, seen = watched(Scripted(b"a", error))
+    blocks, ends = watched(Scripted(b"a", error))
     assert await anext(blocks) == b"a"
     with pytest.raises(StreamCut):
         await anext(blocks)
     await blocks.aclose()
     await blocks.aclose()
     assert ends == [error]
-    assert seen == [b"a"]
 
 
 async def test_closing_before_the_end_is_told_as_ours_and_reaches_the_source() -> None:
     inner = Scripted(b"a", b"b")
-    blocks, ends, _ = watched(inner)
+    blocks, ends = watched(inner)
     await anext(blocks)
     await blocks.aclose()
     await blocks.aclose()
@@ -75,7 +73,7 @@ async def test_closing_before_the_end_is_told_as_ours_and_reaches_the_source() -
 
 
 async def test_a_cancelled_reader_is_told_as_cancelled() -> None:
-    blocks, ends, _ = watched(Scripted(asyncio.CancelledError()))
+    blocks, ends = watched(Scripted(asyncio.CancelledError()))
     with pytest.raises(asyncio.CancelledError):
         await anext(blocks)
     await blocks.aclose()
@@ -83,13 +81,15 @@ async def test_a_cancelled_reader_is_told_as_cancelled() -> None:
 
 
 async def test_the_end_is_told_even_when_closing_fails() -> None:
-    blocks, ends, _ = watched(BadlyClosed(b"a"))
+    blocks, ends = watched(BadlyClosed(b"a"))
     with pytest.raises(OSError, match="cannot close"):
         await blocks.aclose()
     assert len(ends) == 1
 
 
-async def test_nothing_need_be_seen() -> None:
-    ends: list[BaseException | None] = []
-    assert [b async for b in watch(Scripted(b"a"), ends.append)] == [b"a"]
-    assert ends == [None]
+async def test_waiting_and_gaps_are_timed() -> None:
+    times = iter([10.0, 11.0, 14.0, 20.0, 20.5, 21.0, 21.0])
+    blocks = Watched(Scripted(b"a", b"b"), lambda _: None, times.__next__)
+    assert [block async for block in blocks] == [b"a", b"b"]
+    assert blocks.waited == 3.0 + 0.5 + 0.0
+    assert blocks.longest_gap == 6.5
