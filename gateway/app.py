@@ -21,7 +21,7 @@ from gateway.edge.service import Service
 from gateway.policy.setup import Setup
 from gateway.policy.snapshot import Holder, build_snapshot
 from gateway.providers import AnyProvider
-from gateway.providers.transport import PoolStats, Transport
+from gateway.providers.transport.client import PoolStats, Transport
 from gateway.runtime import open_runtime
 from gateway.settings import Address, parse_address
 from gateway.telemetry.fold import fold

@@ -14,7 +14,7 @@ from gateway.core.ports import Call
 from gateway.core.reply import Reply
 from gateway.edge.readiness import Readiness
 from gateway.providers.base import Warmup
-from gateway.providers.simulated import SimulatedConfig
+from gateway.providers.simulated.provider import SimulatedConfig
 from gateway.telemetry.log import Log
 from tests.fakes.gateway import OpenGateway, open_test_gateway
 from tests.fakes.runtime import real_time_runtime

@@ -3,8 +3,8 @@
 from typing import TypeAlias
 
 from gateway.providers.anthropic import AnthropicConfig
-from gateway.providers.local import LocalConfig
+from gateway.providers.local.provider import LocalConfig
 from gateway.providers.openai import OpenAIConfig
-from gateway.providers.simulated import SimulatedConfig
+from gateway.providers.simulated.provider import SimulatedConfig
 
 AnyProvider: TypeAlias = OpenAIConfig | AnthropicConfig | LocalConfig | SimulatedConfig

@@ -20,7 +20,7 @@ from gateway.providers.anthropic_wire.chat_request import chat_to_messages
 from gateway.providers.anthropic_wire.chat_stream import MessageEventsToChat
 from gateway.providers.base import ProviderConfig
 from gateway.providers.streaming import read_json
-from gateway.providers.transport import Response, Transport, TransportConfig
+from gateway.providers.transport.client import Response, Transport, TransportConfig
 from gateway.providers.upstream import Upstream
 
 SAMPLING_VERSION: Final = "2023-06-01"

@@ -20,9 +20,9 @@ from gateway.providers.anthropic_wire.messages_request import messages_to_chat
 from gateway.providers.anthropic_wire.messages_stream import ChatEventsToMessage
 from gateway.providers.base import ProviderConfig, Warmup
 from gateway.providers.streaming import read_json
-from gateway.providers.transport import Response, Transport, TransportConfig
+from gateway.providers.transport.client import Response, Transport, TransportConfig
+from gateway.providers.transport.upstream_errors import broken
 from gateway.providers.upstream import Upstream
-from gateway.providers.upstream_errors import broken
 
 _PATHS: Final[Mapping[Endpoint, str]] = {
     "chat": "/chat/completions",

@@ -16,8 +16,13 @@ from gateway.core.meter import StreamCodec
 from gateway.core.ports import Runtime
 from gateway.core.reply import Answered, Block, Stream
 from gateway.core.sse import EMPTY, EventTooLong, Framer, is_single, split_events
-from gateway.providers.transport import Response
-from gateway.providers.upstream_errors import MAX_ERROR_BODY, broken, timed_out, upstream_error
+from gateway.providers.transport.client import Response
+from gateway.providers.transport.upstream_errors import (
+    MAX_ERROR_BODY,
+    broken,
+    timed_out,
+    upstream_error,
+)
 
 MAX_PREAMBLE: Final = 1 << 20
 LINGER: Final = 0.5

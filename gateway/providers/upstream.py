@@ -12,7 +12,7 @@ from gateway.core.ports import Call, Runtime
 from gateway.core.reply import Answered, Stream
 from gateway.providers.base import Warmup
 from gateway.providers.streaming import open_stream, require_ok
-from gateway.providers.transport import Response, Transport
+from gateway.providers.transport.client import Response, Transport
 
 _REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _NO_HEADERS: Final[Mapping[str, str]] = {}

@@ -10,7 +10,7 @@ from gateway.core.chat import Endpoint, parse_request
 from gateway.core.ports import Call
 from gateway.core.reply import Reply, Stream, Whole
 from gateway.core.sse import events
-from gateway.providers.simulated import Simulated, SimulatedConfig
+from gateway.providers.simulated.provider import Simulated, SimulatedConfig
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import make_runtime
 

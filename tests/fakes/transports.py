@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from gateway.core.ports import Clock
-from gateway.providers.transport import DEFAULTS, Transport, TransportConfig
+from gateway.providers.transport.client import DEFAULTS, Transport, TransportConfig
 from gateway.runtime import SystemClock
 from tests.fakes.runtime import make_runtime
 

@@ -19,7 +19,7 @@ from gateway.core.ports import Runtime
 from gateway.core.reply import Answered, Stream
 from gateway.core.sse import DONE
 from gateway.providers.streaming import open_stream, read_json, require_ok
-from gateway.providers.transport import Response, Transport, TransportConfig
+from gateway.providers.transport.client import Response, Transport, TransportConfig
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import make_runtime, real_time_runtime
 from tests.fakes.upstream import (

@@ -8,7 +8,7 @@ from statistics import mean, median
 import pytest
 
 from gateway.core import wire
-from gateway.providers.simulated_laws import (
+from gateway.providers.simulated.laws import (
     Behaviour,
     Brownout,
     Errors,

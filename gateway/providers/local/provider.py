@@ -15,10 +15,10 @@ from gateway.core.errors import UpstreamBroken, UpstreamError
 from gateway.core.ports import Call, Provider, Runtime
 from gateway.core.reply import Reply
 from gateway.providers.base import ProviderConfig, Seconds
-from gateway.providers.local_process import Launch, ModelProcess, launch, not_started, settled
+from gateway.providers.local.process import Launch, ModelProcess, launch, not_started, settled
 from gateway.providers.openai import OpenAIProvider
-from gateway.providers.transport import Transport, TransportConfig
-from gateway.providers.upstream_errors import timed_out
+from gateway.providers.transport.client import Transport, TransportConfig
+from gateway.providers.transport.upstream_errors import timed_out
 
 HEALTH_EVERY: Final = 10.0
 HEALTH_TIMEOUT: Final = 5.0

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from gateway.core.ports import Clock
-from gateway.providers.connection import Connection
-from gateway.providers.upstream_errors import broken, timed_out
+from gateway.providers.transport.connection import Connection
+from gateway.providers.transport.upstream_errors import broken, timed_out
 
 _URL: Final = re.compile(r"[\x21-\x7e]+")
 _HOST: Final = re.compile(r"[A-Za-z0-9._:-]+")

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from gateway.core.errors import UpstreamBroken
-from gateway.providers.connection import MAX_HEAD, RECEIVE, Connection
-from gateway.providers.origin import connect, parse_origin
-from gateway.providers.transport import Transport
+from gateway.providers.transport.client import Transport
+from gateway.providers.transport.connection import MAX_HEAD, RECEIVE, Connection
+from gateway.providers.transport.origin import connect, parse_origin
 from tests.fakes.clock import FakeClock, settle
 from tests.fakes.transports import FAR, open_transport
 from tests.fakes.upstream import (

@@ -26,9 +26,9 @@ from gateway.core.errors import (
 from gateway.core.ports import Call
 from gateway.core.reply import Stream, Whole
 from gateway.core.sse import events
-from gateway.providers import local_process
 from gateway.providers.base import Warmup
-from gateway.providers.local import Local, LocalConfig
+from gateway.providers.local import process as local_process
+from gateway.providers.local.provider import Local, LocalConfig
 from tests.fakes.runtime import real_time_runtime
 
 MISSING = LocalConfig().unusable()
@@ -69,20 +69,20 @@ async def whole(provider: Local, call: Call) -> Any:
 
 
 def test_without_its_packages_it_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.providers.local.find_spec", lambda name: None)
+    monkeypatch.setattr("gateway.providers.local.provider.find_spec", lambda name: None)
     assert "make install" in LocalConfig().unusable()
 
 
 def test_without_the_model_file_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {"xllamacpp": object()}
-    monkeypatch.setattr("gateway.providers.local.find_spec", found.get)
+    monkeypatch.setattr("gateway.providers.local.provider.find_spec", found.get)
     assert "make install" in LocalConfig().unusable()
 
 
 def test_a_model_file_that_is_not_there_is_named_as_the_reason(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("gateway.providers.local.find_spec", lambda name: object())
+    monkeypatch.setattr("gateway.providers.local.provider.find_spec", lambda name: object())
     path = tmp_path / "model.gguf"
     assert "model_file" in LocalConfig(model_file=str(path)).unusable()
     path.touch()
@@ -185,7 +185,7 @@ async def test_requests_at_once_start_one_child_and_all_are_answered(local: Loca
     answers = await asyncio.gather(*(whole(local, ask(max_tokens=2)) for _ in range(3)))
     assert all(answer["choices"] for answer in answers)
     assert local.pid is not None
-    mine = [p for p in psutil.Process().children() if "local_server.py" in " ".join(p.cmdline())]
+    mine = [p for p in psutil.Process().children() if "local/server.py" in " ".join(p.cmdline())]
     assert [p.pid for p in mine] == [local.pid]
 
 
@@ -241,8 +241,8 @@ async def test_a_request_that_meets_the_death_may_be_retried_elsewhere(local: Lo
 async def test_a_child_that_hangs_is_found_out_and_replaced(
     local: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.providers.local.HEALTH_EVERY", 0.05)
-    monkeypatch.setattr("gateway.providers.local.HEALTH_TIMEOUT", 0.5)
+    monkeypatch.setattr("gateway.providers.local.provider.HEALTH_EVERY", 0.05)
+    monkeypatch.setattr("gateway.providers.local.provider.HEALTH_TIMEOUT", 0.5)
     await local.warm()
     pid = local.pid
     assert pid is not None
@@ -299,7 +299,7 @@ async def test_the_child_sees_no_secret_and_listens_on_loopback_only(
 def test_the_child_dies_with_its_parent() -> None:
     script = (
         "import asyncio, os, signal\n"
-        "from gateway.providers.local import LocalConfig\n"
+        "from gateway.providers.local.provider import LocalConfig\n"
         "from tests.fakes.runtime import real_time_runtime\n"
         "async def main():\n"
         "    provider = LocalConfig().build('local', real_time_runtime())\n"

@@ -2,7 +2,7 @@
 
 `local.py` runs it as a file of its own, so that nothing of the gateway is loaded here:
 
-    python -I local_server.py MODEL_FILE ALIAS CONTEXT THREADS
+    python -I server.py MODEL_FILE ALIAS CONTEXT THREADS
 
 The first line of standard input is the key that requests must carry. The end of standard input,
 which comes with the parent's death, ends the process. It prints one line: `ready PORT` or

@@ -14,11 +14,11 @@ from msgspec import Meta, Struct
 from gateway.core import wire
 from gateway.core.errors import BadRequest, UpstreamBroken
 from gateway.core.ports import Runtime
-from gateway.providers.connection import RECEIVE, Connection
-from gateway.providers.origin import connect, default_tls, parse_origin
-from gateway.providers.pool import Pool, PoolStats
-from gateway.providers.response import Response
-from gateway.providers.upstream_errors import (
+from gateway.providers.transport.connection import RECEIVE, Connection
+from gateway.providers.transport.origin import connect, default_tls, parse_origin
+from gateway.providers.transport.pool import Pool, PoolStats
+from gateway.providers.transport.response import Response
+from gateway.providers.transport.upstream_errors import (
     parse_retry_after,
     timed_out,
     upstream_error,

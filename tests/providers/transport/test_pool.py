@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 import pytest
 
 from gateway.core.errors import UpstreamBroken, UpstreamError, UpstreamTimeout
-from gateway.providers.transport import Response, Transport, TransportConfig
+from gateway.providers.transport.client import Response, Transport, TransportConfig
 from tests.fakes.clock import FakeClock, settle
 from tests.fakes.transports import FAR, open_transport
 from tests.fakes.upstream import (

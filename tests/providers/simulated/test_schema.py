@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]  # has no types of its own
 import pytest
 
-from gateway.providers.simulated_schema import TooComplex, example
+from gateway.providers.simulated.schema import TooComplex, example
 
 SCHEMAS: dict[str, Any] = {
     "anything": {},

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from gateway.core import wire
 from gateway.core.chat import ChatRequest
-from gateway.providers.simulated_schema import TooComplex, example
+from gateway.providers.simulated.schema import TooComplex, example
 
 Finish = Literal["stop", "length", "tool_calls"]
 

@@ -11,7 +11,7 @@ from gateway.core import wire
 from gateway.core.chat import ChatRequest
 from gateway.core.reply import Block
 from gateway.core.sse import DONE, encode_event
-from gateway.providers.simulated_answers import Answer
+from gateway.providers.simulated.answers import Answer
 
 _STOP_REASONS: Final = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 

@@ -8,8 +8,8 @@ from gateway.core.errors import (
     UpstreamTimeout,
 )
 from gateway.core.reply import Stream, Whole
-from gateway.providers.simulated_laws import Fixed, Saturating
-from gateway.providers.simulated_pace import Room
+from gateway.providers.simulated.laws import Fixed, Saturating
+from gateway.providers.simulated.pace import Room
 from tests.fakes.clock import FakeClock, settle
 from tests.fakes.simulated import (
     ask,

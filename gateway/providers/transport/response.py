@@ -10,8 +10,8 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from gateway.core.errors import UpstreamError
 from gateway.core.ports import Clock
-from gateway.providers.connection import Connection
-from gateway.providers.upstream_errors import broken
+from gateway.providers.transport.connection import Connection
+from gateway.providers.transport.upstream_errors import broken
 
 MAX_WHOLE: Final = 64 << 20
 _NONE: Final = [""]

@@ -12,9 +12,9 @@ from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError
 from gateway.core.ports import Call, Runtime
 from gateway.core.reply import Answered, Reply, Stream, Usage, Whole
-from gateway.providers import simulated_shapes as shapes
 from gateway.providers.base import ProviderConfig, Seconds
-from gateway.providers.simulated_answers import (
+from gateway.providers.simulated import shapes
+from gateway.providers.simulated.answers import (
     Answer,
     Unanswerable,
     answer_to,
@@ -22,7 +22,7 @@ from gateway.providers.simulated_answers import (
     inputs_of,
     vector_of,
 )
-from gateway.providers.simulated_laws import (
+from gateway.providers.simulated.laws import (
     Behaviour,
     Brownout,
     Errors,
@@ -35,8 +35,8 @@ from gateway.providers.simulated_laws import (
     Served,
     Window,
 )
-from gateway.providers.simulated_pace import PacedBlocks, Room, Waiting, wait_until
-from gateway.providers.upstream_errors import broken, upstream_error
+from gateway.providers.simulated.pace import PacedBlocks, Room, Waiting, wait_until
+from gateway.providers.transport.upstream_errors import broken, upstream_error
 
 DIMENSIONS: Final = 256
 MAX_DIMENSIONS: Final = 4096

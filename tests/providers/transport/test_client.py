@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.core.errors import BadRequest, UpstreamTimeout
-from gateway.providers.transport import Transport
+from gateway.providers.transport.client import Transport
 from tests.fakes.runtime import make_runtime
 from tests.fakes.transports import FAR, open_transport
 from tests.fakes.upstream import json_reply, open_upstream

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from gateway.core.errors import UpstreamError
 from gateway.core.ports import Clock
-from gateway.providers.connection import Connection
-from gateway.providers.upstream_errors import broken, timed_out
+from gateway.providers.transport.connection import Connection
+from gateway.providers.transport.upstream_errors import broken, timed_out
 
 EXCESS_IDLE: Final = 1.0
 """Seconds that a connection beyond the idle ones to keep waits for more work."""

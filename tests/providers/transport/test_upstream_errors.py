@@ -16,7 +16,7 @@ from gateway.core.errors import (
     UpstreamRefused,
     UpstreamTimeout,
 )
-from gateway.providers.transport import parse_retry_after, upstream_error
+from gateway.providers.transport.client import parse_retry_after, upstream_error
 
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
 SAID = b'{"error":{"message":"no","type":"invalid_request_error","param":null,"code":null}}'

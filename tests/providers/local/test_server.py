@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-import gateway.providers.local
-from gateway.providers.local import LocalConfig
+import gateway.providers.local.provider
+from gateway.providers.local.provider import LocalConfig
 
-SERVER = str(Path(gateway.providers.local.__file__).with_name("local_server.py"))
+SERVER = str(Path(gateway.providers.local.provider.__file__).with_name("server.py"))
 MISSING = LocalConfig().unusable()
 needs_model = pytest.mark.skipif(bool(MISSING), reason=f"no local model: {MISSING}")
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway.core.errors import UpstreamTimeout
-from gateway.providers.transport import TransportConfig
+from gateway.providers.transport.client import TransportConfig
 from tests.fakes.clock import FakeClock
 from tests.fakes.transports import FAR, open_transport
 from tests.fakes.upstream import STALL, open_upstream, raw_reply, sse_reply

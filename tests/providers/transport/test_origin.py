@@ -8,8 +8,8 @@ import pytest
 import trustme
 
 from gateway.core.errors import UpstreamBroken, UpstreamTimeout
-from gateway.providers.origin import default_tls, parse_origin
-from gateway.providers.transport import Transport, TransportConfig
+from gateway.providers.transport.client import Transport, TransportConfig
+from gateway.providers.transport.origin import default_tls, parse_origin
 from tests.fakes.clock import FakeClock
 from tests.fakes.transports import FAR, open_transport
 from tests.fakes.upstream import STALL, json_reply, open_upstream, raw_reply, sse_reply

@@ -16,8 +16,8 @@ from gateway.core.errors import (
     UpstreamTimeout,
 )
 from gateway.core.reply import Stream, Usage, Whole
-from gateway.providers.simulated import SimulatedConfig
-from gateway.providers.simulated_laws import Errors, RateLimit, Window
+from gateway.providers.simulated.laws import Errors, RateLimit, Window
+from gateway.providers.simulated.provider import SimulatedConfig
 from tests.fakes.clock import FakeClock
 from tests.fakes.simulated import (
     OPENAI_TOOLS,

@@ -12,7 +12,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from gateway.core.errors import UpstreamError
 from gateway.core.ports import Clock, Timer
-from gateway.providers.upstream_errors import broken, timed_out
+from gateway.providers.transport.upstream_errors import broken, timed_out
 
 MAX_HEAD: Final = 64 << 10
 RECEIVE: Final = 64 << 10

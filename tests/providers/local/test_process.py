@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from gateway.core.errors import Retry, UpstreamBroken
-from gateway.providers import local_process
-from gateway.providers.local_process import Launch, launch, settled
+from gateway.providers.local import process as local_process
+from gateway.providers.local.process import Launch, launch, settled
 from gateway.runtime import SystemClock
 from tests.fakes.clock import FakeClock, settle
 

@@ -10,8 +10,8 @@ from msgspec import Struct
 from gateway.core.errors import StreamCut
 from gateway.core.ports import Clock
 from gateway.core.reply import Block, Tally, Usage
-from gateway.providers.simulated_laws import Served
-from gateway.providers.upstream_errors import broken, timed_out
+from gateway.providers.simulated.laws import Served
+from gateway.providers.transport.upstream_errors import broken, timed_out
 
 
 class Room:

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from gateway.core.errors import UpstreamBroken, UpstreamTimeout
-from gateway.providers.transport import TransportConfig
+from gateway.providers.transport.client import TransportConfig
 from tests.fakes.clock import FakeClock
 from tests.fakes.transports import FAR, open_transport
 from tests.fakes.upstream import STALL, json_reply, open_upstream, raw_reply, sse_reply

@@ -13,7 +13,7 @@ from gateway.core.ports import Clock
 
 T = TypeVar("T")
 
-_SERVER: Final = Path(__file__).with_name("local_server.py")
+_SERVER: Final = Path(__file__).with_name("server.py")
 _ENVIRONMENT: Final = {"LC_ALL": "C.UTF-8"}
 """All that the child sees of ours: no secret, no proxy, no path."""
 

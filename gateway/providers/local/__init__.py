@@ -1,0 +1,1 @@
+"""A small real model in a subprocess of our own."""

@@ -1,0 +1,1 @@
+"""A provider that invents its answers, and the laws it behaves by."""
