@@ -175,6 +175,7 @@ def test_a_blocked_output_never_blocks_the_loop_and_losses_are_told() -> None:
     os.close(reader)
     lines = [wire.decode(line) for line in b"".join(text).splitlines()]
     requests = sum(line["event"] == "request" for line in lines)
-    (told,) = [line for line in lines if line["event"] != "request"]
-    assert told["count"] >= QUEUE // 2
-    assert requests + told["count"] == 2 * QUEUE + 1
+    # A slow machine may lose lines in two bursts, and tell each.
+    lost = sum(line["count"] for line in lines if line["event"].startswith("log lines were lost"))
+    assert lost >= QUEUE // 2
+    assert requests + lost == 2 * QUEUE + 1
