@@ -60,3 +60,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             item.fixturenames.insert(0, "leak_check")
+
+
+RECORDED = {
+    "test_the_bytes_of_a_recording_pass_untouched": "byte-faithful in their own dialect",
+    "reads_the_same_through_the": "read alike by the other dialect's SDK",
+    "test_a_recorded_": "errors raised by the other dialect's SDK",
+}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many recorded exchanges were replayed."""
+    passed = [r.nodeid for r in terminalreporter.stats.get("passed", ()) if "[" in r.nodeid]
+    counts = {
+        text: sum("tests/recordings/" in node and name in node for node in passed)
+        for name, text in RECORDED.items()
+    }
+    if any(counts.values()):
+        told = ", ".join(f"{count} {text}" for text, count in counts.items())
+        terminalreporter.write_line(f"recorded exchanges: {told}")
