@@ -17,11 +17,9 @@ _AT_ONCE: Final = 4096
 class SystemClock:
     """The machine's clocks and the running loop's timers."""
 
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def wall(self) -> float:
-        return time.time()
+    # The functions themselves: a method around them would cost twice as much as they do.
+    monotonic = staticmethod(time.monotonic)
+    wall = staticmethod(time.time)
 
     async def sleep(self, seconds: float, /) -> None:
         await asyncio.sleep(seconds)

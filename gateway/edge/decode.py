@@ -152,8 +152,8 @@ def may_drop_params(request: web.BaseRequest) -> bool:
 
 def retry_count(request: web.BaseRequest) -> int:
     """Return which retry of its SDK this is, 0 for a first try."""
-    count = request.headers.get("x-stainless-retry-count", "0")
-    return int(count) if _NUMBER.match(count) else 0
+    count = request.headers.get("x-stainless-retry-count")
+    return int(count) if count is not None and _NUMBER.match(count) else 0
 
 
 async def _read_body(
