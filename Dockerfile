@@ -16,13 +16,13 @@ RUN /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
 FROM python:3.11-slim
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 COPY --from=build /venv /venv
-COPY config/gateway.yaml config/models.yaml /app/config/
+COPY config/container/gateway.yaml config/models.yaml /app/config/
 COPY policies /app/policies
 RUN install -d -o 65534 -g 65534 -m 0700 /data
 WORKDIR /app
 USER 65534:65534
 VOLUME /data
 EXPOSE 8080
-# A container listens on all of its own addresses; without a key in TURNOUT_KEY it refuses to start.
+# It listens on all of its own addresses; without a key in TURNOUT_KEY it refuses to start.
 ENTRYPOINT ["/venv/bin/turnout"]
-CMD ["serve", "--data", "/data", "--listen", "0.0.0.0:8080"]
+CMD ["serve", "--data", "/data"]

@@ -5,6 +5,7 @@ import errno
 import gc
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Final
 
 from msgspec import Struct, structs
 
@@ -27,6 +28,8 @@ from gateway.settings import Address, parse_address
 from gateway.telemetry.fold import fold
 from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
+
+PROBES: Final = frozenset({"/livez", "/readyz"})
 
 
 class CannotStart(Exception):
@@ -98,6 +101,8 @@ class Report:
         self._served = frozenset(catalogue.served())
 
     def __call__(self, outcome: Outcome) -> None:
+        if outcome.endpoint in PROBES and outcome.fault is None:
+            return  # asked every second by whoever watches us; only trouble is news
         self._metrics.observe(outcome)
         self._log.request(fold(outcome, self._clock.wall(), self._served))
 

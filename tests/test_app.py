@@ -164,3 +164,29 @@ async def test_readiness_waits_for_a_provider_that_hangs_no_longer_than_its_time
     await eventually(readiness.ready)
     assert readiness.warmups["slow"].state == "timeout"
     assert told.warnings[0]["detail"] == "not warm after 0.05 s"
+
+
+async def test_strangers_see_that_a_warmup_failed_but_not_why() -> None:
+    failing = {"kind": "openai", "base_url": "http://127.0.0.1:9/v1", "warmup": {"timeout": 2}}
+    async with open_test_gateway(
+        providers={"broken": failing}, models={"m": {"provider": "broken"}}
+    ) as gateway:
+        warmups = gateway.gateway.readiness.warmups
+        await eventually(lambda: warmups["broken"].state == "failed")
+        _, public = await get(f"{gateway.root}/readyz")
+        _, private = await get(f"{gateway.admin_url}/readyz")
+    assert json.loads(public)["warmups"]["broken"]["state"] == "failed"
+    assert "detail" not in public
+    assert json.loads(private)["warmups"]["broken"]["detail"]
+
+
+async def test_probes_that_find_nothing_wrong_are_neither_logged_nor_counted() -> None:
+    async with open_test_gateway() as gateway:
+        await get(f"{gateway.root}/livez")
+        await get(f"{gateway.root}/readyz")
+        await ask(gateway, HELLO)
+        await eventually(lambda: any(e["event"] == "request" for e in gateway.events()))
+        _, metrics = await get(f"{gateway.admin_url}/metrics")
+        logged = [e["endpoint"] for e in gateway.events() if e["event"] == "request"]
+    assert logged == ["/v1/chat/completions"]
+    assert 'endpoint="/livez"' not in metrics

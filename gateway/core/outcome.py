@@ -31,6 +31,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     code: str = ""
     fault: Fault | None = None
     detail: str = ""
+    address: str = ""
+    """The peer's address, as the socket says; forwarding headers are not believed."""
     upstream_id: str = ""
     dropped: tuple[str, ...] = ()
     client_retry: int = 0

@@ -28,8 +28,19 @@ class Readiness(Struct):
         """Return whether to send requests here: warm-ups are over and no drain has begun."""
         return not self.draining and all(w.state != "pending" for w in self.warmups.values())
 
+    def summary(self) -> Mapping[str, Any]:
+        """Return what strangers may see: states and timings, no addresses and no errors."""
+        return {
+            "ready": self.ready(),
+            "draining": self.draining,
+            "warmups": {
+                name: {"state": w.state, "seconds": round(w.seconds, 3)}
+                for name, w in self.warmups.items()
+            },
+        }
+
     def report(self) -> Mapping[str, Any]:
-        """Return the facts as /readyz shows them."""
+        """Return all facts, as /readyz of the admin listener shows them."""
         return {
             "ready": self.ready(),
             "draining": self.draining,

@@ -88,6 +88,7 @@ class Edge:
         connection = cast("Connection", request.protocol)
         connection.alarm.off()
         visit = Visit(self._service.runtime.new_id(), self.clock, connection)
+        visit.address = _address(connection)
         self._visits.add(visit)
         try:
             await self._answer(visit, request, unreadable)
@@ -162,7 +163,7 @@ class Edge:
             await self._show_health(visit, route)
             return
         visit.caller = self._service.keys.identify(
-            request.headers, query, _address(visit.connection), visit.started
+            request.headers, query, visit.address, visit.started
         )
         if route.endpoint is None:
             await self._show_models(visit, path, route)
@@ -208,7 +209,7 @@ class Edge:
             await send(visit, 200, b'{"alive":true}')
             return
         readiness = self._service.readiness
-        await send(visit, 200 if readiness.ready() else 503, wire.encode(readiness.report()))
+        await send(visit, 200 if readiness.ready() else 503, wire.encode(readiness.summary()))
 
     async def _show_models(self, visit: Visit, path: str, route: Route) -> None:
         pages = self._pages

@@ -23,6 +23,7 @@ class Visit:
     """The facts of one request, filled while it is served; `outcome` is their last word."""
 
     __slots__ = (
+        "address",
         "caller",
         "chunked",
         "client_retry",
@@ -62,6 +63,7 @@ class Visit:
         self.interruption: GatewayError | None = None
         self.template = OTHER
         self.dialect: Dialect = "openai"
+        self.address = ""
         self.caller: Caller = STRANGER
         self.policy = ""
         self.model = ""
@@ -132,6 +134,7 @@ class Visit:
             id=self.id,
             endpoint=self.template,
             caller=self.caller,
+            address=self.address,
             policy=self.policy,
             model=self.model,
             stream=self.stream,

@@ -28,8 +28,6 @@ SAMPLING_VERSION: Final = "2023-06-01"
 _SAMPLING: Final = ("temperature", "top_p", "top_k")
 _VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _BETA: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
-_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
-_WARM_TOKENS: Final = 16
 
 
 class AnthropicConfig(ProviderConfig, frozen=True, tag="anthropic"):

@@ -1,6 +1,5 @@
 """OpenAI and whatever speaks its API: Azure v1, vLLM, Ollama, llama.cpp, OpenRouter, ..."""
 
-import re
 from collections.abc import Awaitable, Mapping
 from typing import Annotated, Any, Final, Literal
 
@@ -29,7 +28,6 @@ _PATHS: Final[Mapping[Endpoint, str]] = {
     "completions": "/completions",
     "embeddings": "/embeddings",
 }
-_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _BYTES_PER_TOKEN: Final = 4
 _TOKENS_PER_MESSAGE: Final = 4
 _NO_TEXT: Final = frozenset({"type", "role", "id", "source", "data", "signature", "cache_control"})
@@ -226,7 +224,5 @@ def _text_size(value: object) -> int:
         elif isinstance(node, list):
             todo += node
         elif isinstance(node, dict):
-            todo += [
-                child for name, child in node.items() if name not in {"type", "source", "role"}
-            ]
+            todo += [child for name, child in node.items() if name not in _NO_TEXT]
     return size

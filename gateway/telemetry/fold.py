@@ -64,6 +64,7 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
         "endpoint": outcome.endpoint,
         "tenant": outcome.caller.tenant,
         "key": outcome.caller.fingerprint,
+        "client": outcome.address,
         "policy": outcome.policy,
         "model": outcome.model if outcome.model in served else OTHER,
         "answered_by": facts.provider,

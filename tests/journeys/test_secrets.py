@@ -182,6 +182,7 @@ async def test_no_sink_has_seen_a_secret_after_forty_faults() -> None:
         sinks += [await answer_to(journey, request) for request in strangers()]
         metrics = await journey.metrics()
         sinks.append(await answer_to(journey, get("/readyz")))
+        journey.asked -= 1  # a probe that finds nothing wrong is not logged
         sinks.append(repr(journey.gateway))
     assert len(sinks) > 100
     for sink in sinks:

@@ -1,6 +1,6 @@
 """The process that holds a local model: llama.cpp's own HTTP server on a free loopback port.
 
-`local.py` runs it as a file of its own, so that nothing of the gateway is loaded here:
+`process.py` runs it as a file of its own, so that nothing of the gateway is loaded here:
 
     python -I server.py MODEL_FILE ALIAS CONTEXT THREADS
 
