@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from gateway.core import stream_errors, wire
+from gateway.core import wire
 from gateway.core.chat import ChatRequest
-from gateway.core.errors import BadRequest, CapabilityMissing, UpstreamAnswered, UpstreamBroken
+from gateway.core.errors import BadRequest, CapabilityMissing, UpstreamAnswered
 from gateway.core.meter import AnthropicMeter
 from gateway.core.ports import Call, Provider, Runtime
 from gateway.core.reply import Reply, Usage, Whole
@@ -19,8 +19,9 @@ from gateway.providers.anthropic_wire.chat_reply import message_to_chat
 from gateway.providers.anthropic_wire.chat_request import chat_to_messages
 from gateway.providers.anthropic_wire.chat_stream import MessageEventsToChat
 from gateway.providers.base import ProviderConfig
-from gateway.providers.streaming import read_json
+from gateway.providers.streaming import read_answer, read_json
 from gateway.providers.transport.client import Response, Transport, TransportConfig
+from gateway.providers.transport.upstream_errors import broken
 from gateway.providers.upstream import Upstream
 
 SAMPLING_VERSION: Final = "2023-06-01"
@@ -111,8 +112,8 @@ class Anthropic:
         request, dropped = _prepare(call)
         response = await self._ask(request, "/messages/count_tokens", call.deadline)
         body = await read_json(response)
-        if _read(body).input_tokens is None:
-            raise _makes_no_sense("the answer has no input_tokens")
+        if read_answer(body, _read_whole).input_tokens is None:
+            raise broken("bad_upstream", "the answer has no input_tokens")
         return Whole(
             body, dialect="anthropic", answered=self._upstream.answered(call, response, dropped)
         )
@@ -175,30 +176,10 @@ _read_whole: Final = wire.decoder(_Whole).decode
 
 def check_message(body: bytes) -> Usage | None:
     """Return the usage of a whole message. Raises UpstreamError for what is no message."""
-    message = _read(body)
+    message = read_answer(body, _read_whole)
     if message.content is None:
-        raise _makes_no_sense("the answer has no content")
+        raise broken("bad_upstream", "the answer has no content")
     return anthropic_usage(message.usage) if isinstance(message.usage, dict) else None
-
-
-def _read(body: bytes) -> _Whole:
-    try:
-        answer = _read_whole(body)
-        if not body.isascii():
-            body.decode()
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise stream_errors.garbage(
-            False, "the answer is not JSON of the expected shape"
-        ) from error
-    if answer.error is not None:
-        raise stream_errors.reported(body, primed=False)
-    return answer
-
-
-def _makes_no_sense(detail: str) -> UpstreamBroken:
-    return UpstreamBroken(
-        "The provider's answer makes no sense.", code="bad_upstream", detail=detail
-    )
 
 
 def _prepare(call: Call) -> tuple[ChatRequest, tuple[str, ...]]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from gateway.core import stream_errors, wire
+from gateway.core import wire
 from gateway.core.chat import ChatRequest, Endpoint
 from gateway.core.errors import UpstreamAnswered
 from gateway.core.meter import OpenAIMeter
@@ -18,7 +18,7 @@ from gateway.providers.anthropic_wire.messages_reply import chat_to_message
 from gateway.providers.anthropic_wire.messages_request import messages_to_chat
 from gateway.providers.anthropic_wire.messages_stream import ChatEventsToMessage
 from gateway.providers.base import ProviderConfig, Warmup
-from gateway.providers.streaming import read_json
+from gateway.providers.streaming import read_answer, read_json
 from gateway.providers.transport.client import Response, Transport, TransportConfig
 from gateway.providers.transport.upstream_errors import broken
 from gateway.providers.upstream import Upstream
@@ -147,16 +147,7 @@ class OpenAIProvider:
 
 def check_answer(body: bytes, endpoint: Endpoint) -> Usage | None:
     """Return the usage of a whole answer. Raises UpstreamError for what is no answer."""
-    try:
-        answer = _read_whole(body)
-        if not body.isascii():
-            body.decode()
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise stream_errors.garbage(
-            False, "the answer is not JSON of the expected shape"
-        ) from error
-    if answer.error is not None:
-        raise stream_errors.reported(body, primed=False)
+    answer = read_answer(body, _read_whole)
     if (answer.data if endpoint == "embeddings" else answer.choices) is None:
         raise broken("bad_upstream", "the answer has neither choices nor data")
     return openai_usage(answer.usage)

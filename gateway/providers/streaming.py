@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, Protocol, TypeVar
+
+import msgspec
 
 from gateway.core import stream_errors
 from gateway.core.chat import Dialect
@@ -51,6 +53,30 @@ async def read_json(response: Response) -> bytes:
         response.close()
         raise broken("bad_upstream", f"content-type {kind[:80]} instead of JSON")
     return await response.read()
+
+
+class _Answer(Protocol):
+    """A whole answer as far as it is read."""
+
+    error: Any
+
+
+A = TypeVar("A", bound=_Answer)
+
+
+def read_answer(body: bytes, decode: Callable[[bytes], A]) -> A:
+    """Return a whole answer's JSON. Raises UpstreamError when it is none, or is an error."""
+    try:
+        answer = decode(body)
+        if not body.isascii():
+            body.decode()
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise stream_errors.garbage(
+            False, "the answer is not JSON of the expected shape"
+        ) from error
+    if answer.error is not None:
+        raise stream_errors.reported(body, primed=False)
+    return answer
 
 
 async def open_stream(
