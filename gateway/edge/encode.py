@@ -109,7 +109,7 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.2f}"
 
 
-async def send_whole(visit: Visit, reply: Whole, catalogue: Catalogue) -> None:
+def send_whole(visit: Visit, reply: Whole, catalogue: Catalogue) -> None:
     """Send a complete answer."""
     lines = explain(visit, reply.answered)
     amount = price_of(visit.notes, catalogue, reply.answered, reply.usage)
@@ -119,10 +119,10 @@ async def send_whole(visit: Visit, reply: Whole, catalogue: Catalogue) -> None:
         lines += f"x-turnout-prompt-cached-tokens: {reply.usage.cached}\r\n"
     spent = overhead(visit.notes, visit.started, visit.clock.monotonic())
     lines += f"x-turnout-overhead-ms: {milliseconds(spent)}\r\n"
-    await send(visit, 200, reply.body, lines)
+    send(visit, 200, reply.body, lines)
 
 
-async def send_error(visit: Visit, error: GatewayError) -> None:
+def send_error(visit: Visit, error: GatewayError) -> None:
     """Send an error in the caller's dialect."""
     status = status_of(error, visit.dialect)
     lines = retry_headers(error, len(visit.notes.all(Attempted)))
@@ -132,15 +132,15 @@ async def send_error(visit: Visit, error: GatewayError) -> None:
         lines += f"allow: {error.allow}\r\n"
     elif isinstance(error, UpgradeRefused):
         lines += "upgrade: HTTP/1.1\r\n"
-    await send(visit, status, error_body(error, visit.dialect, visit.id), lines)
+    send(visit, status, error_body(error, visit.dialect, visit.id), lines)
 
 
-async def send(visit: Visit, status: int, body: bytes, lines: str = "") -> None:
+def send(visit: Visit, status: int, body: bytes, lines: str = "") -> None:
     """Send a JSON body with its head in one write."""
     visit.status = status
     data = head(visit, status, JSON, lines, len(body))
     visit.first_byte = visit.clock.monotonic()
-    await visit.write(data if visit.head_only else data + body)
+    visit.write(data if visit.head_only else data + body)
 
 
 def safe(value: str) -> str:

@@ -64,9 +64,9 @@ class Relay:
         if told:
             visit.blame(StreamCut("The provider reported an error.", code=told))
         if not self._explained:
-            await visit.write(self._framed(self._explanation()))
+            visit.write(self._framed(self._explanation()))
         if visit.chunked:
-            await visit.write(_LAST_CHUNK)
+            visit.write(_LAST_CHUNK)
 
     async def _pass_on(self) -> None:
         visit, tally = self._visit, self._stream.tally
@@ -98,7 +98,7 @@ class Relay:
             self._overhead += self._wrote - now
         if waiting:
             visit.first_byte, visit.streaming = monotonic(), True
-            await visit.write(waiting)
+            visit.write(waiting)
 
     def _due(self) -> float:
         return min(self._deadline, self._wrote + self._keepalive)
@@ -154,12 +154,12 @@ def _terminal(raw: Block, dialect: Dialect) -> bool:
     return event.data.startswith(b"[DONE]")
 
 
-async def send_broken_end(visit: Visit, error: GatewayError, dialect: Dialect) -> None:
+def send_broken_end(visit: Visit, error: GatewayError, dialect: Dialect) -> None:
     """Tell a stream's caller that it broke: one error event, then the end, never [DONE]."""
     visit.keep = False
     block = error_event(error, dialect, visit.id)
     data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(block), block) if visit.chunked else block
-    await visit.write(data)
+    visit.write(data)
 
 
 def out_of_time() -> UpstreamTimeout:

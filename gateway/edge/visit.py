@@ -1,7 +1,5 @@
 """One request's visit at the door: what is known of it, and the way back to its caller."""
 
-import asyncio
-
 from gateway.core.chat import Dialect
 from gateway.core.errors import Fault, GatewayError
 from gateway.core.exchange import Caller
@@ -23,7 +21,6 @@ class Visit:
     """The facts of one request, filled while it is served; `outcome` is their last word."""
 
     __slots__ = (
-        "address",
         "caller",
         "chunked",
         "client_retry",
@@ -59,11 +56,10 @@ class Visit:
         self.clock = clock
         self.connection = connection
         self.started = clock.monotonic()
-        self.task: asyncio.Task[object] | None = asyncio.current_task()
+        self.task = connection.task
         self.interruption: GatewayError | None = None
         self.template = OTHER
         self.dialect: Dialect = "openai"
-        self.address = ""
         self.caller: Caller = STRANGER
         self.policy = ""
         self.model = ""
@@ -113,19 +109,18 @@ class Visit:
         if self.connection.transport is not None:
             self.connection.transport.abort()
 
-    async def write(self, data: bytes) -> None:
-        """Hand bytes to the socket; wait while the client is slow. Raises ClientGone."""
-        connection = self.connection
-        transport = connection.transport
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the socket; `drain` before much follows. Raises ClientGone."""
+        transport = self.connection.transport
         if transport is None or transport.is_closing():
             raise ClientGone
         transport.write(data)
         self.sent += len(data)
-        if connection.writing_paused:
-            await self.drain()
 
     async def drain(self) -> None:
         """Wait until the client has taken enough; should it leave, this task is cancelled."""
+        if self.connection.transport is None:
+            raise ClientGone
         await self.connection._drain_helper()  # noqa: SLF001 - aiohttp has no public name
 
     def outcome(self) -> Outcome:
@@ -134,7 +129,7 @@ class Visit:
             id=self.id,
             endpoint=self.template,
             caller=self.caller,
-            address=self.address,
+            address=self.connection.address,
             policy=self.policy,
             model=self.model,
             stream=self.stream,

@@ -68,7 +68,7 @@ async def test_garbage_behind_a_request_is_kept_once() -> None:
             client.send(b"garbage\r\n\r\n")
             await asyncio.sleep(0.01)
         (connection,) = house.edge.connections_open
-        assert len(connection._messages) == 1
+        assert len(connection._arrived) == 1
         go_on.set()
         assert (await client.answer()).status == 200
         assert (await client.answer()).status == 400

@@ -15,6 +15,10 @@ class Unconnected:
     """A connection whose client has gone."""
 
     transport = None
+    address = ""
+
+    def __init__(self) -> None:
+        self.task = asyncio.current_task()
 
 
 def visit() -> Visit:
