@@ -6,20 +6,19 @@ from typing import Any, Final
 from gateway.core.reply import Usage
 
 MAX_TOKENS: Final = 1_000_000_000
+_NOTHING: Final = Usage()
 
 
 def token_count(value: object, before: int = 0) -> int:
     """Return `value` when it can be a number of tokens, else what was known before."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS:
-        return value
-    return before
+    return value if type(value) is int and 0 <= value <= MAX_TOKENS else before  # a bool is none
 
 
 def openai_usage(value: object, before: Usage | None = None) -> Usage | None:
     """Read an OpenAI usage object; fields that make no sense keep what was known before."""
     if not isinstance(value, dict) or not value:
         return before
-    known = before or Usage()
+    known = before or _NOTHING
     prompt = _dict(value.get("prompt_tokens_details"))
     completion = _dict(value.get("completion_tokens_details"))
     tokens = token_count(value.get("prompt_tokens"), known.input)

@@ -197,6 +197,11 @@ class Connection(BaseProtocol):
         size = sum(len(name) + len(value) + 4 for name, value in head.raw_headers)
         return message if size <= self._door.limits.headers else (_too_large(), body)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Read on; the body's reader asks for it with every read, paused or not."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     async def _serve(self) -> None:
         """Answer what has arrived, in order; then wait for more, or close."""
         arrived, kept = self._arrived, False
