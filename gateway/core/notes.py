@@ -66,6 +66,9 @@ class Notes:
         """Leave a fact behind."""
         self._notes.append(note)
 
+    def __len__(self) -> int:
+        return len(self._notes)
+
     def __iter__(self) -> Iterator[Note]:
         return iter(self._notes)
 

@@ -4,7 +4,46 @@ from msgspec import Struct
 
 from gateway.core.errors import Fault
 from gateway.core.exchange import Caller
-from gateway.core.notes import Attempted, Notes, StreamEnded
+from gateway.core.notes import Attempted, Notes, StreamEnded, Used
+
+
+class Facts(Struct):
+    """The notes of one request, read in one pass; the newest of a kind counts."""
+
+    provider: str = ""
+    """Who answered or was tried last, else where the request was sent."""
+    model: str = ""
+    reason: str = ""
+    """Why it was sent there."""
+    attempts: list[Attempted] = []
+    waited: float = 0.0
+    """Seconds spent waiting for providers."""
+    stream: StreamEnded | None = None
+    used: Used | None = None
+
+    def overhead(self, started: float, now: float) -> float:
+        """Return the seconds since `started` that were not spent waiting for a provider."""
+        return max(0.0, now - started - self.waited)
+
+
+def gather(notes: Notes) -> Facts:
+    """Return what the notes say."""
+    facts = Facts()
+    for note in notes:
+        if isinstance(note, Attempted):
+            facts.provider, facts.model = note.provider, note.model
+            facts.attempts.append(note)
+            facts.waited += note.ended - note.started
+        elif isinstance(note, Used):
+            facts.used = note
+        elif isinstance(note, StreamEnded):
+            facts.stream = note
+            facts.waited += note.upstream_seconds
+        else:
+            facts.reason = note.reason
+            if not facts.attempts:
+                facts.provider, facts.model = note.provider, note.model
+    return facts
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -27,7 +66,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     first_byte: float | None
     received: int
     sent: int
-    notes: Notes
+    facts: Facts
     code: str = ""
     fault: Fault | None = None
     detail: str = ""
@@ -37,10 +76,3 @@ class Outcome(Struct, frozen=True, kw_only=True):
     dropped: tuple[str, ...] = ()
     client_retry: int = 0
     """The client SDK's own retry count (`x-stainless-retry-count`), 0 on its first try."""
-
-
-def overhead(notes: Notes, started: float, now: float) -> float:
-    """Return the seconds since `started` that were not spent waiting for a provider."""
-    waited = sum(attempt.ended - attempt.started for attempt in notes.all(Attempted))
-    ended = notes.last(StreamEnded)
-    return max(0.0, now - started - waited - (ended.upstream_seconds if ended else 0.0))

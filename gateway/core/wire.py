@@ -128,9 +128,9 @@ def _has_long_number(body: bytes) -> bool:
 
 
 def _plainly_fine(body: bytes, tree: dict[str, Any]) -> bool:
-    """Return True when a small body is surely neither nested too deeply nor has a key twice.
+    r"""Return True when a small body is surely neither nested too deeply nor has a key twice.
 
-    Without \\u escapes a colon is the same byte before and after a re-encoding, in text and after
+    Without \u escapes a colon is the same byte before and after a re-encoding, in text and after
     keys; a key that was swallowed takes its colon along.
     """
     return (

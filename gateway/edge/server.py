@@ -14,7 +14,6 @@ from gateway.core import wire
 from gateway.core.chat import Endpoint
 from gateway.core.errors import CallerError, Draining, GatewayError, InternalError
 from gateway.core.exchange import Exchange
-from gateway.core.outcome import overhead
 from gateway.core.reply import Whole
 from gateway.edge import decode
 from gateway.edge.connection import BadFraming, Connection, Head
@@ -160,7 +159,7 @@ class Edge:
             service.catalogue,
             deadline=deadline,
             keepalive=service.keepalive,
-            overhead=overhead(visit.notes, visit.started, self.clock.monotonic()),
+            overhead=visit.facts().overhead(visit.started, self.clock.monotonic()),
         )
         await relay.run()
 
@@ -244,9 +243,10 @@ def _cause(visit: Visit, error: BaseException) -> GatewayError:
     if isinstance(error, GatewayError):
         return error
     if isinstance(error, asyncio.CancelledError):
-        if visit.interruption is None or visit.task is None:
+        task = visit.connection.task
+        if visit.interruption is None or task is None:
             raise error
-        visit.task.uncancel()
+        task.uncancel()
         return visit.interruption
     if isinstance(error, ClientGone):
         raise error

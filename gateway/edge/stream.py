@@ -73,7 +73,8 @@ class Relay:
         connection, chunked = visit.connection, visit.chunked
         monotonic = visit.clock.monotonic
         visit.status = 200
-        waiting = head(visit, 200, EVENTS, _LINES + explain(visit, self._stream.answered), None)
+        lines = _LINES + explain(visit, self._stream.answered, visit.facts())
+        waiting = head(visit, 200, EVENTS, lines, None)
         began = self._wrote = monotonic()
         connection.alarm.set(self._due(), self._tick)
         async for block in self._stream.blocks:
@@ -131,7 +132,7 @@ class Relay:
     def _explanation(self) -> Block:
         self._explained = True
         stream = self._stream
-        amount = price_of(self._visit.notes, self._catalogue, stream.answered, stream.tally.usage)
+        amount = price_of(self._visit.facts(), self._catalogue, stream.answered, stream.tally.usage)
         price = "" if amount is None else f"cost={dollars(amount)} "
         return comment(f"turnout {price}overhead-ms={milliseconds(self._overhead)}")
 

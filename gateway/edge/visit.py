@@ -4,7 +4,7 @@ from gateway.core.chat import Dialect
 from gateway.core.errors import Fault, GatewayError
 from gateway.core.exchange import Caller
 from gateway.core.notes import Notes
-from gateway.core.outcome import Outcome
+from gateway.core.outcome import Facts, Outcome, gather
 from gateway.core.ports import Clock
 from gateway.edge.connection import Connection
 from gateway.edge.identity import STRANGER
@@ -21,6 +21,8 @@ class Visit:
     """The facts of one request, filled while it is served; `outcome` is their last word."""
 
     __slots__ = (
+        "_facts",
+        "_read",
         "caller",
         "chunked",
         "client_retry",
@@ -46,7 +48,6 @@ class Visit:
         "status",
         "stream",
         "streaming",
-        "task",
         "template",
         "upstream_id",
     )
@@ -56,7 +57,6 @@ class Visit:
         self.clock = clock
         self.connection = connection
         self.started = clock.monotonic()
-        self.task = connection.task
         self.interruption: GatewayError | None = None
         self.template = OTHER
         self.dialect: Dialect = "openai"
@@ -77,6 +77,8 @@ class Visit:
         self.received = 0
         self.sent = 0
         self.notes = Notes()
+        self._facts: Facts | None = None
+        self._read = 0
         self.code = ""
         self.fault: Fault | None = None
         self.detail = ""
@@ -86,9 +88,10 @@ class Visit:
 
     def interrupt(self, error: GatewayError) -> None:
         """End what is being done for this request, and answer it with `error`."""
-        if self.interruption is None and self.task is not None:
+        task = self.connection.task
+        if self.interruption is None and task is not None:
             self.interruption = error
-            self.task.cancel()
+            task.cancel()
 
     def blame(self, error: GatewayError) -> None:
         """Note why this request failed."""
@@ -123,6 +126,13 @@ class Visit:
             raise ClientGone
         await self.connection._drain_helper()  # noqa: SLF001 - aiohttp has no public name
 
+    def facts(self) -> Facts:
+        """Return what the notes say by now."""
+        count = len(self.notes)
+        if self._facts is None or count != self._read:
+            self._facts, self._read = gather(self.notes), count
+        return self._facts
+
     def outcome(self) -> Outcome:
         """Return the record of this request."""
         return Outcome(
@@ -139,7 +149,7 @@ class Visit:
             first_byte=self.first_byte,
             received=self.received,
             sent=self.sent,
-            notes=self.notes,
+            facts=self.facts(),
             code=self.code,
             fault=self.fault,
             detail=self.detail,

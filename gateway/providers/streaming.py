@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 import msgspec
 
@@ -29,13 +29,12 @@ from gateway.providers.transport.upstream_errors import (
 MAX_PREAMBLE: Final = 1 << 20
 LINGER: Final = 0.5
 """Seconds that an upstream has to end its answer after its terminal event."""
-_OK: Final = range(200, 300)
+OK: Final = frozenset(range(200, 300))
+"""The statuses of an answer."""
 
 
-async def require_ok(response: Response, dialect: Dialect, runtime: Runtime) -> None:
-    """Return when the upstream answered 2xx; else read its error and raise what it means."""
-    if response.status in _OK:
-        return
+async def refuse(response: Response, dialect: Dialect, runtime: Runtime) -> NoReturn:
+    """Read the error of an upstream that did not answer 2xx, and raise what it means."""
     try:
         body = await response.read(MAX_ERROR_BODY)
     except UpstreamError:

@@ -2,48 +2,15 @@
 
 from collections.abc import Container
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
-from msgspec import Struct
-
-from gateway.core.notes import Attempted, Notes, StreamEnded, Used
 from gateway.core.outcome import Outcome
 from gateway.core.reply import Usage
 
 OTHER: Final = "other"
 """Stands for every name that we did not give: a stranger's text is neither logged nor a label."""
 _NO_USAGE: Final = Usage()
-
-
-class Facts(Struct):
-    """The notes of one request, read in one pass; the newest of a kind counts."""
-
-    provider: str = ""
-    """Who answered or was tried last, else where the request was sent."""
-    model: str = ""
-    attempts: list[Attempted] = []
-    waited: float = 0.0
-    """Seconds spent waiting for providers."""
-    stream: StreamEnded | None = None
-    used: Used | None = None
-
-
-def gather(notes: Notes) -> Facts:
-    """Return what the notes say."""
-    facts = Facts()
-    for note in notes:
-        if isinstance(note, Attempted):
-            facts.provider, facts.model = note.provider, note.model
-            facts.attempts.append(note)
-            facts.waited += note.ended - note.started
-        elif isinstance(note, Used):
-            facts.used = note
-        elif isinstance(note, StreamEnded):
-            facts.stream = note
-            facts.waited += note.upstream_seconds
-        elif not facts.attempts:
-            facts.provider, facts.model = note.provider, note.model
-    return facts
 
 
 def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, object]:
@@ -53,13 +20,15 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
     `upstream_id` come from outside and still need redaction. Prompts and answers are not part of
     an outcome and so cannot get here.
     """
-    facts = gather(outcome.notes)
-    stream = facts.stream
+    facts = outcome.facts
+    stream, used = facts.stream, facts.used
+    usage = used.usage if used else _NO_USAGE
+    price = used.micro_dollars if used else None
     started, first = outcome.started, outcome.first_byte
     total = outcome.ended - started
     waited = min(facts.waited, total)
     return {
-        "ts": datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds"),
+        "ts": f"{_second(int(wall))}.{int(wall % 1 * 1000):03}+00:00",
         "request_id": outcome.id,
         "endpoint": outcome.endpoint,
         "tenant": outcome.caller.tenant,
@@ -79,7 +48,13 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
         "overhead_ms": _ms(total - waited),
         "upstream_ms": _ms(waited),
         "attempts": len(facts.attempts),
-        **_spent(facts.used),
+        # What the provider did not say is null, never 0.
+        "tokens_in": usage.input if used else None,
+        "tokens_out": usage.output if used else None,
+        "tokens_cached": usage.cached,
+        "tokens_cache_write": usage.cache_write,
+        "tokens_reasoning": usage.reasoning,
+        "cost_usd": None if price is None else price / 1e6,
         "bytes_in": outcome.received,
         "bytes_out": outcome.sent,
         "stream_end": stream.reason if stream else None,
@@ -91,18 +66,9 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
     }
 
 
-def _spent(used: Used | None) -> dict[str, object]:
-    """Return tokens and money; what the provider did not say is null, never 0."""
-    usage = used.usage if used else _NO_USAGE
-    dollars = used.micro_dollars if used else None
-    return {
-        "tokens_in": usage.input if used else None,
-        "tokens_out": usage.output if used else None,
-        "tokens_cached": usage.cached,
-        "tokens_cache_write": usage.cache_write,
-        "tokens_reasoning": usage.reasoning,
-        "cost_usd": None if dollars is None else dollars / 1e6,
-    }
+@lru_cache(maxsize=2)
+def _second(wall: int) -> str:
+    return datetime.fromtimestamp(wall, UTC).isoformat()[:19]
 
 
 def _ms(seconds: float) -> float:

@@ -15,8 +15,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from gateway.core.outcome import Outcome
-from gateway.telemetry.fold import OTHER, Facts, gather
+from gateway.core.outcome import Facts, Outcome
+from gateway.telemetry.fold import OTHER
 
 CAP: Final = 100
 """So many tenants, models, providers and codes get series of their own; the rest share `other`."""
@@ -114,7 +114,8 @@ class Metrics(Collector):
     ) -> None:
         self._in_flight = in_flight
         self._pools = pools
-        self._names: dict[str, _Names] = defaultdict(_Names)
+        self._providers, self._models = _Names(), _Names()
+        self._codes, self._callers = _Names(), _Names()
         self._series: dict[Labels, _Series] = defaultdict(_Series)
         self._requests: dict[Labels, int] = defaultdict(int)
         self._errors: dict[Labels, int] = defaultdict(int)
@@ -126,19 +127,17 @@ class Metrics(Collector):
 
     def observe(self, outcome: Outcome) -> None:
         """Count a finished request."""
-        facts = gather(outcome.notes)
-        names = self._names
-        endpoint = outcome.endpoint
-        provider = names["provider"][facts.provider]
-        model = names["model"][facts.model]
-        code = names["code"][outcome.code]
+        facts, endpoint = outcome.facts, outcome.endpoint
+        providers, models, codes = self._providers, self._models, self._codes
+        provider, model = providers[facts.provider], models[facts.model]
+        code = codes[outcome.code]
         self._requests[endpoint, provider, model, str(outcome.status), code] += 1
-        self._tenants[names["tenant"][outcome.caller.tenant],] += 1
+        self._tenants[self._callers[outcome.caller.tenant],] += 1
         if outcome.fault is not None:
             self._errors[outcome.fault, code] += 1
         for attempt in facts.attempts:
-            tried = names["provider"][attempt.provider], names["model"][attempt.model]
-            self._attempts[*tried, names["code"][attempt.code]] += 1
+            tried = providers[attempt.provider], models[attempt.model], codes[attempt.code]
+            self._attempts[tried] += 1
         if facts.stream is not None:
             self._ends[facts.stream.reason,] += 1
         _measure(self._series[endpoint, provider, model], outcome, facts)

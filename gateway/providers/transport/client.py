@@ -101,6 +101,7 @@ class Transport:
         self._config = config
         self._constant = _constant_lines(self._origin.authority, headers)
         self._secrets = _secrets(headers)
+        self._secret_texts = tuple(secret.decode() for secret in self._secrets)
         self._heads: dict[tuple[str, str], bytes] = {}
         self._receive = memoryview(bytearray(RECEIVE))
         self._pool = Pool(
@@ -136,24 +137,32 @@ class Transport:
         request = self._encode(method, path, body, headers)
         if deadline <= self._clock.monotonic():
             raise timed_out("upstream_timeout", "no time was left")
-        connection = await self._pool.take(deadline)
-        try:
-            return await self._exchange(connection, request, method, deadline, first_byte)
-        except UpstreamBroken:
-            # An idle connection that its server just closed looks like this: not one byte came
-            # back on a connection that worked before, so the server did not take the request.
-            if not (connection.used and connection.silent):
-                self._pool.release(connection, clean=False)
-                raise
-        except BaseException:
-            self._pool.release(connection, clean=False)
-            raise
-        connection = await self._pool.replace(connection, deadline)
-        try:
-            return await self._exchange(connection, request, method, deadline, first_byte)
-        except BaseException:
-            self._pool.release(connection, clean=False)
-            raise
+        pool = self._pool
+        connection = pool.take_idle() or await pool.take(deadline)
+        while True:
+            connection.begin(request, bodiless=method == "HEAD")
+            due, late = deadline, "upstream_timeout"
+            if first_byte is not None and (limit := self._clock.monotonic() + first_byte) < due:
+                due, late = limit, "upstream_first_byte_timeout"
+            try:
+                message = await connection.head(due, late)
+            except BaseException as error:
+                # An idle connection that its server just closed looks like this: not one byte came
+                # back on a connection that worked before, so the server did not take the request.
+                stale = connection.used and connection.silent
+                if not (stale and isinstance(error, UpstreamBroken)):
+                    pool.release(connection, clean=False)
+                    raise
+                connection = await pool.replace(connection, deadline)
+            else:
+                return Response(
+                    connection,
+                    message,
+                    pool.release,
+                    self._clock,
+                    deadline=deadline,
+                    idle=self._config.idle,
+                )
 
     async def warm(self, connections: int) -> None:
         """Open connections and keep them idle. Raises UpstreamError."""
@@ -174,6 +183,10 @@ class Transport:
                 return self._mask(plain)
         return masked
 
+    def reveals(self, text: str) -> bool:
+        """Return whether a secret of ours stands in an upstream's words."""
+        return any(secret in text for secret in self._secret_texts)
+
     def _mask(self, text: bytes) -> bytes:
         for secret in self._secrets:
             text = text.replace(secret, b"***")
@@ -182,30 +195,6 @@ class Transport:
     async def aclose(self) -> None:
         """Close every connection; requests in flight fail."""
         await self._pool.aclose()
-
-    async def _exchange(
-        self,
-        connection: Connection,
-        request: Sequence[bytes],
-        method: str,
-        deadline: float,
-        first_byte: float | None,
-    ) -> Response:
-        connection.begin(request, bodiless=method == "HEAD")
-        due, late = deadline, "upstream_timeout"
-        if first_byte is not None:
-            limit = self._clock.monotonic() + first_byte
-            if limit < deadline:
-                due, late = limit, "upstream_first_byte_timeout"
-        message = await connection.head(due, late)
-        return Response(
-            connection,
-            message,
-            self._pool.release,
-            self._clock,
-            deadline=deadline,
-            idle=self._config.idle,
-        )
 
     async def _connect(self, deadline: float) -> Connection:
         seconds = min(self._config.connect, max(0.0, deadline - self._clock.monotonic()))

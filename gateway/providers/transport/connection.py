@@ -129,7 +129,13 @@ class Connection(asyncio.BufferedProtocol):
         while self.message is None:
             if self.error is not None:
                 raise self.error
-            await self.wait(due, late)
+            waiter = self._waiter = self._loop.create_future()
+            self._arm(due, late)
+            try:
+                await waiter
+            finally:
+                self._waiter = None
+                self._due = inf
         return self.message
 
     async def wait(self, due: float, late: str) -> None:

@@ -86,9 +86,11 @@ class Response:
 
     async def read(self, limit: int = MAX_WHOLE) -> bytes:
         """Return the whole body; only the deadline bounds the wait. Raises UpstreamError."""
-        parts = []
+        parts: list[bytes] = []
         size = 0
         while data := await self._next(inf):
+            if self._connection is None and not parts and len(data) <= limit:
+                return data  # nearly always: all that there is, in one piece
             parts.append(data)
             size += len(data)
             if size > limit:
