@@ -159,7 +159,6 @@ class Edge:
             service.catalogue,
             deadline=deadline,
             keepalive=service.keepalive,
-            overhead=visit.facts().overhead(visit.started, self.clock.monotonic()),
         )
         await relay.run()
 

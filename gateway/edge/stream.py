@@ -27,7 +27,6 @@ class Relay:
         "_deadline",
         "_explained",
         "_keepalive",
-        "_overhead",
         "_stream",
         "_visit",
         "_wrote",
@@ -41,14 +40,12 @@ class Relay:
         *,
         deadline: float,
         keepalive: float,
-        overhead: float,
     ) -> None:
         self._visit = visit
         self._stream = stream
         self._catalogue = catalogue
         self._deadline = deadline
         self._keepalive = keepalive
-        self._overhead = overhead
         self._explained = False
         self._wrote = 0.0
 
@@ -71,23 +68,21 @@ class Relay:
     async def _pass_on(self) -> None:
         visit, tally = self._visit, self._stream.tally
         connection, chunked = visit.connection, visit.chunked
-        monotonic = visit.clock.monotonic
         visit.status = 200
         lines = _LINES + explain(visit, self._stream.answered, visit.facts())
         waiting = head(visit, 200, EVENTS, lines, None)
-        began = self._wrote = monotonic()
+        monotonic = visit.clock.monotonic
+        self._wrote = monotonic()
         connection.alarm.set(self._due(), self._tick)
         async for block in self._stream.blocks:
-            now = monotonic()
             if tally.clean and not self._explained:
-                self._overhead += began - self._wrote
                 block = self._with_explanation(block)  # noqa: PLW2901 - the block that is sent
             if not block:
                 continue
             data = b"%x\r\n%b\r\n" % (len(block), block) if chunked else block
             if waiting:
                 data, waiting = waiting + data, b""
-                visit.first_byte, visit.streaming = now, True
+                visit.first_byte, visit.streaming = monotonic(), True
             transport = connection.transport
             if transport is None or transport.is_closing():
                 raise ClientGone
@@ -96,7 +91,6 @@ class Relay:
             if connection.writing_paused:
                 await visit.drain()
             self._wrote = monotonic()
-            self._overhead += self._wrote - now
         if waiting:
             visit.first_byte, visit.streaming = monotonic(), True
             visit.write(waiting)
@@ -111,7 +105,7 @@ class Relay:
         if now >= self._deadline:
             visit.interrupt(out_of_time())
             return
-        if now >= self._wrote + self._keepalive:
+        if now >= self._due():
             self._show_life(now)
         visit.connection.alarm.set(self._due(), self._tick)
 
@@ -131,10 +125,13 @@ class Relay:
 
     def _explanation(self) -> Block:
         self._explained = True
-        stream = self._stream
-        amount = price_of(self._visit.facts(), self._catalogue, stream.answered, stream.tally.usage)
+        visit, stream = self._visit, self._stream
+        facts, tally = visit.facts(), stream.tally
+        amount = price_of(facts, self._catalogue, stream.answered, tally.usage)
         price = "" if amount is None else f"cost={dollars(amount)} "
-        return comment(f"turnout {price}overhead-ms={milliseconds(self._overhead)}")
+        waited = tally.waited if facts.stream is None else 0.0  # else the facts know it
+        spent = facts.overhead(visit.started + waited, visit.clock.monotonic())
+        return comment(f"turnout {price}overhead-ms={milliseconds(spent)}")
 
     def _with_explanation(self, block: Block) -> Block:
         """Put the explanation right before the terminal event of the block that carries it."""

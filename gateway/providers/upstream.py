@@ -72,8 +72,6 @@ class Upstream:
             codec,
             dialect=call.request.dialect,
             answered=answered,
-            runtime=self.runtime,
-            deadline=call.deadline,
             redact=self.transport.redact,
         )
 
@@ -115,8 +113,6 @@ class Upstream:
                 codec,
                 dialect=self._dialect,
                 answered=Answered(),
-                runtime=self.runtime,
-                deadline=deadline,
                 redact=self.transport.redact,
             )
             await stream.blocks.aclose()

@@ -139,14 +139,14 @@ class Relay:
                     reason=reason,
                     blocks=tally.blocks,
                     size=tally.size,
-                    longest_gap=timed.longest_gap,
-                    upstream_seconds=timed.waited,
+                    longest_gap=tally.longest_gap,
+                    upstream_seconds=tally.waited,
                     code=code,
                 )
             )
             self._use(exchange, model, tally.usage)
 
-        timed = Watched(stream.blocks, ended, self._clock.monotonic)
+        timed = Watched(stream.blocks, stream.tally, ended, self._clock.monotonic)
         return replace(stream, blocks=timed)
 
     def _use(self, exchange: Exchange, model: Model, usage: Usage | None) -> None:

@@ -61,8 +61,6 @@ class Line:
             OpenAIMeter(hide_usage=False),
             dialect="openai",
             answered=Answered(provider="p"),
-            runtime=self.runtime,
-            deadline=self.runtime.clock.monotonic() + seconds,
             redact=self.transport.redact,
         )
 

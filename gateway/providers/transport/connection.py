@@ -129,24 +129,17 @@ class Connection(asyncio.BufferedProtocol):
         while self.message is None:
             if self.error is not None:
                 raise self.error
-            waiter = self._waiter = self._loop.create_future()
-            self._arm(due, late)
-            try:
-                await waiter
-            finally:
-                self._waiter = None
-                self._due = inf
+            await self.wait(due, late)
         return self.message
 
-    async def wait(self, due: float, late: str) -> None:
-        """Return when something has come in or failed; at `due` it fails with the code `late`."""
+    def wait(self, due: float, late: str) -> "asyncio.Future[None]":
+        """Return what is done when something has come in or failed; at `due` `late` fails it.
+
+        Who stops waiting before that must `abort`.
+        """
         waiter = self._waiter = self._loop.create_future()
         self._arm(due, late)
-        try:
-            await waiter
-        finally:
-            self._waiter = None
-            self._due = inf
+        return waiter
 
     def end(self) -> bool:
         """End the exchange; return whether the connection is clean enough for another one."""
@@ -191,6 +184,7 @@ class Connection(asyncio.BufferedProtocol):
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None
+            self._due = inf
             if not waiter.done():
                 waiter.set_result(None)
 
