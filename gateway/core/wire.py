@@ -24,8 +24,10 @@ T = TypeVar("T")
 Raw = msgspec.Raw
 
 _KEY = re.compile(rb'"[ \t\r\n]*:')
-_LONG_INT = re.compile(rb"(?<![0-9])[0-9]{%d}" % MAX_INT_DIGITS)  # looks at each run once
-_FOUR_DIGITS = re.compile(rb"[0-9]{4}")
+_SURE_KEY = re.compile(rb'"(?<=[^\[,:{ \t\r\n\\]")[ \t\r\n]*:')  # ends a key wherever it stands
+_LONG_INT = re.compile(rb"(?<![0-9])[0-9]{%d,}+" % MAX_INT_DIGITS)  # looks at each run once
+_STRIDE = 37  # odd, so that it soon meets the commas of any list of numbers
+_MAYBE_LONG = re.compile(rb"[0-9]{%d}" % (MAX_INT_DIGITS // _STRIDE))
 _any_decoder = msgspec.json.Decoder()
 _raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encoder = msgspec.json.Encoder()
@@ -76,10 +78,10 @@ def decode_object(body: bytes) -> dict[str, Any]:
     """
     if len(body) > MAX_VALUES and body.count(b",") > MAX_VALUES:
         raise _invalid("too many values")
-    # Every run of that many digits leaves four of them in a row among each hundredth byte.
-    if _FOUR_DIGITS.search(body[:: MAX_INT_DIGITS // 4]) and _has_long_number(body):
-        raise _invalid("a number has too many digits")
+    if len(body) > MAX_KEYS and body.count(b":") > MAX_KEYS:
+        _refuse_many_keys(body)
     try:
+        _refuse_long_numbers(body)
         tree = _any_decoder.decode(body)
     except UnicodeDecodeError as error:
         raise _invalid("not UTF-8") from error
@@ -119,12 +121,37 @@ def _invalid(reason: str) -> BadRequest:
     )
 
 
-def _has_long_number(body: bytes) -> bool:
-    """Tell a long number from digits inside a string, which are harmless."""
-    if not _LONG_INT.search(body):
-        return False
-    without_strings = re.sub(rb'"(?:[^"\\]|\\.)*+"', b'""', body)
-    return _LONG_INT.search(without_strings) is not None
+def _refuse_many_keys(body: bytes) -> None:
+    """Refuse before decoding what surely has too many keys; what is not sure is counted later.
+
+    Like `_refuse_long_numbers` it takes a piece at a time: one search through a big body would
+    stop the event loop for as long as it takes, also from a worker thread.
+    """
+    keys = 0
+    for start in range(0, len(body), _BIG):
+        keys += len(_SURE_KEY.findall(body, start, start + _BIG))
+        if keys > MAX_KEYS:
+            raise _invalid("too many keys")
+
+
+def _refuse_long_numbers(body: bytes) -> None:
+    """Refuse a number whose conversion takes quadratic time; digits in a text are harmless.
+
+    Every 37th byte tells whether a long run of digits is possible. Where there is one, a letter in
+    its place is still JSON inside a text and nowhere else. Raises as decoding does, and BadRequest.
+    """
+    marked = bytearray()
+    for start in range(0, len(body), _BIG):
+        piece = body[start : start + _BIG + MAX_INT_DIGITS]
+        if _MAYBE_LONG.search(piece[::_STRIDE]):
+            for run in _LONG_INT.finditer(piece):
+                marked = marked or bytearray(body)
+                marked[start + run.start()] = ord("x")
+    if marked:
+        try:
+            _any_decoder.decode(marked)
+        except msgspec.DecodeError as error:
+            raise _invalid("a number has too many digits") from error
 
 
 def _plainly_fine(body: bytes, tree: dict[str, Any]) -> bool:
