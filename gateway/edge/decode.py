@@ -48,6 +48,8 @@ FORBIDDEN: Final = frozenset(
 """Fields by which other gateways let a caller choose host or key. Here nobody may."""
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STEP: Final = 64 << 10
+_MAX_DEFLATION: Final = 1032
+"""No deflated byte stands for more plain ones."""
 _NUMBER: Final = re.compile(r"[0-9]{1,9}\Z")
 _BETA: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 _MAX_BETAS: Final = 32
@@ -187,9 +189,10 @@ async def _read_body(visit: Visit, head: Head, content: StreamReader, bodies: Bo
 async def _plain(visit: Visit, body: bytes, coding: str, bodies: Bodies) -> bytes:
     """Return the body decompressed. A bomb is found before its content is ever held."""
     window = _window(body, coding)
-    size = await asyncio.to_thread(_plain_size, body, window, bodies.largest)
-    if size > bodies.largest:
-        raise _too_large()
+    most = bodies.largest if coding == "deflate" else _claimed_size(body, bodies.largest)
+    size = await asyncio.to_thread(_plain_size, body, window, most)
+    if size > most:
+        raise _too_large() if size > bodies.largest else _bad_compression()
     bodies.take(visit, size)
     return await asyncio.to_thread(zlib.decompress, body, window)
 
@@ -199,6 +202,16 @@ def _window(body: bytes, coding: str) -> int:
         return 16 + zlib.MAX_WBITS
     zlib_header = len(body) > 1 and body[0] & 0x0F == zlib.DEFLATED and not body[1] & 0x20
     return zlib.MAX_WBITS if zlib_header else -zlib.MAX_WBITS
+
+
+def _claimed_size(body: bytes, limit: int) -> int:
+    """Return the plain size that gzip ends with. An honest bomb is refused by it at once."""
+    claimed = int.from_bytes(body[-4:], "little")
+    if claimed > len(body) * _MAX_DEFLATION:
+        raise _bad_compression()
+    if claimed > limit:
+        raise _too_large()
+    return claimed
 
 
 def _plain_size(body: bytes, window: int, limit: int) -> int:

@@ -76,6 +76,9 @@ PACKED = gzip.compress(CHAT, mtime=0)
     [
         (gzip.compress(b" " * 50_000_000, mtime=0), "gzip", 413),
         (zlib.compress(b" " * 50_000_000), "deflate", 413),
+        (gzip.compress(b" " * 50_000_000, mtime=0)[:-4] + b"\xff" * 4, "gzip", 400),
+        (gzip.compress(b" " * 50_000_000, mtime=0)[:-4] + b"\x64\x00\x00\x00", "gzip", 400),
+        (gzip.compress(b" " * 50_000_000, mtime=0)[:-4] + b"\xa0\x86\x01\x00", "gzip", 413),
         (PACKED[:-9], "gzip", 400),
         (PACKED + b"x", "gzip", 400),
         (PACKED + PACKED, "gzip", 400),
@@ -93,6 +96,17 @@ async def test_bombs_and_broken_compression_are_refused(
         answer = await client.ask(post(body, content_encoding=coding))
     assert answer.status == status
     assert not house.chain.exchanges
+
+
+async def test_an_honest_bomb_is_refused_without_unpacking_any_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """D08: gzip says at its end how large it is, so nothing needs to be unpacked to know."""
+    monkeypatch.delattr(zlib, "decompressobj")
+    bomb = gzip.compress(b" " * 50_000_000, mtime=0)
+    async with open_house(limits=SMALL) as house, connect(house.port) as client:
+        answer = await client.ask(post(bomb, content_encoding="gzip"))
+    assert (answer.status, answer.code) == (413, "body_too_large")
 
 
 async def test_a_body_above_the_limit_is_refused_before_and_while_it_is_read() -> None:
