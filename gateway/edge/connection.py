@@ -44,6 +44,8 @@ _MAX_HEADER: Final = 8190
 _MAX_HEADERS: Final = 128
 _PIPELINED: Final = 32
 """Requests that may wait for their turn before reading pauses."""
+_TOO_MANY: Final = ("Too many headers received",)
+"""How the parser says it: there is no exception of its own for it."""
 _FULL_BODY: Final = (
     b'{"error":{"message":"Too many connections. Try again soon.","type":"server_error",'
     b'"param":null,"code":"overloaded","request_id":null}}'
@@ -331,6 +333,8 @@ def _caller_error(error: HttpProcessingError) -> CallerError:
     """Return the constant text for a parser's complaint, which would repeat the input."""
     if isinstance(error, LineTooLong):
         return HeadersTooLarge("The request line or a header is too long.", detail="line too long")
+    if error.args == _TOO_MANY:
+        return HeadersTooLarge("The request has too many headers.", detail="too many headers")
     return BadFraming("The request is not valid HTTP/1.1.", detail=type(error).__name__)
 
 

@@ -25,7 +25,7 @@ GET = b"GET /v1/models HTTP/1.1\r\nhost: gateway\r\n"
 @pytest.mark.parametrize(
     ("head", "statuses"),
     [
-        (b"".join(b"h%d: v\r\n" % n for n in range(129)), {400}),
+        (b"".join(b"h%d: v\r\n" % n for n in range(129)), {431}),
         (b"long: " + MARK + b"v" * 8200 + b"\r\n", {431}),
         (MARK + b"n" * 8200 + b": v\r\n", {431}),
         (b"".join(b"h%d: %b\r\n" % (n, b"v" * 8000) for n in range(9)), {431}),
