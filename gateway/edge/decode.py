@@ -137,6 +137,7 @@ def seconds_allowed(head: Head, limit: float) -> float:
     wanted = head.headers.get("x-turnout-deadline-ms")
     if wanted is None:
         return limit
+    _refuse_second(head, "x-turnout-deadline-ms")
     if not _NUMBER.match(wanted) or int(wanted) == 0:
         raise BadRequest(
             "'x-turnout-deadline-ms' must be a whole number of milliseconds above 0.",
@@ -148,13 +149,20 @@ def seconds_allowed(head: Head, limit: float) -> float:
 def may_drop_params(head: Head) -> bool:
     """Return whether parameters that a target cannot take may be dropped."""
     wanted = head.headers.get("x-turnout-drop-params")
-    if wanted is None or wanted.lower() == "false":
+    if wanted is None:
         return False
-    if wanted.lower() != "true":
+    _refuse_second(head, "x-turnout-drop-params")
+    if wanted.lower() not in {"true", "false"}:
         raise BadRequest(
             "'x-turnout-drop-params' must be true or false.", param="x-turnout-drop-params"
         )
-    return True
+    return wanted.lower() == "true"
+
+
+def _refuse_second(head: Head, name: str) -> None:
+    """Refuse a header that comes twice: a proxy in front may have read the other one."""
+    if len(head.headers.getall(name)) > 1:
+        raise BadRequest(f"'{name}' must be sent once.", param=name)
 
 
 def retry_count(head: Head) -> int:

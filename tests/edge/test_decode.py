@@ -270,6 +270,20 @@ async def test_a_header_that_makes_no_sense_is_named(
     assert not house.chain.exchanges
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("x-turnout-deadline-ms", ("5", "5")), ("x-turnout-drop-params", ("false", "true"))],
+)
+async def test_a_header_that_comes_twice_is_refused(name: str, values: tuple[str, str]) -> None:
+    lines = "".join(f"{name}: {value}\r\n" for value in values).encode()
+    twice = post().replace(b"\r\n\r\n", b"\r\n" + lines + b"\r\n", 1)
+    async with open_house() as house, connect(house.port) as client:
+        answer = await client.ask(twice)
+    assert (answer.status, answer.json["error"]["param"]) == (400, name)
+    assert answer.json["error"]["message"] == f"'{name}' must be sent once."
+    assert not house.chain.exchanges
+
+
 async def test_headers_at_rest_change_nothing() -> None:
     async with open_house() as house, connect(house.port) as client:
         await client.ask(
