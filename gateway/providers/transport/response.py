@@ -82,9 +82,11 @@ class Response:
         }
 
     def header(self, name: str) -> str:
-        """Return one header, the last of several, or an empty string."""
+        """Return what `headers` has under this lower-case name, or an empty string."""
         value = self._headers.getall(name, _NONE)[-1]
-        return value if value.isascii() and value.isprintable() else ""
+        if value.isascii() and value.isprintable():
+            return value
+        return self.headers.get(name, "")
 
     async def read(self, limit: int = MAX_WHOLE) -> bytes:
         """Return the whole body; only the deadline bounds the wait. Raises UpstreamError."""
