@@ -30,6 +30,19 @@ def test_the_shipped_file_fits_its_schema_and_a_typo_does_not(
     assert list(validator.iter_errors({**tree, "typo": 1}))
 
 
+@pytest.mark.parametrize("kind", FILES)
+def test_every_field_is_described(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["schema", kind])
+    schema = json.loads(capsys.readouterr().out)
+    bare = [
+        f"{shape}.{name}"
+        for shape, facts in schema["$defs"].items()
+        for name, field in facts.get("properties", {}).items()
+        if "description" not in field and len(field.get("enum", ())) != 1  # a tag names its kind
+    ]
+    assert not bare
+
+
 def test_a_literal_secret_does_not_fit(capsys: pytest.CaptureFixture[str]) -> None:
     main(["schema", "gateway"])
     validator = Draft202012Validator(json.loads(capsys.readouterr().out))
