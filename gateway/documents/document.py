@@ -92,9 +92,11 @@ def read_secret(given: object, environment: Mapping[str, str]) -> Secret:
     if place == "file" and name.startswith("/"):
         try:
             with Path(name).open(encoding="utf-8") as file:
-                return Secret(file.read(MAX_SECRET).strip() or None, source)
-        except (OSError, UnicodeDecodeError):
-            return Secret(None, source)
+                return Secret(file.read(MAX_SECRET).strip() or None, source, "is empty")
+        except OSError as error:
+            return Secret(None, source, f"cannot be read: {error.strerror}")
+        except UnicodeDecodeError:
+            return Secret(None, source, "is not UTF-8 text")
     raise ValueError(
         "a secret stays out of this file: write env:NAME or file:/path, not the secret itself"
     )

@@ -12,9 +12,9 @@ def check_keys(document: Document, settings: Settings) -> None:
     seen: dict[str, str] = {}
     for tenant, key in settings.keys.items():
         if not key.present:
-            document.report(
-                ("keys", tenant), f"{key.source} is not set. Set it, or remove this line."
-            )
+            cure = "Set" if key.source.startswith("env:") else "Mend"
+            what = f"{key.source} {key.missing}. {cure} it, or remove this line."
+            document.report(("keys", tenant), what)
             continue
         first = seen.setdefault(key.reveal(), tenant)
         if first != tenant:

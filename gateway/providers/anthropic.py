@@ -18,7 +18,7 @@ from gateway.core.usage import anthropic_usage
 from gateway.providers.anthropic_wire.chat_reply import message_to_chat
 from gateway.providers.anthropic_wire.chat_request import chat_to_messages
 from gateway.providers.anthropic_wire.chat_stream import MessageEventsToChat
-from gateway.providers.base import ProviderConfig
+from gateway.providers.base import ProviderConfig, cure_of
 from gateway.providers.streaming import read_answer, read_json
 from gateway.providers.transport.client import Response, Transport, TransportConfig
 from gateway.providers.transport.upstream_errors import broken
@@ -51,13 +51,13 @@ class AnthropicConfig(ProviderConfig, frozen=True, tag="anthropic"):
             description="anthropic-version for callers that name none themselves.",
         ),
     ] = SAMPLING_VERSION
-    transport: TransportConfig = TransportConfig()
+    transport: Annotated[
+        TransportConfig, Meta(description="Its connections: waits in seconds, and how many.")
+    ] = TransportConfig()
 
     def unusable(self) -> str:
-        """Return which variable to set when the key is configured but missing."""
-        if self.api_key is None or self.api_key.present:
-            return ""
-        return f"set {self.api_key.source.removeprefix('env:')}"
+        """Return which variable to set or file to mend when the key is configured but missing."""
+        return cure_of(self.api_key)
 
     def build(self, name: str, runtime: Runtime) -> Provider:
         """Return the provider with its own pool of connections."""

@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from gateway.core.ports import Provider, Runtime
+from gateway.core.secret import Secret
 
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Count = Annotated[int, Meta(ge=0, le=100_000)]
@@ -28,7 +29,9 @@ class ProviderConfig(
     `providers/__init__.py`.
     """
 
-    warmup: Warmup | None = None
+    warmup: Annotated[
+        Warmup | None, Meta(description="What to do at start so that no user waits for it.")
+    ] = None
 
     def unusable(self) -> str:
         """Return why this provider cannot be used here and what to do, or an empty string."""
@@ -37,3 +40,11 @@ class ProviderConfig(
     def build(self, name: str, runtime: Runtime) -> Provider:
         """Return the provider. Opens nothing yet. `name` is the block's key."""
         raise NotImplementedError
+
+
+def cure_of(key: Secret | None) -> str:
+    """Return what to do about a key that is configured but not there, or an empty string."""
+    if key is None or key.present:
+        return ""
+    place, _, name = key.source.partition(":")
+    return f"set {name}" if place == "env" else f"mend {key.source}, which {key.missing}"

@@ -17,7 +17,7 @@ from gateway.core.usage import openai_usage
 from gateway.providers.anthropic_wire.messages_reply import chat_to_message
 from gateway.providers.anthropic_wire.messages_request import messages_to_chat
 from gateway.providers.anthropic_wire.messages_stream import ChatEventsToMessage
-from gateway.providers.base import ProviderConfig, Warmup
+from gateway.providers.base import ProviderConfig, Warmup, cure_of
 from gateway.providers.streaming import read_answer, read_json
 from gateway.providers.transport.client import Response, Transport, TransportConfig
 from gateway.providers.transport.upstream_errors import broken
@@ -50,13 +50,13 @@ class OpenAIConfig(ProviderConfig, frozen=True, tag="openai", kw_only=True):
     headers: Annotated[
         Mapping[str, str], Meta(description="Headers to add to every request, none of them secret.")
     ] = {}
-    transport: TransportConfig = TransportConfig()
+    transport: Annotated[
+        TransportConfig, Meta(description="Its connections: waits in seconds, and how many.")
+    ] = TransportConfig()
 
     def unusable(self) -> str:
-        """Return which variable to set when the key is configured but missing."""
-        if self.api_key is None or self.api_key.present:
-            return ""
-        return f"set {self.api_key.source.removeprefix('env:')}"
+        """Return which variable to set or file to mend when the key is configured but missing."""
+        return cure_of(self.api_key)
 
     def build(self, name: str, runtime: Runtime) -> Provider:
         """Return the provider with its own pool of connections."""

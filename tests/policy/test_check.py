@@ -26,11 +26,13 @@ def test_keys_are_present_and_different(tmp_path: Path) -> None:
         "bob": Secret("one", "env:BOB"),
         "carol": Secret(None, "env:CAROL"),
         "dave": Secret("two", "env:DAVE"),
+        "erin": Secret(None, "file:/erin", "is empty"),
     }
     check_keys(read, Settings(keys=keys))
     assert said(read) == [
         "keys.bob: this is the same key as that of `alice`.",
         "keys.carol: env:CAROL is not set. Set it, or remove this line.",
+        "keys.erin: file:/erin is empty. Mend it, or remove this line.",
     ]
 
 
