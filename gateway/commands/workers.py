@@ -246,4 +246,5 @@ def _command(given: argparse.Namespace, listen: Address) -> list[str]:
         *(sys.executable, "-m", "gateway", "serve"),
         *("--config", str(given.config), "--policies", str(given.policies)),
         *("--data", str(given.data), "--listen", str(listen)),
+        *(("--admin", given.admin) if given.admin else ()),
     ]

@@ -52,6 +52,17 @@ def post(process: Process) -> int:
         return response.status
 
 
+def test_workers_know_the_addresses_of_the_command_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        taken = f"127.0.0.1:{probe.getsockname()[1]}"
+    write_config(tmp_path, settings={"admin": taken})
+    with serving(
+        tmp_path, "--workers", "2", "--listen", taken, "--admin", "127.0.0.1:0"
+    ) as process:
+        await_ready(process)
+        assert post(process) == 200
+
+
 def test_metrics_of_all_workers_are_added_up(tmp_path: Path) -> None:
     write_config(tmp_path)
     with serving(tmp_path, "--workers", "2") as process:
