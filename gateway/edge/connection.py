@@ -38,6 +38,8 @@ MIN_BODY_RATE: Final = 100
 """Bytes per second that a body must keep up over each `body_grace` seconds."""
 _FRAMING: Final = 16 << 10
 """Bytes that chunked framing may take beyond the bytes that it frames."""
+_OPENING: Final = 32
+"""Bytes of a request to remember while its head is not complete."""
 _LINGER: Final = 2.0
 _READ_BUFFER: Final = 256 << 10
 _MAX_HEADER: Final = 8190
@@ -89,6 +91,7 @@ class Connection(BaseProtocol):
         "_framed",
         "_gone",
         "_head",
+        "_opening",
         "_requests",
         "_stall",
         "_unsent",
@@ -121,12 +124,18 @@ class Connection(BaseProtocol):
         self._arrived: deque[Arrived] = deque()
         self._stall = Alarm(door.clock)
         self._head = 0
+        self._opening = b""
         self._body: StreamReader = EMPTY_PAYLOAD
         self._body_seen = 0
         self._framed = 0
         self._deaf = False
         self._gone: asyncio.Future[None] | None = None
         self._unsent = 0
+
+    @property
+    def asks_messages(self) -> bool:
+        """Whether a request that could not be read began like one for /v1/messages."""
+        return b" /v1/messages" in self._opening
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, or refuse it at once when there are too many."""
@@ -167,20 +176,22 @@ class Connection(BaseProtocol):
         try:
             messages, upgraded, _ = self._requests.feed_data(data)
         except HttpProcessingError as error:
+            self._note_opening(data)
             self._refuse_unreadable(_caller_error(error))
             return
         if messages:
-            self._take(messages, len(data))
+            self._take(messages, data)
             self._deaf = upgraded  # what follows would be another protocol, and we speak none
         elif in_body:
             self._count_framing(len(data))
         else:
-            self._count_head(len(data))
+            self._count_head(data)
 
-    def _take(self, messages: Sequence[tuple[Head, StreamReader]], size: int) -> None:
+    def _take(self, messages: Sequence[tuple[Head, StreamReader]], data: bytes) -> None:
         """Serve new requests after those that are there."""
         arrived = self._arrived
-        if self._head + size > self._door.limits.headers:
+        if self._head + len(data) > self._door.limits.headers:
+            self._note_opening(data)
             arrived.extend(map(self._checked, messages))
         else:
             arrived.extend(messages)
@@ -229,11 +240,16 @@ class Connection(BaseProtocol):
         if len(self._arrived) < _PIPELINED:
             self._resume_reading_for_buffer()
 
-    def _count_head(self, size: int) -> None:
-        if self._head == 0 and size and self.task is None:
+    def _note_opening(self, data: bytes) -> None:
+        if self._head == 0:
+            self._opening = data[:_OPENING]
+
+    def _count_head(self, data: bytes) -> None:
+        self._note_opening(data)
+        if self._head == 0 and data and self.task is None:
             clock, limits = self._door.clock, self._door.limits
             self.alarm.set(clock.monotonic() + limits.header, self._header_too_slow)
-        self._head += size
+        self._head += len(data)
         if self._head > self._door.limits.headers:
             self._refuse(_too_large())
 

@@ -100,6 +100,8 @@ class Edge:
 
     async def _answer(self, visit: Visit, head: Head | CallerError, body: StreamReader) -> None:
         if isinstance(head, CallerError):
+            if visit.connection.asks_messages:
+                visit.dialect = "anthropic"
             raise head
         if head.version >= (1, 1):
             closing = head.should_close or head.upgrade or self._service.readiness.draining
