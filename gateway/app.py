@@ -1,10 +1,11 @@
 """The composition root: the one file that puts concrete things together."""
 
 import asyncio
+import ctypes
 import errno
 import gc
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Final
 
 from msgspec import Struct, structs
@@ -29,6 +30,9 @@ from gateway.telemetry.fold import fold
 from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
 
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+_LARGE_BLOCK: Final = 1 << 20
 PROBES: Final = frozenset({"/livez", "/readyz"})
 
 
@@ -122,6 +126,18 @@ def tune_gc() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def tune_malloc() -> None:
+    """Let large bodies go back to the system when they are freed.
+
+    glibc keeps blocks of up to 32 MiB for itself once it has seen one freed, in an arena for each
+    thread: some refused bodies of that size took the process from 50 to 300 MB for good.
+    """
+    with suppress(AttributeError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
+        mallopt(_M_TRIM_THRESHOLD, 4 * _LARGE_BLOCK)
 
 
 @contextmanager
