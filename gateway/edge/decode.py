@@ -47,7 +47,8 @@ FORBIDDEN: Final = frozenset(
 )
 """Fields by which other gateways let a caller choose host or key. Here nobody may."""
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-_STEP: Final = 64 << 10
+_STEP: Final = 256 << 10
+"""Bytes to unpack at a time. Each time the interpreter has to be waited for again."""
 _MAX_DEFLATION: Final = 1032
 """No deflated byte stands for more plain ones."""
 _NUMBER: Final = re.compile(r"[0-9]{1,9}\Z")
@@ -228,7 +229,7 @@ def _plain_size(body: bytes, window: int, limit: int) -> int:
     size, rest = 0, body
     try:
         while not stream.eof and size <= limit:
-            piece = stream.decompress(rest, _STEP)
+            piece = stream.decompress(rest, min(_STEP, limit - size + 1))
             rest = stream.unconsumed_tail
             size += len(piece)
             if not piece and not rest:
