@@ -39,7 +39,7 @@ test: dev  ## all tests, in some minutes
 	@echo "make test: the tests passed"
 
 test-long: dev  ## all tests with their big counts
-	@.venv/bin/pytest -n 2 --dist loadfile --timeout 1800 $(TEST)
+	@.venv/bin/pytest -n 2 --dist loadfile --timeout 1800 --hypothesis-profile long $(TEST)
 	@echo "make test-long: the tests passed, big counts included"
 
 lint: dev  ## format, lint, types, floors, dead code
