@@ -333,7 +333,10 @@ class Connection(BaseProtocol):
         transport = self.transport
         if transport is None or transport.is_closing():
             return
-        transport.write_eof()
+        try:
+            transport.write_eof()
+        except OSError:  # reset in the meantime, as proxies do with what was refused
+            return
         self._resume_transport_reading()
         gone = self._gone = self._loop.create_future()
         due = self._door.clock.monotonic() + _LINGER

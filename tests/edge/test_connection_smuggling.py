@@ -1,6 +1,7 @@
 """Requests that two parsers could read differently: none is served."""
 
 import asyncio
+import sys
 
 import pytest
 
@@ -32,6 +33,34 @@ async def test_what_two_parsers_could_read_differently_is_refused_and_the_connec
     (outcome,) = house.outcomes
     assert MARK.decode() not in repr(outcome)
     assert outcome.fault == "caller"
+
+
+RESETTING = """
+import socket, struct, sys
+for _ in range(300):
+    with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.sendall(bytes.fromhex(sys.argv[2]))
+        client.recv(1)
+"""
+
+
+def test_a_client_that_resets_when_it_is_refused_is_no_error_of_ours(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """D01: haproxy does. On asyncio's own loop, where its end can be told too late."""
+
+    async def refuse() -> None:
+        async with open_house() as house:
+            request = SMUGGLING["lower-case method"].hex()
+            command = (sys.executable, "-c", RESETTING, str(house.port), request)
+            process = await asyncio.create_subprocess_exec(*command)
+            assert await process.wait() == 0
+            await house.until_reported(300)
+
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(refuse())
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_a_bad_chunk_in_the_middle_of_a_body_ends_the_request() -> None:
