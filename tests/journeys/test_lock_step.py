@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.fakes import answers
+from tests.fakes.raw_client import connect
 from tests.fakes.upstream import Answer, Part, Received, sse_reply
 from tests.journeys.journey import LIMIT, QUADRANTS, Journey, complete, open_journey
 
@@ -31,9 +32,11 @@ class LockStep:
         return sse_reply([*parts, *self.events[self.first + len(WORDS) :]])
 
 
-async def follow(journey: Journey, upstream: LockStep, caller: str, name: str) -> bytes:
+async def follow(
+    journey: Journey, upstream: LockStep, caller: str, name: str, port: int = 0
+) -> bytes:
     """Read one stream, letting the upstream go on only when a word has come."""
-    async with journey.client() as client:
+    async with connect(port or journey.gateway.port) as client:
         client.send(journey.request(caller, messages=[{"role": "user", "content": name}]))
         status, _ = await client.head()
         assert status == 200
