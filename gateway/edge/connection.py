@@ -15,18 +15,14 @@ from collections.abc import Sequence
 from typing import Final, Protocol, TypeAlias, cast
 
 from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
-from gateway.core.errors import (
-    BadRequest,
-    CallerError,
-    ClientTooSlow,
-    HeadersTooLarge,
-)
+from gateway.core.errors import CallerError, ClientTooSlow
 from gateway.core.ports import Clock
 from gateway.edge.alarm import Alarm
+from gateway.edge.unreadable import FULL, BadFraming, caller_error, too_large
 from gateway.settings import Limits
 
 Head: TypeAlias = RawRequestMessage
@@ -46,22 +42,6 @@ _MAX_HEADER: Final = 8190
 _MAX_HEADERS: Final = 128
 _PIPELINED: Final = 32
 """Requests that may wait for their turn before reading pauses."""
-_TOO_MANY: Final = ("Too many headers received",)
-"""How the parser says it: there is no exception of its own for it."""
-_FULL_BODY: Final = (
-    b'{"error":{"message":"Too many connections. Try again soon.","type":"server_error",'
-    b'"param":null,"code":"overloaded","request_id":null}}'
-)
-_FULL: Final = (
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n"
-    b"connection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(_FULL_BODY), _FULL_BODY)
-)
-
-
-class BadFraming(BadRequest):
-    """400: where this request ends is not certain, so nothing after it is read."""
-
-    code = "bad_http"
 
 
 class Door(Protocol):
@@ -142,7 +122,7 @@ class Connection(BaseProtocol):
         door = self._door
         if len(door.connections_open) >= door.capacity:
             self._deaf = True
-            cast("asyncio.Transport", transport).write(_FULL)
+            cast("asyncio.Transport", transport).write(FULL)
             transport.close()
             return
         super().connection_made(transport)
@@ -177,7 +157,7 @@ class Connection(BaseProtocol):
             messages, upgraded, _ = self._requests.feed_data(data)
         except HttpProcessingError as error:
             self._note_opening(data)
-            self._refuse_unreadable(_caller_error(error))
+            self._refuse_unreadable(caller_error(error))
             return
         if messages:
             self._take(messages, data)
@@ -208,7 +188,7 @@ class Connection(BaseProtocol):
     ) -> tuple[Head | CallerError, StreamReader]:
         head, body = message
         size = sum(len(name) + len(value) + 4 for name, value in head.raw_headers)
-        return message if size <= self._door.limits.headers else (_too_large(), body)
+        return message if size <= self._door.limits.headers else (too_large(), body)
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Read on; the body's reader asks for it with every read, paused or not."""
@@ -251,7 +231,7 @@ class Connection(BaseProtocol):
             self.alarm.set(clock.monotonic() + limits.header, self._header_too_slow)
         self._head += len(data)
         if self._head > self._door.limits.headers:
-            self._refuse(_too_large())
+            self._refuse(too_large())
 
     def _count_framing(self, size: int) -> None:
         self._framed += size
@@ -342,19 +322,6 @@ class Connection(BaseProtocol):
         due = self._door.clock.monotonic() + _LINGER
         self.alarm.set(due, lambda: None if gone.done() else gone.set_result(None))
         await gone
-
-
-def _too_large() -> HeadersTooLarge:
-    return HeadersTooLarge("The request's headers are too large.")
-
-
-def _caller_error(error: HttpProcessingError) -> CallerError:
-    """Return the constant text for a parser's complaint, which would repeat the input."""
-    if isinstance(error, LineTooLong):
-        return HeadersTooLarge("The request line or a header is too long.", detail="line too long")
-    if error.args == _TOO_MANY:
-        return HeadersTooLarge("The request has too many headers.", detail="too many headers")
-    return BadFraming("The request is not valid HTTP/1.1.", detail=type(error).__name__)
 
 
 def _unsent(transport: asyncio.Transport | None) -> int:

@@ -16,7 +16,8 @@ from gateway.core.errors import (
     UnsupportedMedia,
     UpgradeRefused,
 )
-from gateway.edge.connection import BadFraming, Head
+from gateway.edge.connection import Head
+from gateway.edge.unreadable import BadFraming
 from gateway.edge.visit import Visit
 from gateway.settings import Limits
 

@@ -16,11 +16,12 @@ from gateway.core.errors import CallerError, Draining, GatewayError, InternalErr
 from gateway.core.exchange import Exchange
 from gateway.core.reply import Whole
 from gateway.edge import decode
-from gateway.edge.connection import BadFraming, Connection, Head
+from gateway.edge.connection import Connection, Head
 from gateway.edge.encode import send, send_error, send_whole
 from gateway.edge.routes import ModelPages, Route, check_method, find_route
 from gateway.edge.service import Service
 from gateway.edge.stream import Relay, out_of_time, send_broken_end
+from gateway.edge.unreadable import BadFraming
 from gateway.edge.visit import ClientGone, Visit
 
 POLICY: Final = "default"
