@@ -105,6 +105,6 @@ HOSTILE: Final[Mapping[str, Hostile]] = {
     "a header of 9 KB": Hostile(_fields, (431,), {"x_a": MARK * 1000}),
     "a flood of headers": Hostile(_fields, (431,), {f"x_{n}": "v" * 8000 for n in range(100)}),
     "two keys": Hostile(_fields, (400,), {"x_api_key": MARK}),
-    "a wrong key": Hostile(_fields, (401,), {"authorization": f"Bearer {MARK}"}),
+    "a wrong key": Hostile(_fields, (401, 429), {"authorization": f"Bearer {MARK}"}),
     **{name: Hostile(statuses=(400, 413), raw=SMUGGLING[name]) for name in SMUGGLED},
 }
