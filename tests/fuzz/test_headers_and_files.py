@@ -21,6 +21,7 @@ HEADERS = (
     st.text(max_size=40)
     | st.floats().map(str)
     | st.integers().map(str)
+    | st.floats(-9, 9).map(str)
     | DATES
     | mutated(DATES.map(str.encode), (b"-", b":", b"99999", b"GMT", b"+9999"), 3).map(
         lambda data: data.decode("latin-1")
