@@ -72,7 +72,7 @@ async def open_gateway(
             runtime=runtime,
             limits=setup.settings.limits,
             keys=Identity(setup.settings.keys),
-            holder=Holder(build_snapshot(setup.policies, tools)),
+            holder=Holder(build_snapshot(setup.rules, tools)),
             catalogue=setup.catalogue,
             report=Report(metrics, log, runtime.clock, setup.catalogue),
             readiness=readiness,

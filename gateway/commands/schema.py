@@ -8,8 +8,14 @@ from gateway.core import wire
 from gateway.core.secret import Secret
 from gateway.policy.load import PolicyFile
 from gateway.policy.setup import GatewayFile, ModelsFile
+from gateway.policy.tenants import TenantsFile
 
-FILES: Final = {"policy": PolicyFile, "gateway": GatewayFile, "models": ModelsFile}
+FILES: Final = {
+    "policy": PolicyFile,
+    "tenants": TenantsFile,
+    "gateway": GatewayFile,
+    "models": ModelsFile,
+}
 
 
 def add_to(commands: Commands) -> None:

@@ -34,6 +34,9 @@ def check_models(
                 ("models", name, "provider"),
                 f"gateway.yaml has no such provider.{suggest(model.provider, providers)}",
             )
+        if model.price is None:
+            what = "has no price, so what it costs is unknown. Add `price` from your contract."
+            document.report(("models", name), what, "warning")
     for alias, name in aliases.items():
         if alias in models:
             document.report(("aliases", alias), "a model has this name already.")

@@ -48,6 +48,7 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
         "overhead_ms": _ms(total - waited),
         "upstream_ms": _ms(waited),
         "attempts": len(facts.attempts),
+        "stages": tuple(f"{v.stage}: {v.verdict}" for v in facts.verdicts),
         # What the provider did not say is null, never 0.
         "tokens_in": usage.input if used else None,
         "tokens_out": usage.output if used else None,

@@ -12,7 +12,8 @@ def test_a_right_configuration_is_0(tmp_path: Path, capsys: pytest.CaptureFixtur
     write_config(tmp_path)
     assert main(["check", str(tmp_path)]) == 0
     assert capsys.readouterr().out == (
-        "All is well: policies 1, providers 1, models 1; names served with the keys set here: 1.\n"
+        "All is well: policies 1, tenants 1, providers 1, models 1; names served with the keys "
+        "set here: 1.\n"
     )
 
 
@@ -28,7 +29,7 @@ def test_a_wrong_one_is_1_and_every_problem_at_once(
         "config/gateway.yaml:2: admn: there is no such field. Did you mean `admin`?",
         "policies/default.yaml:2: pipeline[0].stage: there is no such value. Did you mean `relay`?",
         "",
-        "2 problems.",
+        "2 errors.",
     ]
 
 
@@ -39,4 +40,4 @@ def test_folders_can_be_named_one_by_one(
     (tmp_path / "policies/default.yaml").unlink()
     folders = ["--config", f"{tmp_path}/config", "--policies", f"{tmp_path}/policies"]
     assert main(["check", *folders]) == 1
-    assert capsys.readouterr().out.endswith("\n1 problem.\n")
+    assert capsys.readouterr().out.endswith("\n1 error.\n")

@@ -18,7 +18,8 @@ from gateway.telemetry.log import open_log
 
 LOOPBACK = "127.0.0.1:0"
 SIMULATED: Mapping[str, Any] = {"simulated": {"kind": "simulated"}}
-DEMO: Mapping[str, Any] = {"simulated/demo": {"provider": "simulated"}}
+FREE: Mapping[str, int] = {"input": 0, "output": 0}
+DEMO: Mapping[str, Any] = {"simulated/demo": {"provider": "simulated", "price": FREE}}
 
 
 class OpenGateway(Struct, frozen=True):
