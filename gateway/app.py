@@ -109,7 +109,7 @@ class Report:
 
 def secrets_of(setup: Setup) -> Iterator[Secret]:
     """Yield every secret that the configuration points to and that is there."""
-    held: list[object] = list(setup.settings.keys.values())
+    held: list[object] = [*setup.settings.keys.values(), setup.settings.admin_token]
     for config in setup.providers.values():
         held += structs.asdict(config).values()
     yield from (value for value in held if isinstance(value, Secret) and value.present)

@@ -1,6 +1,7 @@
 """`turnout check`: is the configuration right? Opens nothing and asks nobody."""
 
 import argparse
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -8,6 +9,7 @@ from typing import Final
 from gateway.commands.options import Commands, add_folders, setup_of
 from gateway.core import wire
 from gateway.documents import Diagnostic, Invalid
+from gateway.trial.run import run_trials
 
 PROBLEMS = 1
 
@@ -59,10 +61,11 @@ def examine(given: argparse.Namespace) -> tuple[Sequence[Diagnostic], str]:
     rules = setup.rules
     summary = (
         f"policies {len(rules.policies)}, tenants {len(rules.callers)}, "
-        f"providers {len(setup.providers)}, models {len(setup.catalogue.models)}; "
-        f"names served with the keys set here: {served}"
+        f"providers {len(setup.providers)}, models {len(setup.catalogue.models)}, "
+        f"tests {len(rules.trials)}; names served with the keys set here: {served}"
     )
-    return sorted([*setup.warnings, *rules.warnings]), summary
+    failed = asyncio.run(run_trials(setup))
+    return sorted([*setup.warnings, *rules.warnings, *failed]), summary
 
 
 def as_text(problems: Sequence[Diagnostic], summary: str) -> str:

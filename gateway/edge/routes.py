@@ -57,6 +57,11 @@ _ONE_MODEL: Final = Route("/v1/models/{id}", "GET", page="model")
 _BY_PATH: Final[Mapping[str, Route]] = {route.template: route for route in _ROUTES}
 
 
+def path_of(endpoint: Endpoint) -> str:
+    """Return where an endpoint is asked for."""
+    return next(route.template for route in _ROUTES if route.endpoint == endpoint)
+
+
 def find_route(path: str) -> Route:
     """Return the route of a raw path without its query. Raises NotFound."""
     route = _BY_PATH.get(path)

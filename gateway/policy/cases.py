@@ -25,7 +25,7 @@ class Given(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     endpoint: Annotated[Endpoint, Meta(description="What is called.")] = "chat"
     headers: Annotated[Mapping[str, str], Meta(description="Request headers.")] = {}
     tenant: Annotated[
-        str, Meta(description="Who calls; left out, some tenant of this policy without labels.")
+        str, Meta(description="Who calls; left out: somebody with this policy and nothing else.")
     ] = ""
     time: Annotated[Moment, Meta(description="When, in UTC: 2026-11-21T12:00:00Z.")] = (
         "2026-01-05T12:00:00Z"
@@ -62,5 +62,5 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One test of a policy."""
 
     name: Annotated[str, Meta(description="What is true, in a sentence.")]
-    given: Given
-    expect: Expect
+    given: Annotated[Given, Meta(description="The request, and the world that it meets.")]
+    expect: Annotated[Expect, Meta(description="What must come of it.")]

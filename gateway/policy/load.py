@@ -96,7 +96,7 @@ def load_rules(folder: Path, known: Known, environment: Mapping[str, str]) -> Ru
         what = f"there is no {DEFAULT}.yaml: every request needs a policy."
         reading.problems.append(Diagnostic(str(folder), 0, what))
     if people is not None:
-        there = {*policies, DEFAULT} if reading.policies_are_good else None
+        there = {*policies, *reading.unread, DEFAULT}
         check_tenants(reading.opened[TENANTS], people, known, there)
     if not reading.tenants_are_bad:
         _check_used(files, callers)
@@ -121,6 +121,8 @@ class _Reading:
         self.opened: dict[str, Document] = {}
         self.tenants_are_bad = False
         self.policies_are_good = True
+        self.unread: set[str] = set()
+        """What the policies that could not be read are called, as far as their files tell."""
         self._folder = folder
         self._environment = environment
 
@@ -142,6 +144,7 @@ class _Reading:
             file = self._convert(path, PolicyFile)
             if file is None:
                 self.policies_are_good = False
+                self.unread.add(path.stem)
                 continue
             document, name = self.opened[path.name], file.name or path.stem
             if name in found:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final
 
 from gateway.core.catalogue import Model
-from gateway.core.chat import Endpoint
 from gateway.core.exchange import Caller
 from gateway.core.patterns import matcher
 from gateway.documents import suggest
@@ -31,7 +30,10 @@ def check_when(when: When, names: Names) -> Iterator[Problem]:
 
 def _headers(when: When) -> Iterator[Problem]:
     for name in when.header:
-        if any(part in _CREDENTIALS for part in name.split("-")):
+        if name != name.lower():
+            what = f"header names stand in lower case here: `{name.lower()}`."
+            yield Problem(("header", name), what)
+        if any(part in _CREDENTIALS for part in name.lower().split("-")):
             what = "a policy never sees credentials. Use `tenant` or `labels`."
             yield Problem(("header", name), what)
 
@@ -98,9 +100,12 @@ def _models(when: When, names: Names) -> Iterator[Problem]:
     ]
     for field, need, able in needs(when):
         unable = [model.name for model in targets if not able(model)]
-        if unable and (patterns or len(unable) == len(targets)):
-            who = "no model" if len(unable) == len(targets) else f"not {_list(unable)}"
-            yield Problem((field,), f"{who} that this admits {need}.", "warning")
+        if len(unable) == len(targets):
+            what = f"no model that this admits can {need}, says models.yaml."
+            yield Problem((field,), what, "warning")
+        elif unable and patterns:
+            what = f"this admits {_list(unable)}, which cannot {need}, says models.yaml."
+            yield Problem((field,), what, "warning")
 
 
 def needs(when: When) -> Iterator[tuple[str, str, Able]]:
@@ -109,22 +114,21 @@ def needs(when: When) -> Iterator[tuple[str, str, Able]]:
     A stage that sends requests elsewhere asks this of each of its targets.
     """
     if when.tools:
-        yield "tools", "is known to take tools", lambda model: "tools" in model.capabilities
+        yield "tools", "take tools", lambda model: "tools" in model.capabilities
     if when.image:
-        yield "image", "is known to see pictures", lambda model: "vision" in model.capabilities
+        yield "image", "see pictures", lambda model: "vision" in model.capabilities
     above = when.tokens.above if when.tokens else None
     if above is not None:
         yield (
             "tokens",
-            f"has room for more than {above} tokens",
+            f"hold more than {above} tokens",
             lambda model: model.context is None or model.context > above,
         )
-    wanted: frozenset[Endpoint] = frozenset(several(when.endpoint))  # type: ignore[arg-type]  # the same texts, narrower
+    wanted = several(when.endpoint)
     if wanted:
-        served = {
-            "chat" if endpoint in {*CHAT, "count_tokens"} else endpoint for endpoint in wanted
-        }
-        yield "endpoint", f"serves {_list(served)}", lambda m: not served.isdisjoint(m.endpoints)
+        chat = {*CHAT, "count_tokens"}
+        served = {"chat" if endpoint in chat else endpoint for endpoint in wanted}
+        yield "endpoint", f"serve {_list(served)}", lambda m: not served.isdisjoint(m.endpoints)
 
 
 def _list(names: Collection[str]) -> str:

@@ -75,14 +75,14 @@ def check_tenants(
     document: Document,
     tenants: Mapping[str, Tenant],
     known: Known,
-    policies: Collection[str] | None,
+    policies: Collection[str],
 ) -> None:
-    """Report names that lead nowhere. `policies` is None when not all of them could be read."""
+    """Report names that lead nowhere."""
     catalogue = known.catalogue
     models = [*catalogue.models, *catalogue.aliases]
     for name, tenant in tenants.items():
         at = ("tenants", name)
-        if policies is not None and tenant.policy not in policies:
+        if tenant.policy not in policies:
             what = f"there is no such policy.{suggest(tenant.policy, policies)}"
             document.report((*at, "policy"), what)
         for index, pattern in enumerate(tenant.models or ()):

@@ -17,9 +17,6 @@ from gateway.core.stage import Next, Stage
 Holds = Callable[[Exchange], bool]
 Texts = str | Annotated[tuple[str, ...], Meta(min_length=1)]
 Tokens = Annotated[int, Meta(ge=0, le=100_000_000)]
-HeaderName = Annotated[
-    str, Meta(pattern=r"^[a-z0-9!#$%&'+.^_`|~-]{1,64}$", description="A header, in lower case.")
-]
 SKIPPED: Final = "skipped"
 _PICTURES: Final = frozenset({"image_url", "image", "input_image"})
 
@@ -43,8 +40,11 @@ class When(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Meta(description="The model that is asked for, or an alias; a model brings its aliases."),
     ] = None
     header: Annotated[
-        Mapping[HeaderName, Texts],
-        Meta(description="Request headers; several of one name count as one, joined by `, `."),
+        Mapping[str, Texts],
+        Meta(
+            description="Request headers, names in lower case; several of one name count as one,"
+            " joined by `, `."
+        ),
     ] = {}
     metadata: Annotated[
         Mapping[str, Texts],

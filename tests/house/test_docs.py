@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.__main__ import main
 from gateway.policy.setup import load_setup
 from tests.fakes.gateway import open_test_gateway
 
@@ -27,7 +28,29 @@ def examples(language: str) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.parametrize(("place", "text"), examples("yaml"))
+NAMED = re.compile(r"# ((?:config|policies)/\S+\.yaml)\n")
+
+
+def test_the_named_files_of_the_policies_page_are_one_right_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They pass `turnout check`, their own tests included, without a warning."""
+    for name in ("config", "policies"):
+        (tmp_path / name).mkdir()
+    for place, text in examples("yaml"):
+        named = NAMED.match(text)
+        if named and place.startswith("policies.md"):
+            (tmp_path / named[1]).write_text(text)
+            for variable in re.findall(r"env:(\w+)", text):
+                monkeypatch.setenv(variable, f"the value of {variable}")
+    code = main(["check", str(tmp_path)])
+    said = capsys.readouterr().out
+    assert (code, said[:12]) == (0, "All is well:"), said
+
+
+@pytest.mark.parametrize(
+    ("place", "text"), [each for each in examples("yaml") if not NAMED.match(each[1])]
+)
 def test_a_yaml_example_loads(place: str, text: str, tmp_path: Path) -> None:
     for name in ("config", "policies"):
         (tmp_path / name).mkdir()

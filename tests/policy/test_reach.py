@@ -50,6 +50,10 @@ def said(when: When, names: Names = NAMES) -> list[str]:
             ),
         ),
         (
+            When(header={"X-Team": "*"}),
+            "error header.X-Team: header names stand in lower case here: `x-team`.",
+        ),
+        (
             When(tokens=Range(above=10, below=11)),
             "error tokens: this never holds: no number is above 10 and below 11.",
         ),
@@ -91,19 +95,22 @@ def said(when: When, names: Names = NAMES) -> list[str]:
         ),
         (
             When(model=("able", "plain"), tools=True),
-            "warning tools: not plain that this admits is known to take tools.",
+            "warning tools: this admits plain, which cannot take tools, says models.yaml.",
         ),
         (
             When(model="default", image=True),
-            "warning image: no model that this admits is known to see pictures.",
+            "warning image: no model that this admits can see pictures, says models.yaml.",
         ),
         (
             When(tokens=Range(above=5_000), model=("plain", "able")),
-            "warning tokens: not plain that this admits has room for more than 5000 tokens.",
+            (
+                "warning tokens: this admits plain, which cannot hold more than 5000 tokens, says "
+                "models.yaml."
+            ),
         ),
         (
             When(endpoint="completions"),
-            "warning endpoint: no model that this admits serves completions.",
+            "warning endpoint: no model that this admits can serve completions, says models.yaml.",
         ),
     ],
 )
