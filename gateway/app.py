@@ -5,22 +5,25 @@ import errno
 import gc
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct, structs
 
 from gateway.core.catalogue import Catalogue
 from gateway.core.errors import GatewayError
 from gateway.core.outcome import Outcome
-from gateway.core.ports import Clock, Provider, Spawn, Tools
+from gateway.core.ports import Clock, Provider, Runtime, Spawn, Tools
 from gateway.core.secret import Secret
 from gateway.edge.admin import open_admin
+from gateway.edge.admin_routes import admin_routes
 from gateway.edge.identity import Identity
 from gateway.edge.readiness import Readiness, Warmed
 from gateway.edge.server import Edge, open_edge
 from gateway.edge.service import Service
-from gateway.policy.setup import Setup
+from gateway.policy.reload import Reloaded, Reloader
+from gateway.policy.setup import Folders, Setup
 from gateway.policy.snapshot import Holder, build_snapshot
+from gateway.policy.watch import watch
 from gateway.providers import AnyProvider
 from gateway.providers.transport.client import PoolStats, Transport
 from gateway.runtime import open_runtime
@@ -41,6 +44,8 @@ class Gateway(Struct, frozen=True):
 
     edge: Edge
     readiness: Readiness
+    reload: Callable[[], None]
+    """Begins to read the policies again; the log says what came of it."""
     port: int
     admin_port: int
 
@@ -65,14 +70,21 @@ async def open_gateway(
         }
         for provider in providers.values():
             stack.push_async_callback(provider.aclose)
-        readiness = Readiness()
-        metrics = Metrics(in_flight=lambda: edge.in_flight, pools=lambda: _pools(providers))
         tools = Tools(runtime=runtime, providers=providers, catalogue=setup.catalogue)
+        holder = Holder(build_snapshot(setup.rules, tools), _retired(log))
+        readiness = Readiness()
+        reloader = Reloader(setup, holder, tools, _told(log, readiness))
+        readiness.policies = reloader.report
+        metrics = Metrics(
+            in_flight=lambda: edge.in_flight,
+            pools=lambda: _pools(providers),
+            config=lambda: (reloader.last.version, reloader.last.ok),
+        )
         service = Service(
             runtime=runtime,
             limits=setup.settings.limits,
             keys=Identity(setup.settings.keys),
-            holder=Holder(build_snapshot(setup.rules, tools)),
+            holder=holder,
             catalogue=setup.catalogue,
             report=Report(metrics, log, runtime.clock, setup.catalogue),
             readiness=readiness,
@@ -83,12 +95,43 @@ async def open_gateway(
                 open_edge(service, listen.host, listen.port, reuse_port=shared)
             )
         inside = Address(admin, 0) if admin else parse_address(setup.settings.admin)
+        routes = admin_routes(Process(readiness, metrics, reloader))
         with listening(inside):
             operator = await stack.enter_async_context(
-                open_admin(inside.host, inside.port, metrics=metrics.render, readiness=readiness)
+                open_admin(inside.host, inside.port, routes, token=setup.settings.admin_token)
             )
         Warming(readiness, runtime.clock, log).start(setup.providers, providers, runtime.spawn)
-        yield Gateway(edge=edge, readiness=readiness, port=edge.port, admin_port=operator.port)
+        follow(setup.folders, reloader, runtime, log)
+
+        def reload() -> None:
+            runtime.spawn("reload policies", _reload(reloader))
+
+        for warning in setup.rules.warnings:
+            log.warning("policies", problem=str(warning))
+        yield Gateway(
+            edge=edge,
+            readiness=readiness,
+            reload=reload,
+            port=edge.port,
+            admin_port=operator.port,
+        )
+
+
+class Process:
+    """What this process can tell and do for an operator."""
+
+    def __init__(self, readiness: Readiness, metrics: Metrics, reloader: Reloader) -> None:
+        self.readiness = readiness
+        self._metrics = metrics
+        self._reloader = reloader
+
+    async def metrics(self) -> bytes:
+        """Return the Prometheus text."""
+        return self._metrics.render()
+
+    async def reload(self) -> Mapping[str, Any]:
+        """Read the policies again and return what came of it."""
+        return (await self._reloader.reload()).report()
 
 
 class Report:
@@ -138,6 +181,50 @@ def listening(address: Address) -> Iterator[None]:
         raise CannotStart(
             f"{address.host if address.host.startswith('/') else address}: {reason}."
         ) from error
+
+
+def follow(folders: Folders, reloader: Reloader, runtime: Runtime, log: Log) -> None:
+    """Keep up with the policies' files, and say when those that need a restart have changed."""
+
+    async def restart_needed() -> None:
+        log.warning("config has changed: restart to use it", folder=str(folders.config.path))
+
+    async def reload() -> None:
+        await _reload(reloader)
+
+    for name, folder, changed in (
+        ("policies", folders.policies, reload),
+        ("config", folders.config, restart_needed),
+    ):
+        runtime.spawn(f"watch {name}", watch(folder, runtime.clock, changed))
+
+
+async def _reload(reloader: Reloader) -> None:
+    await reloader.reload()
+
+
+def _told(log: Log, readiness: Readiness) -> Callable[[Reloaded], None]:
+    """Return what tells people about a reload."""
+
+    def tell(done: Reloaded) -> None:
+        readiness.problems.pop("policies", None)
+        if not done.ok:
+            problems = [str(p) for p in done.problems if p.severity == "error"]
+            readiness.problems["policies"] = "\n".join(problems)
+            log.error("policies are wrong: the last good ones stay", problems=problems)
+            return
+        log.info("policies reloaded", version=done.version)
+        for warning in done.warnings:
+            log.warning("policies", problem=str(warning))
+
+    return tell
+
+
+def _retired(log: Log) -> Callable[[str], None]:
+    def tell(version: str) -> None:
+        log.info("policies retired", version=version)
+
+    return tell
 
 
 def _failed(log: Log) -> Callable[[str, BaseException], None]:

@@ -13,6 +13,7 @@ from gateway.documents import Diagnostic, Document, Invalid, load_document, warn
 from gateway.policy.check import check_keys, check_models
 from gateway.policy.load import Rules, load_rules
 from gateway.policy.tenants import Known
+from gateway.policy.watch import Folder, look
 from gateway.providers import AnyProvider
 from gateway.settings import Name, Settings, address_problems
 
@@ -42,10 +43,10 @@ class _Loaded(Struct, Generic[T], frozen=True):
 
 
 class Folders(Struct, frozen=True):
-    """Where the files are."""
+    """Where the files are, and as they were when they were read."""
 
-    config: Path
-    policies: Path
+    config: Folder
+    policies: Folder
 
 
 class Setup(Struct, frozen=True, kw_only=True):
@@ -72,6 +73,7 @@ def load_setup(
 
     `addresses` may hold `listen` and `admin` from the command line, which win over the file.
     """
+    folders = Folders(look(config), look(policies))
     problems: list[Diagnostic] = []
     gateway = _read(config / "gateway.yaml", GatewayFile, environment, problems)
     models = _read(config / "models.yaml", ModelsFile, environment, problems)
@@ -101,7 +103,7 @@ def load_setup(
         catalogue=catalogue,
         rules=rules,
         reload=reload,
-        folders=Folders(config, policies),
+        folders=folders,
         warnings=warnings_of(problems),
     )
 
