@@ -54,6 +54,7 @@ _ROUTES: Final = (
     Route("/readyz", "GET", page="readyz"),
 )
 _ONE_MODEL: Final = Route("/v1/models/{id}", "GET", page="model")
+ALL_ROUTES: Final = (*_ROUTES, _ONE_MODEL)
 _BY_PATH: Final[Mapping[str, Route]] = {route.template: route for route in _ROUTES}
 
 

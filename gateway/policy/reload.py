@@ -50,7 +50,7 @@ class Reloader:
     def __init__(
         self, setup: Setup, holder: Holder, tools: Tools, tell: Callable[[Reloaded], None]
     ) -> None:
-        """`tell` hears of every reload that changed something or failed."""
+        """`tell` hears of every reload that changed something or failed in a new way."""
         self.last = Reloaded(version=holder.current.version, changed=False)
         self._rules = setup.rules
         self._read: Callable[[], Rules] = setup.reload
@@ -64,7 +64,7 @@ class Reloader:
         """Read the files and take them into use when they are right."""
         async with self._turn:
             before, self.last = self.last, await self._reload()
-            if self.last.changed or self.last.problems or not before.ok:
+            if self.last.changed or self.last.problems != before.problems:
                 self._tell(self.last)
             return self.last
 

@@ -1,28 +1,12 @@
 """What an operator can ask of a process."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from aiohttp.test_utils import make_mocked_request
 
 from gateway.core import wire
 from gateway.edge.admin import AdminAnswer
 from gateway.edge.admin_routes import admin_routes
-from gateway.edge.readiness import Readiness, Warmed
-
-METRICS = b"turnout_requests_total 1.0\n"
-
-
-class FakeOperations:
-    def __init__(self, *, ok: bool = True) -> None:
-        self.readiness = Readiness()
-        self.done: Mapping[str, Any] = {"ok": ok, "version": "abc"}
-
-    async def metrics(self) -> bytes:
-        return METRICS
-
-    async def reload(self) -> Mapping[str, Any]:
-        return self.done
+from gateway.edge.readiness import Warmed
+from tests.fakes.operations import METRICS, FakeOperations
 
 
 async def answer(operations: FakeOperations, path: str) -> AdminAnswer:

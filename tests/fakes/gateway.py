@@ -35,6 +35,11 @@ class OpenGateway(Struct, frozen=True):
         """The base_url of an Anthropic SDK."""
         return self.url.removesuffix("/v1")
 
+    @property
+    def policies(self) -> Path:
+        """The folder that it watches."""
+        return self.log.parent / "policies"
+
     def events(self) -> list[dict[str, Any]]:
         """Return what was logged so far; lines are written up to 20 ms after the fact."""
         return [json.loads(line) for line in self.log.read_text().splitlines()]

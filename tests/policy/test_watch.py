@@ -27,8 +27,11 @@ async def watched(folder: Path) -> AsyncIterator[tuple[FakeClock, list[str]]]:
     clock = FakeClock()
     seen: list[str] = []
 
+    def content() -> str:
+        return "".join(path.read_text() for path in sorted(folder.glob("*.yaml")))
+
     async def changed() -> None:
-        seen.append("".join(path.read_text() for path in sorted(folder.glob("*.yaml"))))
+        seen.append(await asyncio.to_thread(content))
 
     known = await asyncio.to_thread(look, folder)
     task = asyncio.get_running_loop().create_task(watch(known, clock, changed))
@@ -36,7 +39,8 @@ async def watched(folder: Path) -> AsyncIterator[tuple[FakeClock, list[str]]]:
         yield clock, seen
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
 
 async def wait(clock: FakeClock, seconds: float = PATIENCE) -> None:
