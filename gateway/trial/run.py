@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from gateway.core import wire
 from gateway.core.chat import Endpoint
 from gateway.core.exchange import Caller, Exchange
-from gateway.core.notes import Notes, Verdict
-from gateway.core.outcome import Outcome
+from gateway.core.notes import Verdict
+from gateway.core.outcome import Facts, Outcome
 from gateway.core.patterns import matcher
 from gateway.core.ports import Runtime, Tools
 from gateway.core.reply import Reply
@@ -32,7 +32,6 @@ from gateway.providers.simulated.provider import SimulatedConfig
 from gateway.runtime import open_runtime
 from gateway.stages.base import StagePolicy
 from gateway.stages.when import SKIPPED
-from gateway.telemetry.fold import gather
 from gateway.trial.clock import TrialClock
 from gateway.trial.door import Answer, ask
 
@@ -62,13 +61,13 @@ class Result(Struct, frozen=True):
     """What became of a test's request."""
 
     answer: Answer
-    notes: Notes
+    facts: Facts
     failures: Sequence[str]
     """Background tasks that failed."""
 
     def verdict(self, stage: str) -> str:
         """Return what a stage did: its own word, `ran`, `skipped` or `not reached`."""
-        said = [note.verdict for note in self.notes.all(Verdict) if note.stage == stage]
+        said = [note.verdict for note in self.facts.verdicts if note.stage == stage]
         active = [verdict for verdict in said if verdict != SKIPPED]
         return active[-1] if active else SKIPPED if said else NOT_REACHED
 
@@ -123,7 +122,7 @@ async def _result(trial: Trial, setup: Setup) -> Result:
         body = wire.encode({**_BODIES[given.endpoint], **given.request})
         headers = {"content-type": "application/json", **given.headers, "x-api-key": _KEY}
         answer = await ask(edge, clock, path_of(given.endpoint), headers, body)
-    return Result(answer, outcomes[0].notes, failures)
+    return Result(answer, outcomes[0].facts, failures)
 
 
 def _door(trial: Trial, setup: Setup, runtime: Runtime, report: Callable[[Outcome], None]) -> Edge:
@@ -171,7 +170,7 @@ def _differences(expect: Expect, result: Result) -> Iterator[tuple[KeyPath, str]
         yield ("expect", "status"), f"expected {expect.status}, got {answer.status}{why}."
     if expect.code is not None and answer.code != expect.code:
         yield ("expect", "code"), _unequal(expect.code, answer.code)
-    model = gather(result.notes).model
+    model = result.facts.model
     if expect.model is not None and model != expect.model:
         yield ("expect", "model"), _unequal(expect.model, model)
     for stage, wanted in expect.stages.items():
