@@ -14,7 +14,7 @@ from gateway.core.errors import GatewayError
 from gateway.core.outcome import Outcome
 from gateway.core.ports import Clock, Provider, Runtime, Spawn, Tools
 from gateway.core.secret import Secret
-from gateway.edge.admin import open_admin
+from gateway.edge.admin import Admin, open_admin
 from gateway.edge.admin_routes import admin_routes
 from gateway.edge.identity import Identity
 from gateway.edge.readiness import Readiness, Warmed
@@ -44,8 +44,7 @@ class Gateway(Struct, frozen=True):
 
     edge: Edge
     readiness: Readiness
-    reload: Callable[[], None]
-    """Begins to read the policies again; the log says what came of it."""
+    process: "Process"
     port: int
     admin_port: int
 
@@ -63,21 +62,16 @@ async def open_gateway(
         log.register(secret)
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(open_runtime(_failed(log)))
-        providers = {
-            name: config.build(name, runtime)
-            for name, config in setup.providers.items()
-            if not config.unusable()
-        }
-        for provider in providers.values():
+        tools = Tools(
+            runtime=runtime, providers=_providers(setup, runtime), catalogue=setup.catalogue
+        )
+        for provider in tools.providers.values():
             stack.push_async_callback(provider.aclose)
-        tools = Tools(runtime=runtime, providers=providers, catalogue=setup.catalogue)
-        holder = Holder(build_snapshot(setup.rules, tools), _retired(log))
         readiness = Readiness()
-        reloader = Reloader(setup, holder, tools, _told(log, readiness))
-        readiness.policies = reloader.report
+        holder, reloader = _policies(setup, tools, readiness, log)
         metrics = Metrics(
             in_flight=lambda: edge.in_flight,
-            pools=lambda: _pools(providers),
+            pools=lambda: _pools(tools.providers),
             config=lambda: (reloader.last.version, reloader.last.ok),
         )
         service = Service(
@@ -89,41 +83,26 @@ async def open_gateway(
             report=Report(metrics, log, runtime.clock, setup.catalogue),
             readiness=readiness,
         )
-        listen = parse_address(setup.settings.listen)
-        with listening(listen):
-            edge = await stack.enter_async_context(
-                open_edge(service, listen.host, listen.port, reuse_port=shared)
-            )
-        inside = Address(admin, 0) if admin else parse_address(setup.settings.admin)
-        routes = admin_routes(Process(readiness, metrics, reloader))
-        with listening(inside):
-            operator = await stack.enter_async_context(
-                open_admin(inside.host, inside.port, routes, token=setup.settings.admin_token)
-            )
-        Warming(readiness, runtime.clock, log).start(setup.providers, providers, runtime.spawn)
-        follow(setup.folders, reloader, runtime, log)
-
-        def reload() -> None:
-            runtime.spawn("reload policies", _reload(reloader))
-
-        for warning in setup.rules.warnings:
-            log.warning("policies", problem=str(warning))
-        yield Gateway(
-            edge=edge,
-            readiness=readiness,
-            reload=reload,
-            port=edge.port,
-            admin_port=operator.port,
+        edge = await stack.enter_async_context(_door(setup, service, shared=shared))
+        process = Process(readiness, metrics, reloader, runtime.spawn)
+        operator = await stack.enter_async_context(_desk(setup, process, admin))
+        Warming(readiness, runtime.clock, log).start(
+            setup.providers, tools.providers, runtime.spawn
         )
+        follow(setup.folders, process, runtime, log)
+        yield Gateway(edge, readiness, process, port=edge.port, admin_port=operator.port)
 
 
 class Process:
     """What this process can tell and do for an operator."""
 
-    def __init__(self, readiness: Readiness, metrics: Metrics, reloader: Reloader) -> None:
+    def __init__(
+        self, readiness: Readiness, metrics: Metrics, reloader: Reloader, spawn: Spawn
+    ) -> None:
         self.readiness = readiness
         self._metrics = metrics
         self._reloader = reloader
+        self._spawn = spawn
 
     async def metrics(self) -> bytes:
         """Return the Prometheus text."""
@@ -132,6 +111,14 @@ class Process:
     async def reload(self) -> Mapping[str, Any]:
         """Read the policies again and return what came of it."""
         return (await self._reloader.reload()).report()
+
+    def reload_soon(self) -> None:
+        """Begin to read the policies again; the log says what came of it."""
+
+        async def reload() -> None:
+            await self._reloader.reload()
+
+        self._spawn("reload policies", reload())
 
 
 class Report:
@@ -183,14 +170,36 @@ def listening(address: Address) -> Iterator[None]:
         ) from error
 
 
-def follow(folders: Folders, reloader: Reloader, runtime: Runtime, log: Log) -> None:
+@asynccontextmanager
+async def _door(setup: Setup, service: Service, *, shared: bool) -> AsyncIterator[Edge]:
+    at = parse_address(setup.settings.listen)
+    async with AsyncExitStack() as stack:
+        with listening(at):
+            opened = open_edge(service, at.host, at.port, reuse_port=shared)
+            edge = await stack.enter_async_context(opened)
+        yield edge
+
+
+@asynccontextmanager
+async def _desk(setup: Setup, process: Process, socket: str) -> AsyncIterator[Admin]:
+    at = Address(socket, 0) if socket else parse_address(setup.settings.admin)
+    async with AsyncExitStack() as stack:
+        with listening(at):
+            opened = open_admin(
+                at.host, at.port, admin_routes(process), token=setup.settings.admin_token
+            )
+            admin = await stack.enter_async_context(opened)
+        yield admin
+
+
+def follow(folders: Folders, process: Process, runtime: Runtime, log: Log) -> None:
     """Keep up with the policies' files, and say when those that need a restart have changed."""
+
+    async def reload() -> None:
+        await process.reload()
 
     async def restart_needed() -> None:
         log.warning("config has changed: restart to use it", folder=str(folders.config.path))
-
-    async def reload() -> None:
-        await _reload(reloader)
 
     for name, folder, changed in (
         ("policies", folders.policies, reload),
@@ -199,8 +208,24 @@ def follow(folders: Folders, reloader: Reloader, runtime: Runtime, log: Log) -> 
         runtime.spawn(f"watch {name}", watch(folder, runtime.clock, changed))
 
 
-async def _reload(reloader: Reloader) -> None:
-    await reloader.reload()
+def _providers(setup: Setup, runtime: Runtime) -> Mapping[str, Provider]:
+    return {
+        name: config.build(name, runtime)
+        for name, config in setup.providers.items()
+        if not config.unusable()
+    }
+
+
+def _policies(
+    setup: Setup, tools: Tools, readiness: Readiness, log: Log
+) -> tuple[Holder, Reloader]:
+    """Return the policies ready to serve, and what keeps them current."""
+    for warning in setup.rules.warnings:
+        log.warning("policies", problem=str(warning))
+    holder = Holder(build_snapshot(setup.rules, tools), _retired(log))
+    reloader = Reloader(setup, holder, tools, _told(log, readiness))
+    readiness.policies = reloader.report
+    return holder, reloader
 
 
 def _told(log: Log, readiness: Readiness) -> Callable[[Reloaded], None]:
