@@ -68,7 +68,7 @@ def test_a_yaml_example_loads(place: str, text: str, tmp_path: Path) -> None:
         gateway.write_text(gateway.read_text() + blocks)
     elif first is None:
         (tmp_path / "config/models.yaml").write_text("models: {}\n")
-    environment = dict.fromkeys(re.findall(r"env:(\w+)", text), "a-value")
+    environment = {name: f"the value of {name}" for name in re.findall(r"env:(\w+)", text)}
     load_setup(tmp_path / "config", tmp_path / "policies", environment)
 
 
