@@ -34,7 +34,7 @@ def text_size(value: Any) -> int:  # noqa: ANN401 - any JSON
     while todo:
         node = todo.pop()
         if isinstance(node, str):
-            size += len(node.encode())
+            size += len(node) if node.isascii() else len(node.encode())
         elif isinstance(node, list):
             todo += node
         elif isinstance(node, dict):

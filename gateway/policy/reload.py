@@ -80,7 +80,12 @@ class Reloader:
             self._keep_tenants(rules)
         except Invalid as error:
             return Reloaded(version=version, changed=False, problems=error.problems)
-        snapshot = build_snapshot(rules, self._tools)
+        try:
+            snapshot = build_snapshot(rules, self._tools)
+        except Exception as error:  # noqa: BLE001 - whatever a stage's build raises, the old ones go on
+            what = f"cannot be put to use: {type(error).__name__}: {error}."
+            problem = Diagnostic(str(self._folder), 0, what)
+            return Reloaded(version=version, changed=False, problems=(problem,))
         self._rules = rules
         changed = snapshot.version != version
         if changed:

@@ -131,7 +131,7 @@ def _entry(name: str, texts: tuple[str, ...], read: Callable[[Exchange], Any]) -
 
     def holds(exchange: Exchange) -> bool:
         held = read(exchange)
-        value = held.get(name) if isinstance(held, Mapping) else None
+        value = held.get(name) if isinstance(held, dict) else None
         return isinstance(value, str) and matches(value)
 
     return holds

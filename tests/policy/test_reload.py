@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from gateway.core.ports import Tools
+from gateway.core.stage import Stage
 from gateway.documents import Invalid
 from gateway.policy.load import Rules
 from gateway.policy.reload import Reloaded, Reloader, steady
 from gateway.policy.setup import Setup, load_setup
 from gateway.policy.snapshot import Holder, build_snapshot
+from gateway.stages.relay import RelayPolicy
 from tests.fakes.gateway import write_config
 from tests.fakes.runtime import make_runtime
 
@@ -78,6 +80,19 @@ async def test_h01_a_bad_file_keeps_the_last_good_one(bench: Bench, text: str, s
     mended = await bench.write("default.yaml", "")
     assert (mended.ok, mended.changed) == (True, False)
     assert bench.told == [done, mended]
+
+
+async def test_a_stage_that_cannot_be_built_keeps_the_last_good_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(_policy: RelayPolicy, _tools: Tools) -> Stage:
+        raise OSError("no such corpus")
+
+    monkeypatch.setattr(RelayPolicy, "build", build)
+    before = bench.holder.current
+    done = await bench.write("default.yaml", "pipeline: [{stage: relay, mode: replay}]\n")
+    assert "cannot be put to use: OSError: no such corpus." in str(done.problems[0])
+    assert bench.holder.current is before
 
 
 async def test_h03_a_tenant_can_be_taken_out_while_policies_speak_of_it(bench: Bench) -> None:
