@@ -1,22 +1,18 @@
 """Whether a stage's `when` can ever hold, and whether the models that it admits are up to it."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
-from gateway.core.catalogue import Model
 from gateway.core.exchange import Caller
 from gateway.core.patterns import matcher
 from gateway.documents import suggest
 from gateway.stages.names import Names, Problem
+from gateway.stages.needs import CHAT, needs
 from gateway.stages.when import When, several
 
-CHAT: Final = frozenset({"chat", "messages"})
-"""Where there are tools and pictures."""
 WHOLE: Final = frozenset({"embeddings", "count_tokens"})
 """Where nothing streams."""
 _CREDENTIALS: Final = ("authorization", "cookie", "key", "secret", "token", "password")
-
-Able = Callable[[Model], bool]
 
 
 def check_when(when: When, names: Names) -> Iterator[Problem]:
@@ -50,7 +46,7 @@ def _contradictions(when: When) -> Iterator[Problem]:
     if when.stream and endpoints <= WHOLE:
         yield Problem(("stream",), f"this never holds: {_list(endpoints)} does not stream.")
     for field, given in (("tools", when.tools), ("image", when.image)):
-        if given and not endpoints & {*CHAT, "count_tokens"}:
+        if given and not endpoints & CHAT:
             what = f"this never holds: a request to {_list(endpoints)} brings none."
             yield Problem((field,), what)
 
@@ -106,29 +102,6 @@ def _models(when: When, names: Names) -> Iterator[Problem]:
         elif unable and patterns:
             what = f"this admits {_list(unable)}, which cannot {need}, says models.yaml."
             yield Problem((field,), what, "warning")
-
-
-def needs(when: When) -> Iterator[tuple[str, str, Able]]:
-    """Yield (field, what it takes, who has it) for every ability that the requests need.
-
-    A stage that sends requests elsewhere asks this of each of its targets.
-    """
-    if when.tools:
-        yield "tools", "take tools", lambda model: "tools" in model.capabilities
-    if when.image:
-        yield "image", "see pictures", lambda model: "vision" in model.capabilities
-    above = when.tokens.above if when.tokens else None
-    if above is not None:
-        yield (
-            "tokens",
-            f"hold more than {above} tokens",
-            lambda model: model.context is None or model.context > above,
-        )
-    wanted = several(when.endpoint)
-    if wanted:
-        chat = {*CHAT, "count_tokens"}
-        served = {"chat" if endpoint in chat else endpoint for endpoint in wanted}
-        yield "endpoint", f"serve {_list(served)}", lambda m: not served.isdisjoint(m.endpoints)
 
 
 def _list(names: Collection[str]) -> str:
