@@ -58,7 +58,16 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`config/gateway.yaml` but for its providers, which `policy/setup.py` adds."""
 
     listen: Annotated[str, Meta(description="HOST:PORT for clients.")] = "127.0.0.1:8080"
-    admin: Annotated[str, Meta(description="HOST:PORT for health and metrics.")] = "127.0.0.1:8081"
+    admin: Annotated[str, Meta(description="HOST:PORT for health, metrics and /admin.")] = (
+        "127.0.0.1:8081"
+    )
+    admin_token: Annotated[
+        Secret | None,
+        Meta(
+            description="What /admin asks for as `Authorization: Bearer ...`. Left out: /admin is"
+            " off, and `admin` must be a loopback address."
+        ),
+    ] = None
     keys: Annotated[
         Mapping[Name, Secret],
         Meta(
@@ -118,10 +127,15 @@ def address_problems(settings: Settings) -> list[tuple[str, str]]:
         if any(address.overlaps(other) for other in read):
             problems.append((field, f"{text} is where `listen` is. Choose another port."))
         read.append(address)
-        if not address.private and not settings.keys:
-            what = f"{text} can be reached from other machines, and no key is asked for."
+        if address.private:
+            continue
+        reached = f"{text} can be reached from other machines, and no"
+        if field == "listen" and not settings.keys:
             cure = "Add `keys:` to gateway.yaml, or listen on 127.0.0.1."
-            problems.append((field, f"{what} {cure}"))
+            problems.append((field, f"{reached} key is asked for. {cure}"))
+        elif field == "admin" and settings.admin_token is None:
+            cure = "Add `admin_token:` to gateway.yaml, or listen on 127.0.0.1."
+            problems.append((field, f"{reached} token is asked for. {cure}"))
     return problems
 
 

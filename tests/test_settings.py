@@ -61,7 +61,9 @@ def test_a_public_address_needs_keys() -> None:
 )
 def test_both_cannot_listen_in_one_place(listen: str, admin: str) -> None:
     keys = {"alice": Secret("x", "env:X")}
-    assert address_problems(Settings(listen=listen, admin=admin, keys=keys)) == [
+    token = Secret("t", "env:T")
+    settings = Settings(listen=listen, admin=admin, keys=keys, admin_token=token)
+    assert address_problems(settings) == [
         ("admin", f"{admin} is where `listen` is. Choose another port.")
     ]
 

@@ -99,6 +99,7 @@ async def serve(setup: Setup, worker: str, log: Log) -> int:
         _end_with_supervisor(stop)
     async with open_gateway(setup, log, shared=bool(worker), admin=worker) as gateway:
         tune_gc()
+        stop.on_hangup(gateway.process.reload_soon)
         if not worker:
             announce(setup, gateway.port, gateway.admin_port, log)
         await stop.asked.wait()

@@ -19,6 +19,7 @@ from gateway.commands.signals import Stop
 from gateway.core import wire
 from gateway.core.ports import Clock
 from gateway.edge.admin import open_admin
+from gateway.edge.admin_routes import admin_routes
 from gateway.policy.setup import Setup
 from gateway.runtime import SystemClock
 from gateway.settings import Address, parse_address
@@ -98,6 +99,11 @@ class Fleet:
         self.workers = workers
         self.draining = False
 
+    @property
+    def readiness(self) -> "Fleet":
+        """Who knows whether all are ready."""
+        return self
+
     def ready(self) -> bool:
         """Tell whether every worker is ready."""
         return not self.draining and all(worker.ready for worker in self.workers)
@@ -131,10 +137,29 @@ class Fleet:
         )
         return merge([own, *(body for status, body in answers if status == OK)])
 
+    async def reload(self) -> Mapping[str, Any]:
+        """Let every worker read the policies again; one that is starting reads them anyway."""
+        answers = await asyncio.gather(
+            *(ask(worker.socket_path, "/admin/reload", "POST") for worker in self.workers)
+        )
+        reports = [
+            {"worker": worker.number, **wire.decode(body)}
+            for worker, (status, body) in zip(self.workers, answers, strict=True)
+            if status
+        ]
+        ok = bool(reports) and all(report["ok"] for report in reports)
+        return {"ok": ok, "workers": reports}
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal to every worker."""
         for worker in self.workers:
             worker.send(number)
+
+    def reload_soon(self) -> None:
+        """Pass SIGHUP on to the workers that are there to take it."""
+        for worker in self.workers:
+            if worker.report:
+                worker.send(signal.SIGHUP)
 
 
 @contextmanager
@@ -151,11 +176,14 @@ async def supervise(setup: Setup, fleet: Fleet, log: Log) -> int:
     """Run workers until stopped; return the exit code."""
     stop = Stop()
     stop.listen()
+    stop.on_hangup(fleet.reload_soon)
     admin = parse_address(setup.settings.admin)
     async with AsyncExitStack() as stack:
         with listening(admin):
             operator = await stack.enter_async_context(
-                open_admin(admin.host, admin.port, metrics=fleet.metrics, readiness=fleet)
+                open_admin(
+                    admin.host, admin.port, admin_routes(fleet), token=setup.settings.admin_token
+                )
             )
         announce(setup, fleet.listen.port, operator.port, log)
         await _run(fleet, stop, SystemClock(), log, setup.settings.limits.drain)
@@ -184,13 +212,13 @@ async def _run(fleet: Fleet, stop: Stop, clock: Clock, log: Log, drain: float) -
             task.cancel()
 
 
-async def ask(socket_path: str, target: str) -> tuple[int, bytes]:
-    """Return a worker's answer to a GET, status 0 when it gives none."""
+async def ask(socket_path: str, target: str, method: str = "GET") -> tuple[int, bytes]:
+    """Return a worker's answer, status 0 when it gives none."""
     try:
         async with asyncio.timeout(ASK):
             reader, writer = await asyncio.open_unix_connection(socket_path)
             try:
-                writer.write(f"GET {target} HTTP/1.1\r\nhost: worker\r\n\r\n".encode())
+                writer.write(f"{method} {target} HTTP/1.1\r\nhost: worker\r\n\r\n".encode())
                 answer = await reader.read()
             finally:
                 writer.close()

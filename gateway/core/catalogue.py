@@ -1,11 +1,12 @@
 """The models that can be asked for: who serves them, what they can do, what they cost."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from gateway.core.errors import UnknownModel
+from gateway.core.patterns import matcher
 
 Capability = Literal[
     "tools", "vision", "documents", "audio", "json_schema", "json_object", "streaming", "logprobs"
@@ -103,6 +104,19 @@ class Catalogue(Struct, frozen=True):
             reason = self.unserved.get(wanted, "GET /v1/models lists what is served.")
             raise UnknownModel(f"This model is not served here. {reason}", param="model")
         return Target(model=model, chosen=wanted != name)
+
+    def matching(self, patterns: Collection[str]) -> frozenset[str]:
+        """Return the names that `patterns` allow to ask for.
+
+        `*` stands for any text and is tried on models only. A model brings the aliases that stand
+        for it; an alias that is written out brings itself, not its model.
+        """
+        matches = matcher(patterns)
+        plain = {name for name in patterns if "*" not in name}
+        models = {name for name in self.models if matches(name)}
+        return frozenset(
+            {*plain, *models, *(a for a, name in self.aliases.items() if name in models)}
+        )
 
     def served(self) -> Iterator[str]:
         """Yield every name that a caller may ask for, aliases last."""

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from gateway.core.errors import Fault
 from gateway.core.exchange import Caller
-from gateway.core.notes import Attempted, Notes, StreamEnded, Used
+from gateway.core.notes import Attempted, Notes, Routed, StreamEnded, Used, Verdict
 
 
 class Facts(Struct):
@@ -20,6 +20,7 @@ class Facts(Struct):
     """Seconds spent waiting for providers."""
     stream: StreamEnded | None = None
     used: Used | None = None
+    verdicts: list[Verdict] = []
 
     def overhead(self, started: float, now: float) -> float:
         """Return the seconds since `started` that were not spent waiting for a provider."""
@@ -39,10 +40,12 @@ def gather(notes: Notes) -> Facts:
         elif isinstance(note, StreamEnded):
             facts.stream = note
             facts.waited += note.upstream_seconds
-        else:
+        elif isinstance(note, Routed):
             facts.reason = note.reason
             if not facts.attempts:
                 facts.provider, facts.model = note.provider, note.model
+        else:
+            facts.verdicts.append(note)
     return facts
 
 

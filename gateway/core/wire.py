@@ -160,12 +160,10 @@ def _plainly_fine(body: bytes, tree: dict[str, Any]) -> bool:
     Without \u escapes a colon is the same byte before and after a re-encoding, in text and after
     keys; a key that was swallowed takes its colon along.
     """
-    return (
-        len(body) < _BIG
-        and body.count(b"{") + body.count(b"[") <= MAX_DEPTH
-        and b"\\u" not in body
-        and _encoder.encode(tree).count(b":") == body.count(b":")
-    )
+    if len(body) >= _BIG or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+        return False
+    plain = _encoder.encode(tree)
+    return plain == body or (b"\\u" not in body and plain.count(b":") == body.count(b":"))
 
 
 def _check_keys(body: bytes, tree: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from gateway.core.secret import Secret
 from gateway.documents.conversion import Conversion
-from gateway.documents.diagnostic import Diagnostic, Invalid, KeyPath
+from gateway.documents.diagnostic import Diagnostic, Invalid, KeyPath, Severity
 from gateway.documents.reader import Reader
 
 MAX_SIZE: Final = 1 << 20
@@ -34,14 +34,17 @@ class Document:
         self._lines = lines
         self._environment = environment
 
-    def report(self, at: KeyPath, what: str) -> None:
-        """Note a problem at `at`, or at the nearest written place above it."""
+    def report(self, at: KeyPath, what: str, severity: Severity = "error") -> Diagnostic:
+        """Note and return a problem at `at`, or at the nearest written place above it."""
         written = at
         while written and written not in self._lines:
             written = written[:-1]
         name = _dotted(at)
         text = f"{name}: {what}" if name else what
-        self.problems.append(Diagnostic(self.file, self._lines.get(written, 1), text))
+        line = self._lines.get(written, 1)
+        problem = Diagnostic(self.file, line, text, severity)
+        self.problems.append(problem)
+        return problem
 
     def convert(self, shape: type[T], at: KeyPath = ()) -> T | None:
         """Return what stands at `at` as `shape`, or None after reporting all that does not fit."""

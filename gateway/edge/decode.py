@@ -167,6 +167,12 @@ def _refuse_second(head: Head, name: str) -> None:
         raise BadRequest(f"'{name}' must be sent once.", param=name)
 
 
+def named_headers(head: Head, names: tuple[str, ...]) -> dict[str, str]:
+    """Return those of the headers in `names` that were sent; a repeated one is joined by `, `."""
+    headers = head.headers
+    return {name: ", ".join(headers.getall(name)) for name in names if name in headers}
+
+
 def retry_count(head: Head) -> int:
     """Return which retry of its SDK this is, 0 for a first try."""
     count = head.headers.get("x-stainless-retry-count")

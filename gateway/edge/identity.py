@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from urllib.parse import unquote_plus
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.core.errors import BadRequest, CallerError, Unauthenticated
 from gateway.core.exchange import Caller
@@ -47,16 +48,18 @@ class Identity:
     """The keys and whose they are. Without any key everybody is the tenant `local`."""
 
     def __init__(self, keys: Mapping[str, Secret]) -> None:
-        self._tenants: dict[bytes, tuple[bytes, Caller]] = {}
-        for tenant, key in keys.items():
-            digest = _digest(key.reveal())
-            self._tenants[digest] = (digest, Caller(tenant, digest.hex()[:8]))
+        self._keys = [(tenant, _digest(key.reveal())) for tenant, key in keys.items()]
+        self._callers: Mapping[str, Caller] = {}
+        self._known: dict[bytes, tuple[bytes, Caller]] = {}
         self._tries: OrderedDict[str, _Tries] = OrderedDict()
 
-    def identify(self, headers: Headers, query: str, address: str, now: float) -> Caller:
+    def identify(
+        self, headers: Headers, query: str, address: str, now: float, callers: Mapping[str, Caller]
+    ) -> Caller:
         """Return the caller. Raises BadRequest, Unauthenticated or TooManyBadKeys.
 
-        `query` is the raw query string, `address` the peer's, `now` a monotonic time.
+        `query` is the raw query string, `address` the peer's, `now` a monotonic time, `callers`
+        the tenants that there are at this moment.
         """
         if query and _holds_key(query):
             raise Unauthenticated(
@@ -64,18 +67,29 @@ class Identity:
                 code="key_in_url",
             )
         key = _credential(headers)
-        if not self._tenants:
-            return _LOCAL
+        if not self._keys:
+            return callers[_LOCAL.tenant]
         if not key:
             raise Unauthenticated(
                 "No API key given. Send 'Authorization: Bearer <key>' or 'x-api-key: <key>'.",
                 code="missing_key",
             )
+        if callers is not self._callers:
+            self._admit(callers)
         digest = _digest(key)
-        known, caller = self._tenants.get(digest, (_NOBODY, STRANGER))
+        known, caller = self._known.get(digest, (_NOBODY, STRANGER))
         if compare_digest(known, digest):
             return caller
         raise self._refusal(address, now, digest.hex()[:8])
+
+    def _admit(self, callers: Mapping[str, Caller]) -> None:
+        """Let in the keys of these tenants and no others. Once a reload, not once a request."""
+        self._callers = callers
+        self._known = {
+            digest: (digest, replace(callers[tenant], fingerprint=digest.hex()[:8]))
+            for tenant, digest in self._keys
+            if tenant in callers
+        }
 
     def _refusal(self, address: str, now: float, fingerprint: str) -> CallerError:
         """Count a wrong key against its sender, in a table that forgets the oldest senders."""

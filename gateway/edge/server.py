@@ -23,8 +23,8 @@ from gateway.edge.service import Service
 from gateway.edge.stream import Relay, out_of_time, send_broken_end
 from gateway.edge.unreadable import BadFraming
 from gateway.edge.visit import ClientGone, Visit
+from gateway.policy.snapshot import Snapshot
 
-POLICY: Final = "default"
 _BACKLOG: Final = 4096
 _SEND_BUFFER: Final = 64 << 10
 _LAST_WORDS: Final = 2.0
@@ -82,6 +82,8 @@ class Edge:
     def _leave(self, visit: Visit) -> None:
         self._visits.discard(visit)
         self._bodies.release(visit)
+        if visit.snapshot is not None:
+            self._service.holder.give_back(visit.snapshot)
         if not self._visits:
             self._wake.set()
         self._service.report(visit.outcome())
@@ -122,35 +124,44 @@ class Edge:
         if route.page in {"livez", "readyz"}:
             self._show_health(visit, route)
             return
+        snapshot = visit.snapshot = self._service.holder.take()
         visit.caller = self._service.keys.identify(
-            head.headers, query, visit.connection.address, visit.started
+            head.headers, query, visit.connection.address, visit.started, snapshot.callers
         )
         if route.endpoint is None:
             self._show_models(visit, path, route)
         else:
-            await self._relay(visit, head, body, route.endpoint)
+            await self._relay(visit, head, body, route.endpoint, snapshot=snapshot)
 
     async def _relay(
-        self, visit: Visit, head: Head, body: StreamReader, endpoint: Endpoint
+        self,
+        visit: Visit,
+        head: Head,
+        body: StreamReader,
+        endpoint: Endpoint,
+        *,
+        snapshot: Snapshot,
     ) -> None:
-        service = self._service
+        service, policy = self._service, visit.caller.policy
         deadline = visit.started + decode.seconds_allowed(head, self.limits.request)
         drop = decode.may_drop_params(head)
         visit.client_retry = decode.retry_count(head)
         chat = await decode.read_request(visit, head, body, endpoint, self._bodies)
         visit.keep = visit.keep and body.is_eof()
-        visit.model, visit.stream, visit.policy = chat.model, chat.stream, POLICY
+        visit.model, visit.stream, visit.policy = chat.model, chat.stream, policy
+        visit.caller.check_model(chat.model)
         exchange = Exchange(
             id=visit.id,
             caller=visit.caller,
             request=chat,
             deadline=deadline,
             notes=visit.notes,
-            policy=POLICY,
+            policy=policy,
             drop_params=drop,
+            headers=decode.named_headers(head, snapshot.headers),
         )
         visit.connection.alarm.set(deadline, lambda: visit.interrupt(out_of_time()))
-        reply = await service.holder.current.chains[POLICY](exchange)
+        reply = await snapshot.chains[policy](exchange)
         if isinstance(reply, Whole):
             visit.connection.alarm.off()
             send_whole(visit, reply, service.catalogue)
@@ -175,7 +186,9 @@ class Edge:
     def _show_models(self, visit: Visit, path: str, route: Route) -> None:
         pages = self._pages
         body = (
-            pages.all(visit.dialect) if route.page == "models" else pages.one(path, visit.dialect)
+            pages.all(visit.dialect, visit.caller.models)
+            if route.page == "models"
+            else pages.one(path, visit.dialect, visit.caller.models)
         )
         send(visit, 200, body)
 

@@ -9,6 +9,7 @@ from gateway.core.ports import Clock
 from gateway.edge.connection import Connection
 from gateway.edge.identity import STRANGER
 from gateway.edge.routes import OTHER
+from gateway.policy.snapshot import Snapshot
 
 CLIENT_GONE = 499
 
@@ -44,6 +45,7 @@ class Visit:
         "policy",
         "received",
         "sent",
+        "snapshot",
         "started",
         "status",
         "stream",
@@ -61,8 +63,9 @@ class Visit:
         self.template = OTHER
         self.dialect: Dialect = "openai"
         self.caller: Caller = STRANGER
-        self.policy = ""
-        self.model = ""
+        # The policies that it was let in under, held until its end.
+        self.snapshot: Snapshot | None = None
+        self.policy = self.model = ""
         self.stream = False
         self.status = 0
         self.keep = False

@@ -8,8 +8,14 @@ from gateway.settings import Settings
 
 
 def check_keys(document: Document, settings: Settings) -> None:
-    """Report keys that are not there, and tenants that share one."""
+    """Report keys that are not there, and two that are the same."""
     seen: dict[str, str] = {}
+    token = settings.admin_token
+    if token is not None and token.present:
+        seen[token.reveal()] = "admin_token"
+    elif token is not None:
+        what = f"{token.source} is not set. Set it, or remove this line."
+        document.report(("admin_token",), what)
     for tenant, key in settings.keys.items():
         if not key.present:
             cure = "Set" if key.source.startswith("env:") else "Mend"
@@ -34,6 +40,9 @@ def check_models(
                 ("models", name, "provider"),
                 f"gateway.yaml has no such provider.{suggest(model.provider, providers)}",
             )
+        if model.price is None:
+            what = "has no price, so what it costs is unknown. Add `price` from your contract."
+            document.report(("models", name), what, "warning")
     for alias, name in aliases.items():
         if alias in models:
             document.report(("aliases", alias), "a model has this name already.")

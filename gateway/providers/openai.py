@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from gateway.core import wire
 from gateway.core.chat import ChatRequest, Endpoint
 from gateway.core.errors import UpstreamAnswered
+from gateway.core.estimate import input_tokens
 from gateway.core.meter import OpenAIMeter
 from gateway.core.ports import Call, Provider, Runtime
 from gateway.core.reply import Answered, Reply, Usage, Whole
@@ -28,9 +29,6 @@ _PATHS: Final[Mapping[Endpoint, str]] = {
     "completions": "/completions",
     "embeddings": "/embeddings",
 }
-_BYTES_PER_TOKEN: Final = 4
-_TOKENS_PER_MESSAGE: Final = 4
-_NO_TEXT: Final = frozenset({"type", "role", "id", "source", "data", "signature", "cache_control"})
 
 
 class OpenAIConfig(ProviderConfig, frozen=True, tag="openai", kw_only=True):
@@ -193,27 +191,10 @@ def _renamed_limit(request: ChatRequest) -> dict[str, Any]:
 
 def _estimate(call: Call, provider: str) -> Whole:
     """Guess the tokens of a messages request: no OpenAI upstream counts them."""
-    fields = call.request.fields
-    size = _text_size([fields.get("system"), fields["messages"], fields.get("tools")])
-    tokens = -(-size // _BYTES_PER_TOKEN) + _TOKENS_PER_MESSAGE * len(fields["messages"])
     return Whole(
-        body=wire.encode({"input_tokens": tokens}),
+        body=wire.encode({"input_tokens": input_tokens(call.request)}),
         dialect="anthropic",
         answered=Answered(
             provider=provider, model=call.target.model.name, degraded=("estimated-tokens",)
         ),
     )
-
-
-def _text_size(value: object) -> int:
-    """Return the UTF-8 bytes of all text below `value`; pictures and files are no text."""
-    size, todo = 0, [value]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, str):
-            size += len(node.encode())
-        elif isinstance(node, list):
-            todo += node
-        elif isinstance(node, dict):
-            todo += [child for name, child in node.items() if name not in _NO_TEXT]
-    return size

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import Meta
 from msgspec.structs import replace
@@ -46,6 +46,8 @@ _DEADLINE: Final = "deadline_exceeded"
 
 class RelayPolicy(StagePolicy, frozen=True, tag="relay"):
     """Send the request to its model's provider. Always the last stage."""
+
+    answers: ClassVar[bool] = True
 
     mode: Annotated[
         Mode,

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
+from gateway.core.notes import Used
 from gateway.core.outcome import Outcome
 from gateway.core.reply import Usage
 
 OTHER: Final = "other"
 """Stands for every name that we did not give: a stranger's text is neither logged nor a label."""
-_NO_USAGE: Final = Usage()
 
 
 def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, object]:
@@ -21,14 +21,12 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
     an outcome and so cannot get here.
     """
     facts = outcome.facts
-    stream, used = facts.stream, facts.used
-    usage = used.usage if used else _NO_USAGE
-    price = used.micro_dollars if used else None
+    stream = facts.stream
     started, first = outcome.started, outcome.first_byte
     total = outcome.ended - started
     waited = min(facts.waited, total)
     return {
-        "ts": f"{_second(int(wall))}.{int(wall % 1 * 1000):03}+00:00",
+        "ts": _stamp(int(wall * 1000)),
         "request_id": outcome.id,
         "endpoint": outcome.endpoint,
         "tenant": outcome.caller.tenant,
@@ -48,13 +46,8 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
         "overhead_ms": _ms(total - waited),
         "upstream_ms": _ms(waited),
         "attempts": len(facts.attempts),
-        # What the provider did not say is null, never 0.
-        "tokens_in": usage.input if used else None,
-        "tokens_out": usage.output if used else None,
-        "tokens_cached": usage.cached,
-        "tokens_cache_write": usage.cache_write,
-        "tokens_reasoning": usage.reasoning,
-        "cost_usd": None if price is None else price / 1e6,
+        "stages": [f"{v.stage}: {v.verdict}" for v in facts.verdicts] if facts.verdicts else (),
+        **(_spent(facts.used) if facts.used else _NOTHING_SPENT),
         "bytes_in": outcome.received,
         "bytes_out": outcome.sent,
         "stream_end": stream.reason if stream else None,
@@ -66,10 +59,27 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
     }
 
 
-@lru_cache(maxsize=2)
-def _second(wall: int) -> str:
-    return datetime.fromtimestamp(wall, UTC).isoformat()[:19]
+def _spent(used: Used) -> dict[str, object]:
+    usage, price = used.usage, used.micro_dollars
+    return {
+        "tokens_in": usage.input,
+        "tokens_out": usage.output,
+        "tokens_cached": usage.cached,
+        "tokens_cache_write": usage.cache_write,
+        "tokens_reasoning": usage.reasoning,
+        "cost_usd": None if price is None else price / 1e6,
+    }
+
+
+# What the provider did not say is null, never 0.
+_NOTHING_SPENT: Final = _spent(Used("", Usage(), None)) | {"tokens_in": None, "tokens_out": None}
+
+
+@lru_cache(maxsize=2)  # under load many requests end in one millisecond
+def _stamp(milliseconds: int) -> str:
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds")
 
 
 def _ms(seconds: float) -> float:
-    return int(seconds * 1e6) / 1e3
+    return seconds * 1e6 // 1 / 1e3

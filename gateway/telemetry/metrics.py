@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from gateway.core.outcome import Facts, Outcome
 from gateway.telemetry.fold import OTHER
 
+CONFIG_OK: Final = "turnout_config_ok"
 CAP: Final = 100
 """So many tenants, models, providers and codes get series of their own; the rest share `other`."""
 SECONDS: Final = (
@@ -104,16 +105,19 @@ class Metrics(Collector):
     """What one worker has counted since it started.
 
     `in_flight` returns how many requests are being answered, `pools` each provider's connection
-    pool; both are asked when the text is rendered.
+    pool, `config` the version of the policies in use and whether it is what their files say; all
+    are asked when the text is rendered.
     """
 
     def __init__(
         self,
         in_flight: Callable[[], int] = int,
         pools: Callable[[], Mapping[str, Pool]] = dict,
+        config: Callable[[], tuple[str, bool]] = lambda: ("", True),
     ) -> None:
         self._in_flight = in_flight
         self._pools = pools
+        self._config = config
         self._providers, self._models = _Names(), _Names()
         self._codes, self._callers = _Names(), _Names()
         self._series: dict[Labels, _Series] = defaultdict(_Series)
@@ -178,6 +182,15 @@ class Metrics(Collector):
         yield GaugeMetricFamily(
             "turnout_requests_in_flight", "Requests being answered.", self._in_flight()
         )
+        version, right = self._config()
+        yield GaugeMetricFamily(
+            CONFIG_OK, "1 when the policies in use are what their files say.", float(right)
+        )
+        used = GaugeMetricFamily(
+            "turnout_config_version", "Workers that use this version.", labels=("version",)
+        )
+        used.add_metric((version,), 1)
+        yield used
 
     def _histograms(self) -> Iterator[Metric]:
         for name, text, part in (
@@ -270,7 +283,7 @@ def _counter(name: str, text: str, labels: Labels, counts: Mapping[Labels, int])
 
 
 def merge(texts: Iterable[bytes]) -> bytes:
-    """Add up the texts of several workers, sample by sample."""
+    """Add up the texts of several workers, sample by sample; all are right only if each one is."""
     families: dict[bytes, dict[bytes, float]] = {}
     head = b""
     for text in texts:
@@ -282,7 +295,11 @@ def merge(texts: Iterable[bytes]) -> bytes:
                 samples = families.setdefault(head + b"\n" + line, {})
             else:
                 name, _, value = line.rpartition(b" ")
-                samples[name] = samples.get(name, 0.0) + float(value)
+                known = samples.get(name)
+                if name == CONFIG_OK.encode():
+                    samples[name] = min(float(value), 1.0 if known is None else known)
+                else:
+                    samples[name] = (known or 0.0) + float(value)
     lines = []
     for heading, samples in families.items():
         lines.append(heading)

@@ -73,3 +73,19 @@ def test_entries_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         CATALOGUE.models["fast"].name = "x"  # type: ignore[misc]  # the point of the test
     assert msgspec.structs.asdict(CATALOGUE.models["fast"])["name"] == "fast"
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names"),
+    [
+        (["fast"], {"fast", "default"}),
+        (["default"], {"default"}),
+        (["*s*"], {"fast", "slow", "closed", "default", "gone"}),
+        (["d*"], set()),
+        (["nobody"], {"nobody"}),
+    ],
+)
+def test_a_model_brings_its_aliases_and_an_alias_only_itself(
+    patterns: list[str], names: set[str]
+) -> None:
+    assert CATALOGUE.matching(patterns) == frozenset(names)

@@ -1,6 +1,6 @@
 """What the notes of a request say, read in one pass."""
 
-from gateway.core.notes import Attempted, Note, Notes, Routed, StreamEnded
+from gateway.core.notes import Attempted, Note, Notes, Routed, StreamEnded, Verdict
 from gateway.core.outcome import Facts, gather
 
 
@@ -37,3 +37,10 @@ def test_a_routed_request_that_was_never_tried_names_its_target() -> None:
 def test_who_was_tried_last_counts_more_than_where_it_was_sent() -> None:
     tried = facts(Attempted("one", "a", 0, 1), Routed("b", "two", "late"))
     assert (tried.provider, tried.reason) == ("one", "late")
+
+
+def test_verdicts_are_kept_in_order_and_route_nothing() -> None:
+    limit, cache = Verdict("rate_limit", "admitted"), Verdict("semantic_cache", "skipped")
+    told = facts(limit, Routed("b", "two", "late"), cache)
+    assert told.verdicts == [limit, cache]
+    assert (told.provider, told.reason) == ("two", "late")

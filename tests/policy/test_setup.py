@@ -25,7 +25,7 @@ def home(tmp_path: Path) -> Path:
 def said(home: Path, **addresses: str) -> list[str]:
     with pytest.raises(Invalid) as caught:
         load_setup(home / "config", home / "policies", {}, addresses)
-    return [str(problem).removeprefix(f"{home}/") for problem in caught.value.problems]
+    return [line.removeprefix(f"{home}/") for line in str(caught.value).splitlines()]
 
 
 def test_models_carry_their_names(home: Path) -> None:

@@ -148,3 +148,17 @@ def test_merging_one_worker_changes_no_value_and_merging_none_gives_nothing() ->
 def test_metrics_need_nothing_to_render() -> None:
     make: Callable[[], Metrics] = Metrics
     assert "turnout_requests" in parsed(make().render())
+
+
+def test_the_version_of_the_policies_is_counted_and_one_bad_worker_shows() -> None:
+    right, wrong = Metrics(config=lambda: ("abc", True)), Metrics(config=lambda: ("abd", False))
+    text = right.render()
+    assert value(text, "turnout_config_ok") == 1
+    assert value(text, "turnout_config_version", version="abc") == 1
+    both = merge([right.render(), right.render()])
+    assert value(both, "turnout_config_ok") == 1
+    assert value(both, "turnout_config_version", version="abc") == 2
+    for order in ((right, wrong), (wrong, right)):
+        mixed = merge([each.render() for each in order])
+        assert value(mixed, "turnout_config_ok") == 0
+        assert value(mixed, "turnout_config_version", version="abd") == 1

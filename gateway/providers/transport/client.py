@@ -137,7 +137,7 @@ class Transport:
         request = self._encode(method, path, body, headers)
         if deadline <= self._clock.monotonic():
             raise timed_out("upstream_timeout", "no time was left")
-        pool = self._pool
+        pool, idle = self._pool, self._config.idle
         connection = pool.take_idle() or await pool.take(deadline)
         while True:
             connection.begin(request, bodiless=method == "HEAD")
@@ -147,22 +147,13 @@ class Transport:
             try:
                 message = await connection.head(due, late)
             except BaseException as error:
-                # An idle connection that its server just closed looks like this: not one byte came
-                # back on a connection that worked before, so the server did not take the request.
-                stale = connection.used and connection.silent
-                if not (stale and isinstance(error, UpstreamBroken)):
+                if not (connection.was_stale and isinstance(error, UpstreamBroken)):
                     pool.release(connection, clean=False)
                     raise
                 connection = await pool.replace(connection, deadline)
             else:
-                return Response(
-                    connection,
-                    message,
-                    pool.release,
-                    self._clock,
-                    deadline=deadline,
-                    idle=self._config.idle,
-                )
+                give_back, clock = pool.release, self._clock
+                return Response(connection, message, give_back, clock, deadline=deadline, idle=idle)
 
     async def warm(self, connections: int) -> None:
         """Open connections and keep them idle. Raises UpstreamError."""

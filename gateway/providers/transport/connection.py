@@ -105,6 +105,14 @@ class Connection(asyncio.BufferedProtocol):
         transport = self._transport
         return self.error is None and transport is not None and not transport.is_closing()
 
+    @property
+    def was_stale(self) -> bool:
+        """Whether its server may have closed it while it was idle, and so took no request.
+
+        It looks like this: not one byte came back on a connection that worked before.
+        """
+        return self.used and self.silent
+
     def begin(self, request: Sequence[bytes], *, bodiless: bool = False) -> None:
         """Write a request. `bodiless` is for HEAD, whose answer only claims to have a body."""
         self._asking = True
