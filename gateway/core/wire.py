@@ -140,6 +140,8 @@ def _refuse_long_numbers(body: bytes) -> None:
     Every 37th byte tells whether a long run of digits is possible. Where there is one, a letter in
     its place is still JSON inside a text and nowhere else. Raises as decoding does, and BadRequest.
     """
+    if len(body) < _BIG and not _MAYBE_LONG.search(body[::_STRIDE]):
+        return
     marked = bytearray()
     for start in range(0, len(body), _BIG):
         piece = body[start : start + _BIG + MAX_INT_DIGITS]
