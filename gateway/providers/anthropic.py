@@ -73,6 +73,9 @@ class AnthropicConfig(ProviderConfig, frozen=True, tag="anthropic"):
 class Anthropic:
     """Passes Anthropic requests and answers through as bytes, and translates OpenAI's chat."""
 
+    stands_in_for = frozenset({"response_format"})
+    """By a forced tool or an instruction."""
+
     def __init__(
         self, name: str, transport: Transport, runtime: Runtime, config: AnthropicConfig
     ) -> None:

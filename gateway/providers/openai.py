@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gateway.core import wire
+from gateway.core.capability import NOTHING
 from gateway.core.chat import ChatRequest, Endpoint
 from gateway.core.errors import UpstreamAnswered
 from gateway.core.estimate import input_tokens
@@ -79,6 +80,8 @@ _read_whole: Final = wire.decoder(_Whole).decode
 
 class OpenAIProvider:
     """Passes OpenAI requests and answers through as bytes, and translates Anthropic's."""
+
+    stands_in_for = NOTHING
 
     def __init__(
         self,

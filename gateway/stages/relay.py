@@ -8,6 +8,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from gateway.core.assemble import Assembler, assembler_for
+from gateway.core.capability import fit
 from gateway.core.catalogue import Model, Target
 from gateway.core.chat import ChatRequest, Endpoint
 from gateway.core.errors import (
@@ -82,7 +83,10 @@ class Relay:
         provider = self._tools.providers.get(model.provider)
         if provider is None:
             raise UnknownModel("This model's provider is not available here.", param="model")
-        asked = _asked(request, self._mode, can_stream="streaming" in model.capabilities)
+        fitting, dropped = fit(
+            request, model, provider.stands_in_for, may_drop=exchange.drop_params
+        )
+        asked = _asked(fitting, self._mode, can_stream=model.can_stream)
         call = Call(
             id=exchange.id,
             request=asked,
@@ -91,6 +95,9 @@ class Relay:
             drop_params=exchange.drop_params,
         )
         reply = await self._attempt(provider, call, exchange)
+        if dropped:
+            listed = (*dropped, *reply.answered.dropped)
+            reply = replace(reply, answered=replace(reply.answered, dropped=listed))
         if asked.stream and not request.stream:
             return await self._fold(reply, call, exchange)
         if request.stream and not asked.stream:

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from gateway.core.capability import NOTHING
 from gateway.core.errors import UpstreamBroken, UpstreamError
 from gateway.core.ports import Call, Provider, Runtime
 from gateway.core.reply import Reply
@@ -81,6 +82,8 @@ class _Running(Struct, frozen=True):
 
 class Local:
     """Starts the child when it is needed, watches it, and starts it again after its death."""
+
+    stands_in_for = NOTHING
 
     def __init__(self, name: str, config: LocalConfig, runtime: Runtime) -> None:
         self._name = name
