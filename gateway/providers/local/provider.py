@@ -133,7 +133,7 @@ class Local:
             raise _died(str(error)) from error
 
     def _limited(self, call: Call) -> Call:
-        """Bound an answer that its caller did not: a small model may ramble to its context's end."""
+        """Bound an answer that its caller did not: a small model rambles on now and then."""
         request = call.request
         if request.endpoint not in _LIMITED or any(request.fields.get(n) for n in _LIMITS):
             return call
