@@ -19,7 +19,7 @@ from gateway.providers.anthropic_wire.chat_reply import message_to_chat
 from gateway.providers.anthropic_wire.chat_request import chat_to_messages
 from gateway.providers.anthropic_wire.chat_stream import MessageEventsToChat
 from gateway.providers.base import ProviderConfig, cure_of
-from gateway.providers.streaming import read_answer, read_json
+from gateway.providers.streaming import read_answer
 from gateway.providers.transport.client import Response, Transport, TransportConfig
 from gateway.providers.transport.upstream_errors import broken
 from gateway.providers.upstream import Upstream
@@ -108,13 +108,13 @@ class Anthropic:
         answered = self._upstream.answered(call, response, dropped)
         if request.stream:
             return await self._upstream.stream(response, AnthropicMeter(), call, answered)
-        body = await read_json(response)
+        body = await self._upstream.read(response)
         return Whole(body, dialect="anthropic", usage=check_message(body), answered=answered)
 
     async def _count_tokens(self, call: Call) -> Reply:
         request, dropped = _prepare(call)
         response = await self._ask(request, "/messages/count_tokens", call.deadline)
-        body = await read_json(response)
+        body = await self._upstream.read(response)
         if read_answer(body, _read_whole).input_tokens is None:
             raise broken("bad_upstream", "the answer has no input_tokens")
         return Whole(
@@ -133,7 +133,7 @@ class Anthropic:
                 include_usage=usage, model=model, created=created, form=form
             )
             return await self._upstream.stream(response, codec, call, answered)
-        message = await read_json(response)
+        message = await self._upstream.read(response)
         body, used = message_to_chat(message, model=model, created=created, form=form)
         return Whole(body, dialect="openai", usage=used, answered=answered)
 

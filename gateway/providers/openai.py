@@ -20,7 +20,7 @@ from gateway.providers.anthropic_wire.messages_reply import chat_to_message
 from gateway.providers.anthropic_wire.messages_request import messages_to_chat
 from gateway.providers.anthropic_wire.messages_stream import ChatEventsToMessage
 from gateway.providers.base import ProviderConfig, Warmup, cure_of
-from gateway.providers.streaming import read_answer, read_json
+from gateway.providers.streaming import read_answer
 from gateway.providers.transport.client import Response, Transport, TransportConfig
 from gateway.providers.transport.upstream_errors import broken
 from gateway.providers.upstream import Upstream
@@ -117,7 +117,7 @@ class OpenAIProvider:
         if request.stream:
             meter = OpenAIMeter(hide_usage=not call.request.wants_usage)
             return await self._upstream.stream(response, meter, call, answered)
-        body = await read_json(response)
+        body = await self._upstream.read(response)
         usage = check_answer(body, request.endpoint)
         return Whole(body=body, dialect="openai", usage=usage, answered=answered)
 
@@ -129,7 +129,7 @@ class OpenAIProvider:
         if request.stream:
             codec = ChatEventsToMessage(model=call.request.model)
             return await self._upstream.stream(response, codec, call, answered)
-        body = await read_json(response)
+        body = await self._upstream.read(response)
         message, usage = chat_to_message(body, model=call.request.model)
         return Whole(body=message, dialect="anthropic", usage=usage, answered=answered)
 

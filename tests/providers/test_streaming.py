@@ -61,7 +61,7 @@ class Line:
             OpenAIMeter(hide_usage=False),
             dialect="openai",
             answered=Answered(provider="p"),
-            redact=self.transport.redact,
+            secrets=self.transport,
         )
 
     async def refused(self) -> UpstreamError:

@@ -164,21 +164,22 @@ class Transport:
 
         JSON that spells a secret with escapes is written anew, and masked then.
         """
-        masked = self._mask(body)
+        masked = self.mask(body)
         if b"\\" in masked:
             try:
                 plain = wire.encode(wire.decode(masked))
             except ValueError:
                 return masked
-            if self._mask(plain) != plain:
-                return self._mask(plain)
+            if self.mask(plain) != plain:
+                return self.mask(plain)
         return masked
 
     def reveals(self, text: str) -> bool:
         """Return whether a secret of ours stands in an upstream's words."""
         return any(secret in text for secret in self._secret_texts)
 
-    def _mask(self, text: bytes) -> bytes:
+    def mask(self, text: bytes) -> bytes:
+        """Return an upstream's words without our own secrets, where they are spelt as they are."""
         for secret in self._secrets:
             text = text.replace(secret, b"***")
         return text
