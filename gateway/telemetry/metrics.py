@@ -305,3 +305,16 @@ def merge(texts: Iterable[bytes]) -> bytes:
         lines.append(heading)
         lines += [b"%b %r" % (name, value) for name, value in samples.items()]
     return b"\n".join(lines) + b"\n" if lines else b""
+
+
+def without_gauges(text: bytes) -> bytes:
+    """Return what of a worker's text outlives it: all that only ever grows."""
+    kept, lines = True, list[bytes]()
+    for line in text.splitlines(keepends=True):
+        if line.startswith(b"# TYPE "):
+            kept = not line.rstrip().endswith(b" gauge")
+            if not kept:
+                lines.pop()  # its # HELP
+        if kept or line.startswith(b"# HELP "):
+            lines.append(line)
+    return b"".join(lines)
