@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from gateway.core import wire
 from gateway.core.capability import NOTHING
@@ -131,6 +132,8 @@ class OpenAIProvider:
             return await self._upstream.stream(response, codec, call, answered)
         body = await self._upstream.read(response)
         message, usage = chat_to_message(body, model=call.request.model)
+        if usage is None:
+            answered = replace(answered, degraded=("unknown-usage",))
         return Whole(body=message, dialect="anthropic", usage=usage, answered=answered)
 
     def _ask(self, request: ChatRequest, deadline: float) -> Awaitable[Response]:
