@@ -21,9 +21,9 @@ _PLAIN_STOPS: Final = frozenset({"end_turn", "max_tokens", "tool_use"})
 def message_to_chat(
     body: bytes, *, model: str, created: int, form: AnswerForm = PLAIN
 ) -> tuple[bytes, Usage | None]:
-    """Return the completion and its usage, None when the message has none.
+    """Return the completion and its usage, None when the message has none. Raises UpstreamError.
 
-    Raises UpstreamError when `body` is no message. Blocks without a counterpart (server tools and their results, kinds not known yet) are left
+    Blocks without a counterpart (server tools and their results, kinds not known yet) are left
     out; a stop reason that OpenAI has no word for stays as `native_finish_reason`.
     """
     said = _read(body)
