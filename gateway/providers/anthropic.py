@@ -1,7 +1,7 @@
 """Anthropic and whatever speaks its messages API."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -20,7 +20,13 @@ from gateway.providers.anthropic_wire.chat_request import chat_to_messages
 from gateway.providers.anthropic_wire.chat_stream import MessageEventsToChat
 from gateway.providers.base import ProviderConfig, cure_of
 from gateway.providers.streaming import read_answer
-from gateway.providers.transport.client import Response, Transport, TransportConfig
+from gateway.providers.transport.client import (
+    NO_HEADERS,
+    Response,
+    Transport,
+    TransportConfig,
+    misfits,
+)
 from gateway.providers.transport.upstream_errors import broken
 from gateway.providers.upstream import Upstream
 
@@ -54,6 +60,10 @@ class AnthropicConfig(ProviderConfig, frozen=True, tag="anthropic"):
     transport: Annotated[
         TransportConfig, Meta(description="Its connections: waits in seconds, and how many.")
     ] = TransportConfig()
+
+    def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield what is wrong with the address."""
+        return misfits(self.base_url, NO_HEADERS)
 
     def unusable(self) -> str:
         """Return which variable to set or file to mend when the key is configured but missing."""

@@ -1,5 +1,6 @@
 """What every provider's configuration shares."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -32,6 +33,10 @@ class ProviderConfig(
     warmup: Annotated[
         Warmup | None, Meta(description="What to do at start so that no user waits for it.")
     ] = None
+
+    def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield what the types cannot say: where it stands in this block, and what is wrong."""
+        yield from ()
 
     def unusable(self) -> str:
         """Return why this provider cannot be used here and what to do, or an empty string."""

@@ -1,6 +1,6 @@
 """OpenAI and whatever speaks its API: Azure v1, vLLM, Ollama, llama.cpp, OpenRouter, ..."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -22,7 +22,7 @@ from gateway.providers.anthropic_wire.messages_request import messages_to_chat
 from gateway.providers.anthropic_wire.messages_stream import ChatEventsToMessage
 from gateway.providers.base import ProviderConfig, Warmup, cure_of
 from gateway.providers.streaming import read_answer
-from gateway.providers.transport.client import Response, Transport, TransportConfig
+from gateway.providers.transport.client import Response, Transport, TransportConfig, misfits
 from gateway.providers.transport.upstream_errors import broken
 from gateway.providers.upstream import Upstream
 
@@ -53,6 +53,10 @@ class OpenAIConfig(ProviderConfig, frozen=True, tag="openai", kw_only=True):
     transport: Annotated[
         TransportConfig, Meta(description="Its connections: waits in seconds, and how many.")
     ] = TransportConfig()
+
+    def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield what is wrong with the address and the headers."""
+        return misfits(self.base_url, self.headers)
 
     def unusable(self) -> str:
         """Return which variable to set or file to mend when the key is configured but missing."""

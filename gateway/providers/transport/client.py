@@ -6,7 +6,7 @@ keeps what a gateway needs of it: no redirects, cookies, proxies or content codi
 
 import re
 import ssl as tls_library
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -219,6 +219,19 @@ class Transport:
         head = f"{method} {target} HTTP/1.1\r\n".encode() + self._constant
         self._heads[method, path] = head
         return head
+
+
+def misfits(base_url: str, headers: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield what a Transport would raise ValueError for: the setting, and what is wrong with it."""
+    try:
+        parse_origin(base_url)
+    except ValueError as error:
+        yield ("base_url",), f"{error}."
+    for name, value in headers.items():
+        try:
+            _constant_lines("", {name: value})
+        except ValueError as error:
+            yield ("headers", name), f"{error}."
 
 
 def _constant_lines(authority: str, headers: Mapping[str, str]) -> bytes:
