@@ -1,5 +1,6 @@
 """The relay's modes, set by policy: `buffered` streams upstream, `replay` never does."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -80,6 +81,26 @@ async def test_buffered_streams_upstream_and_answers_whole(
     event = journey.event
     assert (event["stream"], event["stream_end"]) == (False, "done")
     assert (event["tokens_in"], event["tokens_out"]) == (9, 4)
+
+
+@pytest.mark.parametrize(("caller", "provider"), QUADRANTS)
+async def test_the_first_token_of_a_gathered_answer_is_noted_when_it_came(
+    caller: str, provider: str
+) -> None:
+    """The client's own first byte is the last thing that happens."""
+    held = asyncio.Event()
+    script = [sse_reply([*(events := answers.events(provider))[:3], held, *events[3:]])]
+    async with open_journey(script, provider, pipeline=mode("buffered")) as journey:
+        asking = asyncio.ensure_future(journey.ask(caller, stream=False))
+        await journey.upstream.until_received()
+        await asyncio.sleep(0.3)
+        held.set()
+        assert (await asking).status == 200
+        text = await journey.metrics()
+    event = journey.event
+    assert event["ttft_ms"] < 200 <= event["duration_ms"]
+    [told] = [line for line in text.splitlines() if "first_token_seconds_sum{" in line]
+    assert float(told.rpartition(" ")[2]) == pytest.approx(event["ttft_ms"] / 1000, abs=0.001)
 
 
 @pytest.mark.parametrize("calls", [[], CALLS], ids=["text", "tools"])
