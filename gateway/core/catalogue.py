@@ -75,6 +75,13 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     prefill: Annotated[
         bool, Meta(description="Continues a last assistant message (Claude up to 4.5).")
     ] = False
+    cache_marks: Annotated[
+        bool,
+        Meta(
+            description="Whether an OpenAI-style provider takes Anthropic's `cache_control`, as"
+            " OpenRouter does."
+        ),
+    ] = False
     max_tokens_field: Annotated[
         Literal["max_tokens", "max_completion_tokens"],
         Meta(description="The limit's name on OpenAI's wire (o-series and gpt-5+: the latter)."),
