@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes.messages_call import TOOL, USER, chat, model, translate
 
-MARK = {"cache_control": {"type": "ephemeral"}}
+MARK: dict[str, Any] = {"cache_control": {"type": "ephemeral"}}
 PNG = {"type": "base64", "media_type": "image/png", "data": "aGk="}
 USE = {"type": "tool_use", "id": "t", "name": "look", "input": {}}
 EVERYWHERE: dict[str, Any] = {
