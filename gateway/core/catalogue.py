@@ -92,10 +92,9 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """The name to send to the provider."""
         return self.upstream or self.name
 
-    @property
-    def can_stream(self) -> bool:
-        """Whether it may be asked for a stream; presumed of one whose abilities are not stated."""
-        return self.capabilities is None or "streaming" in self.capabilities
+    def may(self, capability: Capability) -> bool:
+        """Whether it may be asked for this; where nothing is stated, the provider decides."""
+        return self.capabilities is None or capability in self.capabilities
 
     @property
     def takes_schema(self) -> bool:

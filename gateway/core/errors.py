@@ -225,10 +225,14 @@ class UpstreamRefused(UpstreamAnswered):
 
 
 class StreamCut(UpstreamError):
-    """The stream broke after its first event had left: nothing to retry, the client is told."""
+    """The stream broke after its first event had left: nothing to retry, the client is told.
+
+    `body` is the provider's own error object as JSON, empty where it did not say one.
+    """
 
     code = "upstream_truncated"
     retry = Retry.NEVER
+    body = b""
 
 
 class GatewayFault(GatewayError):

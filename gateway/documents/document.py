@@ -15,7 +15,7 @@ MAX_SECRET: Final = 64 << 10
 
 T = TypeVar("T")
 
-_KEY = re.compile(r"[\x21-\x7e]+")
+_KEY = re.compile(r"[\x20-\x7e]+")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -111,8 +111,8 @@ def _secret(text: str, source: str, missing: str) -> Secret:
     value = text.strip()
     if value and not _KEY.fullmatch(value):
         raise ValueError(
-            f"{source} holds something that cannot be a key: only visible ASCII characters, without"
-            " spaces or line breaks, can be sent as one. Set it to the key alone"
+            f"{source} holds something that cannot be a key: only visible ASCII characters on one"
+            " line can be sent as one. Set it to the key alone"
         )
     return Secret(value or None, source, missing)
 

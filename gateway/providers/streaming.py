@@ -231,6 +231,8 @@ class UpstreamBlocks:
 
     def _fail(self, error: UpstreamError) -> None:
         self._ended = True
+        if isinstance(error, StreamCut) and error.body:
+            error.body = self._redact(error.body)
         if not self._codec.tally.error:  # else the caller has been told, by the provider itself
             self._failure = error
         self._response.close()

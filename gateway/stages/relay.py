@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from msgspec import Meta
 from msgspec.structs import replace
 
+from gateway.core import stream_errors
 from gateway.core.assemble import Assembler, assembler_for
 from gateway.core.capability import fit
 from gateway.core.catalogue import Model, Target
@@ -34,6 +35,7 @@ from gateway.core.reply import (
     Watched,
     Whole,
 )
+from gateway.core.sse import events
 from gateway.core.stage import Next, Stage
 from gateway.stages.base import StagePolicy
 
@@ -86,7 +88,7 @@ class Relay:
         fitting, dropped = fit(
             request, model, provider.stands_in_for, may_drop=exchange.drop_params
         )
-        asked = _asked(fitting, self._mode, can_stream=model.can_stream)
+        asked = _asked(fitting, self._mode, can_stream=model.may("streaming"))
         call = Call(
             id=exchange.id,
             request=asked,
@@ -168,16 +170,17 @@ class Relay:
         if not isinstance(reply, Stream):
             raise TypeError("a provider answered whole to a stream request")
         assembler = assembler_for(exchange.request.endpoint)
-        folding = replace(reply, blocks=_Folding(reply, assembler))
-        stream = self._account(folding, exchange, call.target.model)
+        folding = _Folding(reply, assembler)
+        stream = self._account(replace(reply, blocks=folding), exchange, call.target.model)
         try:
             async for _ in stream.blocks:
                 pass
-            if stream.tally.error:
-                raise _bad_upstream("an error event in the stream", code=stream.tally.error)
+            if folding.failure is not None:
+                raise folding.failure
             body, usage = assembler.finish()
         except StreamCut as error:
-            raise UpstreamBroken(error.public, code=error.code, detail=error.detail) from error
+            said = stream_errors.reported(error.body, primed=False) if error.body else None
+            raise said or _uncut(error) from error
         except ValueError as error:
             raise _bad_upstream(str(error)) from error
         finally:
@@ -205,6 +208,8 @@ class _Folding:
         self._inner = stream.blocks
         self._tally = stream.tally
         self._assembler = assembler
+        self.failure: UpstreamError | None = None
+        """What the provider itself reported instead of going on."""
 
     def __aiter__(self) -> "_Folding":
         return self
@@ -213,6 +218,9 @@ class _Folding:
         block = await self._inner.__anext__()
         if self._tally.size > MAX_WHOLE:
             raise _bad_upstream("an answer over 64 MiB")
+        if self._tally.error:
+            self.failure = self.failure or _reported_in(block)
+            return block
         try:
             self._assembler.feed(block)
         except ValueError as error:
@@ -283,5 +291,17 @@ def _end(error: BaseException | None, tally: Tally, *, late: bool) -> tuple[End,
     return ("error", _DEADLINE) if late else ("client_gone", "")
 
 
-def _bad_upstream(detail: str, code: str = "bad_upstream") -> UpstreamBroken:
-    return UpstreamBroken("The provider's answer makes no sense.", code=code, detail=detail)
+def _reported_in(block: Block) -> UpstreamError:
+    """Return the error of a block that has one. Nothing has left, so it may still be a status."""
+    errors = (stream_errors.reported_in(event.data) for event in events(block))
+    return next(filter(None, errors), None) or _bad_upstream("an error event in the stream")
+
+
+def _uncut(error: StreamCut) -> UpstreamBroken:
+    return UpstreamBroken(error.public, code=error.code, detail=error.detail)
+
+
+def _bad_upstream(detail: str) -> UpstreamBroken:
+    return UpstreamBroken(
+        "The provider's answer makes no sense.", code="bad_upstream", detail=detail
+    )

@@ -103,7 +103,7 @@ def test_j07_a_literal_secret_is_refused_and_not_repeated(given: object) -> None
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("value", ["ab\nc", "Bearer x", "sk-\x07", "schl\u00fcssel", "two words"])
+@pytest.mark.parametrize("value", ["ab\nc", "sk-\x07", "schl\u00fcssel"])
 def test_a_secret_that_cannot_be_sent_as_a_key_is_refused_with_its_line(
     tmp_path: Path, value: str
 ) -> None:

@@ -108,6 +108,6 @@ def test_a_key_that_cannot_be_sent_is_found_before_anything_starts(home: Path) -
     (home / "config/gateway.yaml").write_text(UNSENDABLE)
     with pytest.raises(Invalid) as caught:
         load_setup(home / "config", home / "policies", {"UPKEY": "ab\nc"})
-    [problem] = [str(problem).removeprefix(f"{home}/") for problem in caught.value.problems]
+    problem = str(caught.value.problems[0]).removeprefix(f"{home}/")
     assert problem.startswith("config/gateway.yaml:14: providers.claude.api_key: env:UPKEY holds")
     assert "ab" not in problem.partition("holds")[2].replace("visible", "")

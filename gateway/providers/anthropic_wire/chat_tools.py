@@ -166,7 +166,7 @@ def _response_format(value: object, found: Tooling, model: Model, losses: Losses
         for keyword in sorted(lost):
             losses.note(f"response_format.{keyword}")
         return
-    if model.capabilities is not None and "tools" not in model.capabilities:
+    if not model.may("tools"):
         raise losses.refusal("response_format")
     _force_json(given, schema, found)
 
