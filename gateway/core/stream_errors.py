@@ -66,6 +66,14 @@ def garbage(primed: bool, detail: str) -> UpstreamError:
     return _broken(primed, "The provider's answer cannot be read.", code, detail)
 
 
+def check_text(block: bytes, primed: bool) -> None:
+    """Raise what events deserve that are not UTF-8, also where nobody looks at their text."""
+    try:
+        block.decode()
+    except UnicodeDecodeError as error:
+        raise garbage(primed, "an event is not UTF-8") from error
+
+
 def error_status(error: object) -> int:
     """Return the HTTP status that an error object stands for, 500 when it does not say."""
     if not isinstance(error, dict):

@@ -1,7 +1,6 @@
 """The last stage: one request to one provider, its answer back, and what that took."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import Meta
@@ -232,26 +231,28 @@ class _Folding:
 
 
 class _Told:
-    """The blocks of an answer that is already there."""
+    """The blocks of an answer that is already there. The last one is its terminal event."""
 
     def __init__(self, blocks: list[Block], tally: Tally) -> None:
-        self._blocks: Iterator[Block] = iter(blocks)
+        self._blocks = blocks
         self._tally = tally
+        self._next = 0
 
     def __aiter__(self) -> "_Told":
         return self
 
     async def __anext__(self) -> Block:
-        block = next(self._blocks, None)
-        if block is None:
-            self._tally.clean = True
+        if self._next >= len(self._blocks):
             raise StopAsyncIteration
+        block = self._blocks[self._next]
+        self._next += 1
+        self._tally.clean = self._next == len(self._blocks)
         self._tally.blocks += 1
         self._tally.size += len(block)
         return block
 
     async def aclose(self) -> None:
-        self._blocks = iter(())
+        self._next = len(self._blocks)
 
 
 def _asked(request: ChatRequest, mode: Mode, *, can_stream: bool) -> ChatRequest:

@@ -74,14 +74,15 @@ async def test_a_whole_answer_that_breaks_off_is_a_502(
 @pytest.mark.parametrize("caller", ["openai", "anthropic"])
 @pytest.mark.parametrize("usage", [True, False])
 async def test_a_missing_done_after_the_finish_is_complete(caller: str, usage: bool) -> None:
-    """Wire C "no [DONE]": all clients take it; what the provider says is passed on."""
+    """Wire E1.4: a chat stream ends with [DONE], also where the provider forgot it."""
     events = answers.chat_chunks(usage=usage)[:-1]
     async with open_journey([sse_reply(events)]) as journey:
         answer = await journey.ask(caller)
     assert said(answer.body) == "Hello."
     assert not [d for _, d in told(answer.body) if isinstance(d, dict) and "error" in d]
-    if caller == "anthropic":
-        assert complete(answer.body, caller)
+    assert complete(answer.body, caller)
+    last = b"data: [DONE]" if caller == "openai" else b"event: message_stop"
+    assert answer.body.index(b": turnout ") < answer.body.index(last)
     assert journey.event["stream_end"] == "done"
     assert journey.event["code"] == ""
 

@@ -115,6 +115,8 @@ async def test_replay_asks_for_a_whole_answer_and_streams_it(
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert said(answer.body) == "Hello."
     assert complete(answer.body, caller)
+    last = b"data: [DONE]" if caller == "openai" else b"event: message_stop"
+    assert answer.body.index(b": turnout ") < answer.body.index(last)
     assert streamed_calls(answer.body, caller) == calls
     assert "stream" not in journey.upstream.requests[0].json
     event = journey.event

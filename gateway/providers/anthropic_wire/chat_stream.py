@@ -53,6 +53,8 @@ class MessageEventsToChat:
 
     def feed(self, block: Block) -> Block:
         """Return the caller's chunks for the upstream's events, possibly none."""
+        if not block.isascii():
+            stream_errors.check_text(block, self.primed)
         return Block(b"".join([self._event(event.data) for event in events(block)]))
 
     def finish(self) -> Block:

@@ -47,6 +47,8 @@ class ChatEventsToMessage:
 
     def feed(self, block: Block) -> Block:
         """Return the events that `block` means, possibly none."""
+        if not block.isascii():
+            stream_errors.check_text(block, self.primed)
         if block.startswith(b":") or block.find(b"\n:") >= 0:
             for text in block.split(b"\n\n"):
                 self._passage(text)
