@@ -79,6 +79,16 @@ def test_models_are_listed_in_either_dialect_with_aliases() -> None:
     assert anthropic["data"][0]["type"] == "model"
 
 
+def test_what_fits_into_a_model_is_told_where_the_dialect_has_a_word_for_it() -> None:
+    models = {
+        "a": Model(provider="p", name="a", context=200_000, max_output=64_000),
+        "b": Model(provider="p", name="b"),
+    }
+    told = json.loads(ModelPages(Catalogue(models=models, aliases={"c": "a"})).all("anthropic"))
+    sizes = [(m["id"], m["max_input_tokens"], m["max_tokens"]) for m in told["data"]]
+    assert sizes == [("a", 200_000, 64_000), ("b", None, None), ("c", 200_000, 64_000)]
+
+
 def test_an_empty_catalogue_is_an_empty_list() -> None:
     pages = ModelPages(Catalogue(models={}))
     assert json.loads(pages.all("anthropic"))["first_id"] is None
