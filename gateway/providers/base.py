@@ -16,9 +16,7 @@ class Warmup(Struct, frozen=True, forbid_unknown_fields=True):
     """What to do at start so that no user pays for it. Readiness waits at most `timeout`."""
 
     connections: Annotated[Count, Meta(description="TLS connections to open and keep.")] = 1
-    prompt: Annotated[
-        str, Meta(description="A prompt to send, empty for none; its connection is not kept.")
-    ] = ""
+    prompt: Annotated[str, Meta(description="A prompt to send, on a connection of its own.")] = ""
     model: Annotated[str, Meta(description="The provider's model name for the prompt.")] = ""
     timeout: Annotated[Seconds, Meta(description="Seconds after which start goes on without.")] = 5
 

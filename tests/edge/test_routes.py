@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.core.catalogue import Catalogue
+from gateway.core.catalogue import Catalogue, Model
 from gateway.core.errors import NotFound, UnknownModel
 from gateway.edge.routes import ModelPages, WrongMethod, check_method, find_route
 from tests.fakes.service import CATALOGUE

@@ -106,7 +106,7 @@ async def test_closing_while_it_loads_ends_the_child(
 @needs_model
 @pytest.mark.slow
 async def test_it_answers_with_real_text(local: Local) -> None:
-    reply = await local.send(ask())
+    reply = await local.send(ask(ignore_eos=True))
     assert isinstance(reply, Whole)
     answer = wire.decode(reply.body)
     assert len(answer["choices"][0]["message"]["content"]) > 10
@@ -120,7 +120,7 @@ async def test_it_answers_with_real_text(local: Local) -> None:
 @needs_model
 @pytest.mark.slow
 async def test_it_streams(local: Local) -> None:
-    reply = await local.send(ask(stream=True))
+    reply = await local.send(ask(stream=True, ignore_eos=True))
     assert isinstance(reply, Stream)
     text = ""
     async for block in reply.blocks:
@@ -140,7 +140,7 @@ async def test_it_answers_anthropic_callers_in_their_dialect(local: Local) -> No
     answer = await whole(local, ask(endpoint="messages"))
     assert answer["type"] == "message"
     assert len(answer["content"][0]["text"]) > 10
-    assert answer["stop_reason"] == "max_tokens"
+    assert answer["stop_reason"] in {"max_tokens", "end_turn"}
 
 
 @needs_model
@@ -176,7 +176,7 @@ async def test_an_answer_is_bounded_though_its_caller_names_no_limit(
     """Left alone, the model rambles to the end of its context now and then: 2,012 tokens, 50 s."""
     provider = LocalConfig(max_tokens=5).build("local", real_time_runtime())
     assert isinstance(provider, Local)
-    reply = await provider.send(ask(**{"max_tokens": None, **limit}))
+    reply = await provider.send(ask(**{"max_tokens": None, "ignore_eos": True, **limit}))
     assert isinstance(reply, Whole)
     assert reply.usage is not None
     assert reply.usage.output == length
