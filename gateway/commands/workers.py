@@ -10,6 +10,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,11 +25,13 @@ from gateway.policy.setup import Setup
 from gateway.runtime import SystemClock
 from gateway.settings import Address, parse_address
 from gateway.telemetry.log import Log
-from gateway.telemetry.metrics import merge
+from gateway.telemetry.metrics import merge, without_gauges
 
 OK: Final = 200
 POLL: Final = 0.25
 """Seconds between two looks at a worker's readiness."""
+COUNT_EVERY: Final = 8
+"""So many looks apart its counters are fetched: what a killed worker counted since is lost."""
 ASK: Final = 2.0
 """Seconds that a worker has to answer the supervisor."""
 LONG_LIFE: Final = 10.0
@@ -51,6 +54,8 @@ class Worker:
         self.report: Mapping[str, Any] = {}
         self.ready = False
         self.socket_path = socket_path
+        self._counted = b""
+        self._inherited = b""
         self._command = [*command, "--worker", socket_path]
 
     async def live(self, stop: Stop, clock: Clock, log: Log) -> None:
@@ -66,6 +71,8 @@ class Worker:
                 self.send(signal.SIGTERM)
             code = await self.process.wait()
             self.ready, self.report = False, {}
+            self._inherited = merge([self._inherited, without_gauges(self._counted)])
+            self._counted = b""
             if stop.asked.is_set():
                 return
             crashes = 0 if clock.monotonic() - born >= LONG_LIFE else crashes + 1
@@ -80,10 +87,20 @@ class Worker:
         if self.process is not None and self.process.returncode is None:
             self.process.send_signal(number)
 
+    async def metrics(self) -> bytes:
+        """Return what this process and those before it have counted; no counter ever falls."""
+        asked = self.process
+        status, body = await ask(self.socket_path, "/metrics")
+        if status == OK and asked is self.process and asked and asked.returncode is None:
+            self._counted = body
+        return merge([self._inherited, self._counted])
+
     async def watch(self) -> None:
-        """Keep `ready` and `report` current."""
+        """Keep `ready` and `report` current, and what was counted at hand should it die."""
         clock = SystemClock()
-        while True:
+        for look in count():
+            if look % COUNT_EVERY == 0:
+                await self.metrics()
             status, body = await ask(self.socket_path, "/readyz")
             self.ready = status == OK
             with suppress(ValueError):
@@ -126,16 +143,14 @@ class Fleet:
 
     async def metrics(self) -> bytes:
         """Return the sum of all workers' metrics, and how often one was replaced."""
-        answers = await asyncio.gather(
-            *(ask(worker.socket_path, "/metrics") for worker in self.workers)
-        )
+        texts = await asyncio.gather(*(worker.metrics() for worker in self.workers))
         restarts = sum(worker.restarts for worker in self.workers)
         own = (
             b"# HELP turnout_worker_restarts_total Workers that died and were replaced.\n"
             b"# TYPE turnout_worker_restarts_total counter\n"
             b"turnout_worker_restarts_total %d\n" % restarts
         )
-        return merge([own, *(body for status, body in answers if status == OK)])
+        return merge([own, *texts])
 
     async def reload(self) -> Mapping[str, Any]:
         """Let every worker read the policies again; one that is starting reads them anyway."""

@@ -55,8 +55,12 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Price | None, Meta(description="Without one its cost is unknown, never free.")
     ] = None
     capabilities: Annotated[
-        frozenset[Capability], Meta(description="What it can do beyond plain text.")
-    ] = frozenset({"streaming"})
+        frozenset[Capability] | None,
+        Meta(
+            description="What a request may ask of it; one that asks for more is a 400. Left out,"
+            " nothing is known: all is passed on, and the provider decides."
+        ),
+    ] = None
     sampling: Annotated[
         Literal["all", "one", "none"],
         Meta(description="temperature and top_p: both, one of them, or none (Claude 4.7+)."),
@@ -71,6 +75,13 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     prefill: Annotated[
         bool, Meta(description="Continues a last assistant message (Claude up to 4.5).")
     ] = False
+    cache_marks: Annotated[
+        bool,
+        Meta(
+            description="Whether an OpenAI-style provider takes Anthropic's `cache_control`, as"
+            " OpenRouter does."
+        ),
+    ] = False
     max_tokens_field: Annotated[
         Literal["max_tokens", "max_completion_tokens"],
         Meta(description="The limit's name on OpenAI's wire (o-series and gpt-5+: the latter)."),
@@ -80,6 +91,15 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def upstream_name(self) -> str:
         """The name to send to the provider."""
         return self.upstream or self.name
+
+    def may(self, capability: Capability) -> bool:
+        """Whether it may be asked for this; where nothing is stated, the provider decides."""
+        return self.capabilities is None or capability in self.capabilities
+
+    @property
+    def takes_schema(self) -> bool:
+        """Whether it is stated to answer by a JSON Schema of its own accord."""
+        return self.capabilities is not None and "json_schema" in self.capabilities
 
 
 class Target(Struct, frozen=True):

@@ -79,3 +79,14 @@ class Outcome(Struct, frozen=True, kw_only=True):
     dropped: tuple[str, ...] = ()
     client_retry: int = 0
     """The client SDK's own retry count (`x-stainless-retry-count`), 0 on its first try."""
+
+    @property
+    def first_token(self) -> float | None:
+        """When the answer began: with the first byte out, or the first token that was gathered.
+
+        A caller who wanted a gathered stream whole got no byte before its end.
+        """
+        facts = self.facts
+        if facts.stream is not None and facts.attempts and not self.stream:
+            return facts.attempts[-1].ended
+        return self.first_byte

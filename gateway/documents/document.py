@@ -15,6 +15,7 @@ MAX_SECRET: Final = 64 << 10
 
 T = TypeVar("T")
 
+_KEY = re.compile(r"[\x20-\x7e]+")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -91,18 +92,29 @@ def read_secret(given: object, environment: Mapping[str, str]) -> Secret:
     source = given if isinstance(given, str) else ""
     place, _, name = source.partition(":")
     if place == "env" and _ENV_NAME.fullmatch(name):
-        return Secret(environment.get(name, "").strip() or None, source)
+        return _secret(environment.get(name, ""), source, "is not set")
     if place == "file" and name.startswith("/"):
         try:
             with Path(name).open(encoding="utf-8") as file:
-                return Secret(file.read(MAX_SECRET).strip() or None, source, "is empty")
+                text = file.read(MAX_SECRET)
         except OSError as error:
             return Secret(None, source, f"cannot be read: {error.strerror}")
         except UnicodeDecodeError:
             return Secret(None, source, "is not UTF-8 text")
+        return _secret(text, source, "is empty")
     raise ValueError(
         "a secret stays out of this file: write env:NAME or file:/path, not the secret itself"
     )
+
+
+def _secret(text: str, source: str, missing: str) -> Secret:
+    value = text.strip()
+    if value and not _KEY.fullmatch(value):
+        raise ValueError(
+            f"{source} holds something that cannot be a key: only visible ASCII characters on one"
+            " line can be sent as one. Set it to the key alone"
+        )
+    return Secret(value or None, source, missing)
 
 
 def _dotted(path: KeyPath) -> str:

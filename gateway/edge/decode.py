@@ -52,6 +52,7 @@ _STEP: Final = 256 << 10
 """Bytes to unpack at a time. Each time the interpreter has to be waited for again."""
 _MAX_DEFLATION: Final = 1032
 """No deflated byte stands for more plain ones."""
+_DIGITS: Final = re.compile(r"[0-9]{1,18}\Z")
 _NUMBER: Final = re.compile(r"[0-9]{1,9}\Z")
 _BETA: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 _MAX_BETAS: Final = 32
@@ -140,7 +141,7 @@ def seconds_allowed(head: Head, limit: float) -> float:
     if wanted is None:
         return limit
     _refuse_second(head, "x-turnout-deadline-ms")
-    if not _NUMBER.match(wanted) or int(wanted) == 0:
+    if not _DIGITS.match(wanted) or int(wanted) == 0:
         raise BadRequest(
             "'x-turnout-deadline-ms' must be a whole number of milliseconds above 0.",
             param="x-turnout-deadline-ms",

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from msgspec import Struct
 
 from gateway.core import wire
-from gateway.core.catalogue import Catalogue
+from gateway.core.catalogue import Catalogue, Model
 from gateway.core.chat import DIALECTS, Dialect, Endpoint
 from gateway.core.errors import MethodNotAllowed, NotFound, UnknownModel
 
@@ -83,10 +83,10 @@ class ModelPages:
     """The model list and its entries in both dialects, written once: a catalogue never changes."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        owners = {name: catalogue.find(name).model.provider for name in catalogue.served()}
+        models = {name: catalogue.find(name).model for name in catalogue.served()}
         entries: dict[Dialect, Entries] = {
-            "openai": {name: _openai_entry(name, owner) for name, owner in owners.items()},
-            "anthropic": {name: _anthropic_entry(name) for name in owners},
+            "openai": {name: _openai_entry(name, model) for name, model in models.items()},
+            "anthropic": {name: _anthropic_entry(name, model) for name, model in models.items()},
         }
         self._entries = entries
         self._lists = {dialect: _page(each, dialect) for dialect, each in entries.items()}
@@ -124,9 +124,16 @@ def _page(entries: Entries, dialect: Dialect) -> bytes:
     )
 
 
-def _openai_entry(name: str, owner: str) -> dict[str, object]:
-    return {"id": name, "object": "model", "created": _RELEASED, "owned_by": owner}
+def _openai_entry(name: str, model: Model) -> dict[str, object]:
+    return {"id": name, "object": "model", "created": _RELEASED, "owned_by": model.provider}
 
 
-def _anthropic_entry(name: str) -> dict[str, object]:
-    return {"type": "model", "id": name, "display_name": name, "created_at": _RELEASED_TEXT}
+def _anthropic_entry(name: str, model: Model) -> dict[str, object]:
+    return {
+        "type": "model",
+        "id": name,
+        "display_name": name,
+        "created_at": _RELEASED_TEXT,
+        "max_input_tokens": model.context,
+        "max_tokens": model.max_output,
+    }

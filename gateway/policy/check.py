@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 
 from gateway.core.catalogue import Model
 from gateway.documents import Document, suggest
+from gateway.providers import AnyProvider
 from gateway.settings import Settings
 
 
@@ -25,6 +26,13 @@ def check_keys(document: Document, settings: Settings) -> None:
         first = seen.setdefault(key.reveal(), tenant)
         if first != tenant:
             document.report(("keys", tenant), f"this is the same key as that of `{first}`.")
+
+
+def check_providers(document: Document, providers: Mapping[str, AnyProvider]) -> None:
+    """Report what a provider's block says that can be written but not be used."""
+    for name, config in providers.items():
+        for place, what in config.check():
+            document.report(("providers", name, *place), what)
 
 
 def check_models(

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from gateway.core.catalogue import Catalogue, Model
 from gateway.documents import Diagnostic, Document, Invalid, load_document, warnings_of
-from gateway.policy.check import check_keys, check_models
+from gateway.policy.check import check_keys, check_models, check_providers
 from gateway.policy.load import Rules, load_rules
 from gateway.policy.tenants import Known
 from gateway.policy.watch import Folder, look
@@ -81,6 +81,7 @@ def load_setup(
     if gateway:
         problems += _check_addresses(gateway.document, settings, addresses)
         check_keys(gateway.document, settings)
+        check_providers(gateway.document, settings.providers)
     if models:
         file = models.content
         providers = settings.providers if gateway else None

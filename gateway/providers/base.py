@@ -1,5 +1,6 @@
 """What every provider's configuration shares."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -15,7 +16,7 @@ class Warmup(Struct, frozen=True, forbid_unknown_fields=True):
     """What to do at start so that no user pays for it. Readiness waits at most `timeout`."""
 
     connections: Annotated[Count, Meta(description="TLS connections to open and keep.")] = 1
-    prompt: Annotated[str, Meta(description="A prompt to send, empty for none.")] = ""
+    prompt: Annotated[str, Meta(description="A prompt to send, on a connection of its own.")] = ""
     model: Annotated[str, Meta(description="The provider's model name for the prompt.")] = ""
     timeout: Annotated[Seconds, Meta(description="Seconds after which start goes on without.")] = 5
 
@@ -32,6 +33,10 @@ class ProviderConfig(
     warmup: Annotated[
         Warmup | None, Meta(description="What to do at start so that no user waits for it.")
     ] = None
+
+    def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield what the types cannot say: where it stands in this block, and what is wrong."""
+        yield from ()
 
     def unusable(self) -> str:
         """Return why this provider cannot be used here and what to do, or an empty string."""

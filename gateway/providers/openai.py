@@ -1,12 +1,14 @@
 """OpenAI and whatever speaks its API: Azure v1, vLLM, Ollama, llama.cpp, OpenRouter, ..."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from gateway.core import wire
+from gateway.core.capability import NOTHING
 from gateway.core.chat import ChatRequest, Endpoint
 from gateway.core.errors import UpstreamAnswered
 from gateway.core.estimate import input_tokens
@@ -19,8 +21,8 @@ from gateway.providers.anthropic_wire.messages_reply import chat_to_message
 from gateway.providers.anthropic_wire.messages_request import messages_to_chat
 from gateway.providers.anthropic_wire.messages_stream import ChatEventsToMessage
 from gateway.providers.base import ProviderConfig, Warmup, cure_of
-from gateway.providers.streaming import read_answer, read_json
-from gateway.providers.transport.client import Response, Transport, TransportConfig
+from gateway.providers.streaming import read_answer
+from gateway.providers.transport.client import Response, Transport, TransportConfig, misfits
 from gateway.providers.transport.upstream_errors import broken
 from gateway.providers.upstream import Upstream
 
@@ -52,6 +54,10 @@ class OpenAIConfig(ProviderConfig, frozen=True, tag="openai", kw_only=True):
         TransportConfig, Meta(description="Its connections: waits in seconds, and how many.")
     ] = TransportConfig()
 
+    def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield what is wrong with the address and the headers."""
+        return misfits(self.base_url, self.headers)
+
     def unusable(self) -> str:
         """Return which variable to set or file to mend when the key is configured but missing."""
         return cure_of(self.api_key)
@@ -79,6 +85,8 @@ _read_whole: Final = wire.decoder(_Whole).decode
 
 class OpenAIProvider:
     """Passes OpenAI requests and answers through as bytes, and translates Anthropic's."""
+
+    stands_in_for = NOTHING
 
     def __init__(
         self,
@@ -114,7 +122,7 @@ class OpenAIProvider:
         if request.stream:
             meter = OpenAIMeter(hide_usage=not call.request.wants_usage)
             return await self._upstream.stream(response, meter, call, answered)
-        body = await read_json(response)
+        body = await self._upstream.read(response)
         usage = check_answer(body, request.endpoint)
         return Whole(body=body, dialect="openai", usage=usage, answered=answered)
 
@@ -126,8 +134,10 @@ class OpenAIProvider:
         if request.stream:
             codec = ChatEventsToMessage(model=call.request.model)
             return await self._upstream.stream(response, codec, call, answered)
-        body = await read_json(response)
+        body = await self._upstream.read(response)
         message, usage = chat_to_message(body, model=call.request.model)
+        if usage is None:
+            answered = replace(answered, degraded=("unknown-usage",))
         return Whole(body=message, dialect="anthropic", usage=usage, answered=answered)
 
     def _ask(self, request: ChatRequest, deadline: float) -> Awaitable[Response]:

@@ -77,22 +77,29 @@ def read_answer(body: bytes, decode: Callable[[bytes], A]) -> A:
     return answer
 
 
+class Secrets(Protocol):
+    """Who knows our secrets: `mask` finds them as they are, `redact` also spelt with escapes."""
+
+    def mask(self, text: bytes, /) -> bytes: ...
+    def redact(self, body: bytes, /) -> bytes: ...
+
+
 async def open_stream(
     response: Response,
     codec: StreamCodec,
     *,
     dialect: Dialect,
     answered: Answered,
-    redact: Callable[[bytes], bytes],
+    secrets: Secrets,
 ) -> Stream:
     """Read a 2xx answer until `codec` is primed; the blocks then read on.
 
     Raises what the codec raises, UpstreamBroken (code `bad_upstream`) for an answer that is no
     event stream or says nothing within 1 MiB, UpstreamTimeout. The response is closed then.
-    `redact` takes our secrets out of what the provider says about an error in the stream.
+    `secrets` takes ours out of what the provider says.
     """
     await _require_events(response)
-    blocks = UpstreamBlocks(response, codec, redact)
+    blocks = UpstreamBlocks(response, codec, secrets)
     try:
         await blocks.prime()
     except BaseException:
@@ -122,9 +129,10 @@ class UpstreamBlocks:
         self,
         response: Response,
         codec: StreamCodec,
-        redact: Callable[[bytes], bytes],
+        secrets: Secrets,
     ) -> None:
-        self._redact = redact
+        self._mask = secrets.mask
+        self._redact = secrets.redact
         self._response = response
         self._codec = codec
         self._framer = Framer()
@@ -201,6 +209,7 @@ class UpstreamBlocks:
         if not block:
             return EMPTY
         codec, parts = self._codec, list[Block]()
+        block = Block(self._mask(block))
         try:
             if is_single(block):
                 part = codec.feed(block)
@@ -222,6 +231,8 @@ class UpstreamBlocks:
 
     def _fail(self, error: UpstreamError) -> None:
         self._ended = True
+        if isinstance(error, StreamCut) and error.body:
+            error.body = self._redact(error.body)
         if not self._codec.tally.error:  # else the caller has been told, by the provider itself
             self._failure = error
         self._response.close()

@@ -11,7 +11,7 @@ from gateway.core.meter import StreamCodec
 from gateway.core.ports import Call, Runtime
 from gateway.core.reply import Answered, Stream
 from gateway.providers.base import Warmup
-from gateway.providers.streaming import OK, open_stream, refuse
+from gateway.providers.streaming import OK, open_stream, read_json, refuse
 from gateway.providers.transport.client import Response, Transport
 
 _REQUEST_ID: Final = re.compile(r"[\x21-\x5b\x5d-\x7e]{1,128}")  # no backslash: nothing is escaped
@@ -63,6 +63,10 @@ class Upstream:
             await refuse(response, self._dialect, self.runtime)
         return response
 
+    async def read(self, response: Response) -> bytes:
+        """Return a whole answer's JSON without our own secrets. Raises UpstreamBroken."""
+        return self.transport.mask(await read_json(response))
+
     async def stream(
         self, response: Response, codec: StreamCodec, call: Call, answered: Answered
     ) -> Stream:
@@ -72,7 +76,7 @@ class Upstream:
             codec,
             dialect=call.request.dialect,
             answered=answered,
-            redact=self.transport.redact,
+            secrets=self.transport,
         )
 
     def answered(self, call: Call, response: Response, dropped: tuple[str, ...] = ()) -> Answered:
@@ -113,7 +117,7 @@ class Upstream:
                 codec,
                 dialect=self._dialect,
                 answered=Answered(),
-                redact=self.transport.redact,
+                secrets=self.transport,
             )
             await stream.blocks.aclose()
         await self.transport.warm(warmup.connections)

@@ -18,9 +18,9 @@ def needs(when: When) -> Iterator[tuple[str, str, Able]]:
     A stage that sends requests elsewhere asks this of each of its targets.
     """
     if when.tools:
-        yield "tools", "take tools", lambda model: "tools" in model.capabilities
+        yield "tools", "take tools", lambda model: model.may("tools")
     if when.image:
-        yield "image", "see pictures", lambda model: "vision" in model.capabilities
+        yield "image", "see pictures", lambda model: model.may("vision")
     above = when.tokens.above if when.tokens else None
     if above is not None:
         yield (

@@ -22,7 +22,7 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
     """
     facts = outcome.facts
     stream = facts.stream
-    started, first = outcome.started, outcome.first_byte
+    started, first = outcome.started, outcome.first_token
     total = outcome.ended - started
     waited = min(facts.waited, total)
     return {

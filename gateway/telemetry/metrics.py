@@ -195,7 +195,11 @@ class Metrics(Collector):
     def _histograms(self) -> Iterator[Metric]:
         for name, text, part in (
             ("gen_ai_server_request_duration_seconds", "Whole request.", "duration"),
-            ("gen_ai_server_time_to_first_token_seconds", "First byte out.", "first"),
+            (
+                "gen_ai_server_time_to_first_token_seconds",
+                "First byte out, or first token gathered.",
+                "first",
+            ),
             ("gen_ai_client_operation_duration_seconds", "Waited for providers.", "upstream"),
             ("turnout_overhead_seconds", "The gateway's own part.", "overhead"),
             ("turnout_stream_longest_gap_seconds", "Longest silence of a stream.", "gap"),
@@ -260,8 +264,9 @@ def _measure(series: _Series, outcome: Outcome, facts: Facts) -> None:
     stream, used = facts.stream, facts.used
     if stream is not None:
         series.gap.observe(stream.longest_gap)
-        if outcome.first_byte is not None:
-            series.first.observe(outcome.first_byte - outcome.started)
+        first = outcome.first_token
+        if first is not None:
+            series.first.observe(first - outcome.started)
     if used is not None:
         usage = used.usage
         series.tokens_in.observe(usage.input)
@@ -305,3 +310,16 @@ def merge(texts: Iterable[bytes]) -> bytes:
         lines.append(heading)
         lines += [b"%b %r" % (name, value) for name, value in samples.items()]
     return b"\n".join(lines) + b"\n" if lines else b""
+
+
+def without_gauges(text: bytes) -> bytes:
+    """Return what of a worker's text outlives it: all that only ever grows."""
+    kept, lines = True, list[bytes]()
+    for line in text.splitlines(keepends=True):
+        if line.startswith(b"# TYPE "):
+            kept = not line.rstrip().endswith(b" gauge")
+            if not kept:
+                lines.pop()  # its # HELP
+        if kept or line.startswith(b"# HELP "):
+            lines.append(line)
+    return b"".join(lines)

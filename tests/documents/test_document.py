@@ -101,3 +101,16 @@ def test_j07_a_literal_secret_is_refused_and_not_repeated(given: object) -> None
     with pytest.raises(ValueError, match="stays out of this file") as caught:
         read_secret(given, {"a b": "x"})
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["ab\nc", "sk-\x07", "schl\u00fcssel"])
+def test_a_secret_that_cannot_be_sent_as_a_key_is_refused_with_its_line(
+    tmp_path: Path, value: str
+) -> None:
+    held = tmp_path / "key"
+    held.write_text(value)
+    for source in ("env:KEY", f"file:{held}"):
+        with pytest.raises(ValueError, match="cannot be a key") as caught:
+            read_secret(source, {"KEY": value})
+        assert source in str(caught.value)
+        assert value not in str(caught.value)

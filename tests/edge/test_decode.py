@@ -253,7 +253,7 @@ async def test_line_breaks_in_values_reach_no_header() -> None:
         ("/v1/chat/completions", {"x_turnout_deadline_ms": "0"}, "x-turnout-deadline-ms"),
         ("/v1/chat/completions", {"x_turnout_deadline_ms": "-5"}, "x-turnout-deadline-ms"),
         ("/v1/chat/completions", {"x_turnout_deadline_ms": "1e3"}, "x-turnout-deadline-ms"),
-        ("/v1/chat/completions", {"x_turnout_deadline_ms": "9" * 12}, "x-turnout-deadline-ms"),
+        ("/v1/chat/completions", {"x_turnout_deadline_ms": "9" * 19}, "x-turnout-deadline-ms"),
         ("/v1/chat/completions", {"x_turnout_drop_params": "yes"}, "x-turnout-drop-params"),
         ("/v1/messages", {"anthropic_version": "latest"}, "anthropic-version"),
         ("/v1/messages", {"anthropic_beta": "a b"}, "anthropic-beta"),
@@ -289,7 +289,7 @@ async def test_headers_at_rest_change_nothing() -> None:
         await client.ask(
             post(
                 x_turnout_drop_params="false",
-                x_turnout_deadline_ms="999999999",
+                x_turnout_deadline_ms="999999999999",
                 x_stainless_retry_count="many",
                 anthropic_beta=" , ",
             )

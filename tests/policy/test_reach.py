@@ -10,7 +10,7 @@ from gateway.stages.when import Range, When
 
 CATALOGUE = Catalogue(
     models={
-        "plain": Model(provider="p", name="plain", context=1_000),
+        "plain": Model(provider="p", name="plain", context=1_000, capabilities=frozenset()),
         "able": Model(
             provider="p", name="able", capabilities=frozenset({"tools", "vision"}), context=9_000
         ),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.core.capability import NOTHING
 from gateway.core.catalogue import Catalogue, Model
 from gateway.core.chat import parse_request
 from gateway.core.errors import InternalError
@@ -21,6 +22,8 @@ WHOLE = Whole(b"{}")
 
 
 class Answers:
+    stands_in_for = NOTHING
+
     async def send(self, _call: Call, /) -> Reply:
         return WHOLE
 

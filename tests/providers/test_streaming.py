@@ -61,7 +61,7 @@ class Line:
             OpenAIMeter(hide_usage=False),
             dialect="openai",
             answered=Answered(provider="p"),
-            redact=self.transport.redact,
+            secrets=self.transport,
         )
 
     async def refused(self) -> UpstreamError:
@@ -159,7 +159,7 @@ async def test_a_proper_end_without_finish_is_a_cut_too() -> None:
 async def test_a_proper_end_after_the_finish_is_clean_without_done() -> None:
     async with line(sse_reply([HI, END.rstrip(b"\n")])) as it:
         stream = await it.open()
-        assert await take(stream) == (HI + END, None)
+        assert await take(stream) == (HI + END + DONE, None)
         assert stream.tally.clean
 
 

@@ -7,7 +7,7 @@ from gateway.stages.needs import needs
 from gateway.stages.when import Range, When
 
 ABLE = Model(provider="p", capabilities=frozenset({"tools", "vision"}), context=9_000)
-PLAIN = Model(provider="p", context=1_000, endpoints=("embeddings",))
+PLAIN = Model(provider="p", context=1_000, endpoints=("embeddings",), capabilities=frozenset())
 
 
 @pytest.mark.parametrize(

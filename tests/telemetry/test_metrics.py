@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.core.exchange import Caller
 from gateway.core.notes import Attempted, Note, Routed, StreamEnded, Used
 from gateway.core.reply import Usage
-from gateway.telemetry.metrics import CAP, Metrics, merge
+from gateway.telemetry.metrics import CAP, Metrics, merge, without_gauges
 from tests.telemetry.outcomes import make_outcome
 
 CHAT = "/v1/chat/completions"
@@ -143,6 +143,18 @@ def test_merging_one_worker_changes_no_value_and_merging_none_gives_nothing() ->
     merged = {f.name: f.samples for f in parsed(merge([metrics.render()])).values()}
     assert merged == alone
     assert merge([]) == b""
+
+
+def test_what_outlives_a_worker_is_what_only_grows() -> None:
+    metrics = Metrics(in_flight=lambda: 2)
+    metrics.observe(make_outcome(*GOOD))
+    text = without_gauges(metrics.render())
+    families = parsed(text)
+    assert "turnout_requests_in_flight" not in families
+    assert {family.type for family in families.values()} == {"counter", "histogram"}
+    lasting = [name for name, each in parsed(metrics.render()).items() if each.type != "gauge"]
+    assert list(families) == lasting
+    assert value(text, "gen_ai_server_request_duration_seconds_count") == 1
 
 
 def test_metrics_need_nothing_to_render() -> None:

@@ -6,7 +6,7 @@ keeps what a gateway needs of it: no redirects, cookies, proxies or content codi
 
 import re
 import ssl as tls_library
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -164,21 +164,22 @@ class Transport:
 
         JSON that spells a secret with escapes is written anew, and masked then.
         """
-        masked = self._mask(body)
+        masked = self.mask(body)
         if b"\\" in masked:
             try:
                 plain = wire.encode(wire.decode(masked))
             except ValueError:
                 return masked
-            if self._mask(plain) != plain:
-                return self._mask(plain)
+            if self.mask(plain) != plain:
+                return self.mask(plain)
         return masked
 
     def reveals(self, text: str) -> bool:
         """Return whether a secret of ours stands in an upstream's words."""
         return any(secret in text for secret in self._secret_texts)
 
-    def _mask(self, text: bytes) -> bytes:
+    def mask(self, text: bytes) -> bytes:
+        """Return an upstream's words without our own secrets, where they are spelt as they are."""
         for secret in self._secrets:
             text = text.replace(secret, b"***")
         return text
@@ -218,6 +219,19 @@ class Transport:
         head = f"{method} {target} HTTP/1.1\r\n".encode() + self._constant
         self._heads[method, path] = head
         return head
+
+
+def misfits(base_url: str, headers: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield what a Transport would raise ValueError for: the setting, and what is wrong with it."""
+    try:
+        parse_origin(base_url)
+    except ValueError as error:
+        yield ("base_url",), f"{error}."
+    for name, value in headers.items():
+        try:
+            _constant_lines("", {name: value})
+        except ValueError as error:
+            yield ("headers", name), f"{error}."
 
 
 def _constant_lines(authority: str, headers: Mapping[str, str]) -> bytes:
