@@ -65,7 +65,9 @@ class Edge:
         self._visits.add(visit)
         try:
             try:
-                await self._answer(visit, head, body)
+                stream = await self._answer(visit, head, body)
+                if stream is not None:  # here, since every chunk climbs down all that awaits it
+                    await stream.run()
                 if connection.writing_paused:
                     await visit.drain()
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the last resort: no caller may see a bug
@@ -101,7 +103,10 @@ class Edge:
             visit.keep = False
         send_error(visit, error)
 
-    async def _answer(self, visit: Visit, head: Head | CallerError, body: StreamReader) -> None:
+    async def _answer(
+        self, visit: Visit, head: Head | CallerError, body: StreamReader
+    ) -> Relay | None:
+        """Answer, or return the stream that is still to be sent."""
         if isinstance(head, CallerError):
             if visit.connection.asks_messages:
                 visit.dialect = "anthropic"
@@ -123,15 +128,15 @@ class Edge:
         check_method(route, head.method)
         if route.page in {"livez", "readyz"}:
             self._show_health(visit, route)
-            return
+            return None
         snapshot = visit.snapshot = self._service.holder.take()
         visit.caller = self._service.keys.identify(
             head.headers, query, visit.connection.address, visit.started, snapshot.callers
         )
         if route.endpoint is None:
             self._show_models(visit, path, route)
-        else:
-            await self._relay(visit, head, body, route.endpoint, snapshot=snapshot)
+            return None
+        return await self._relay(visit, head, body, route.endpoint, snapshot=snapshot)
 
     async def _relay(
         self,
@@ -141,7 +146,7 @@ class Edge:
         endpoint: Endpoint,
         *,
         snapshot: Snapshot,
-    ) -> None:
+    ) -> Relay | None:
         service, policy = self._service, visit.caller.policy
         deadline = visit.started + decode.seconds_allowed(head, self.limits.request)
         drop = decode.may_drop_params(head)
@@ -165,16 +170,14 @@ class Edge:
         if isinstance(reply, Whole):
             visit.connection.alarm.off()
             send_whole(visit, reply, service.catalogue)
-            return
-        visit.stream = True
-        relay = Relay(
+            return None
+        return Relay(
             visit,
             reply,
             service.catalogue,
             deadline=deadline,
             keepalive=service.keepalive,
         )
-        await relay.run()
 
     def _show_health(self, visit: Visit, route: Route) -> None:
         if route.page == "livez":

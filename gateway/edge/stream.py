@@ -50,50 +50,54 @@ class Relay:
         self._wrote = 0.0
 
     async def run(self) -> None:
-        """Send everything. Raises ClientGone, or what broke the stream, to be told by `fail`."""
-        visit, blocks = self._visit, self._stream.blocks
+        """Send everything. Raises ClientGone, or what broke the stream."""
+        visit, stream = self._visit, self._stream
+        connection, chunked, tally = visit.connection, visit.chunked, stream.tally
+        monotonic = visit.clock.monotonic
         try:
-            await self._pass_on()
+            waiting = self._head()
+            self._wrote = monotonic()
+            connection.alarm.set(self._due(), self._tick)
+            async for block in stream.blocks:
+                if tally.clean and not self._explained:
+                    block = self._with_explanation(block)  # noqa: PLW2901 - what is sent
+                if not block:
+                    continue
+                data = b"%x\r\n%b\r\n" % (len(block), block) if chunked else block
+                if waiting:
+                    data, waiting = waiting + data, b""
+                    visit.first_byte, visit.streaming = monotonic(), True
+                transport = connection.transport
+                if transport is None or transport.is_closing():
+                    raise ClientGone
+                transport.write(data)
+                visit.sent += len(data)
+                if connection.writing_paused:
+                    await visit.drain()
+                self._wrote = monotonic()
         finally:
-            visit.connection.alarm.off()
-            await blocks.aclose()
-        told = self._stream.tally.error
+            connection.alarm.off()
+            await stream.blocks.aclose()
+        self._end(waiting)
+
+    def _head(self) -> bytes:
+        visit = self._visit
+        visit.stream, visit.status = True, 200
+        lines = _LINES + explain(visit, self._stream.answered, visit.facts())
+        return head(visit, 200, EVENTS, lines, None)
+
+    def _end(self, waiting: bytes) -> None:
+        """Send what ends a stream, after its head where there was no block to carry it."""
+        visit, told = self._visit, self._stream.tally.error
+        if waiting:
+            visit.first_byte, visit.streaming = visit.clock.monotonic(), True
+            visit.write(waiting)
         if told:
             visit.blame(StreamCut("The provider reported an error.", code=told))
         if not self._explained:
             visit.write(self._framed(self._explanation()))
         if visit.chunked:
             visit.write(_LAST_CHUNK)
-
-    async def _pass_on(self) -> None:
-        visit, tally = self._visit, self._stream.tally
-        connection, chunked = visit.connection, visit.chunked
-        visit.status = 200
-        lines = _LINES + explain(visit, self._stream.answered, visit.facts())
-        waiting = head(visit, 200, EVENTS, lines, None)
-        monotonic = visit.clock.monotonic
-        self._wrote = monotonic()
-        connection.alarm.set(self._due(), self._tick)
-        async for block in self._stream.blocks:
-            if tally.clean and not self._explained:
-                block = self._with_explanation(block)  # noqa: PLW2901 - the block that is sent
-            if not block:
-                continue
-            data = b"%x\r\n%b\r\n" % (len(block), block) if chunked else block
-            if waiting:
-                data, waiting = waiting + data, b""
-                visit.first_byte, visit.streaming = monotonic(), True
-            transport = connection.transport
-            if transport is None or transport.is_closing():
-                raise ClientGone
-            transport.write(data)
-            visit.sent += len(data)
-            if connection.writing_paused:
-                await visit.drain()
-            self._wrote = monotonic()
-        if waiting:
-            visit.first_byte, visit.streaming = monotonic(), True
-            visit.write(waiting)
 
     def _due(self) -> float:
         return min(self._deadline, self._wrote + self._keepalive)
