@@ -168,7 +168,10 @@ class UpstreamBlocks:
                 await self._linger()
                 continue
             try:
-                data = await (self._rest() if tally.error else self._response.chunk())
+                data = await self._rest() if tally.error else self._response.take()
+                if data is None:
+                    await self._response.more()  # not through `chunk`: one frame less a chunk
+                    continue
             except UpstreamError as error:
                 self._lose(error)
             else:

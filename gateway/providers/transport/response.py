@@ -107,30 +107,40 @@ class Response:
 
         `idle` seconds bound the silence before them, in place of the response's own.
         """
-        connection, payload = self._connection, self._payload
-        if connection is None:
-            if self._error is not None:
-                raise self._error
-            return b""
-        while True:
-            if payload.total_bytes != self._taken or payload.is_eof():
-                data = payload.read_nowait()
-                self._taken += len(data)
-                if payload.at_eof():
-                    self.close()
-                    return data
-                if data:
-                    return data
+        while (data := self.take()) is None:
             try:
-                await self._more(connection, self._idle if idle is None else idle)
+                await self.more(idle)
             except asyncio.CancelledError:
                 self.close()
                 raise
+        return data
 
-    def _more(self, connection: Connection, idle: float) -> "asyncio.Future[None]":
-        """Return what is done when more has come in or failed. Raises what has failed already."""
+    def take(self) -> bytes | None:
+        """Return what has come in, empty at a proper end, None while there is nothing."""
+        payload = self._payload
+        if self._connection is None:
+            if self._error is not None:
+                raise self._error
+            return b""
+        if payload.total_bytes == self._taken and not payload.is_eof():
+            return None
+        data = payload.read_nowait()
+        self._taken += len(data)
+        if payload.at_eof():
+            self.close()
+            return data
+        return data or None
+
+    def more(self, idle: float | None = None) -> "asyncio.Future[None]":
+        """Return what is done when there may be more to `take`. Raises what has failed already.
+
+        Who stops waiting for it must `close` the response.
+        """
+        connection = self._connection
+        if connection is None:
+            raise self._error or broken("upstream_reset", "closed by us")
         now = self._clock.monotonic()
-        due, late = now + idle, "upstream_idle"
+        due, late = now + (self._idle if idle is None else idle), "upstream_idle"
         if due > self._deadline:
             due, late = self._deadline, "upstream_timeout"
             if now > due:  # bytes may keep coming faster than a timer rings
