@@ -15,6 +15,8 @@ from gateway.policy.load import Policy, load_policies
 from gateway.providers import AnyProvider
 from gateway.settings import Name, Settings, address_problems
 from gateway.stages.base import Names
+from gateway.state import AnyState
+from gateway.state.sqlite import SqliteConfig
 
 T = TypeVar("T")
 
@@ -25,6 +27,9 @@ class GatewayFile(Settings, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     providers: Annotated[
         Mapping[Name, AnyProvider], Meta(description="Provider name -> where and how to call it.")
     ] = {}
+    state: Annotated[
+        AnyState, Meta(description="Where limits, issued keys and the ledger are kept.")
+    ] = SqliteConfig()
 
 
 class ModelsFile(Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +53,7 @@ class Setup(Struct, frozen=True, kw_only=True):
     providers: Mapping[str, AnyProvider]
     catalogue: Catalogue
     policies: Mapping[str, Policy]
+    state: AnyState
 
 
 def load_setup(
@@ -84,7 +90,11 @@ def load_setup(
     if problems:
         raise Invalid(problems)
     return Setup(
-        settings=settings, providers=settings.providers, catalogue=catalogue, policies=loaded
+        settings=settings,
+        providers=settings.providers,
+        catalogue=catalogue,
+        policies=loaded,
+        state=settings.state,
     )
 
 

@@ -1,0 +1,8 @@
+"""The kinds of store that `state:` in `config/gateway.yaml` may name: one line each."""
+
+from typing import TypeAlias
+
+from gateway.state.memory import MemoryConfig
+from gateway.state.sqlite import SqliteConfig
+
+AnyState: TypeAlias = MemoryConfig | SqliteConfig
