@@ -6,10 +6,11 @@ from typing import Any, Final, TypeAlias
 
 from msgspec.structs import astuple
 
+from gateway.core.ports import Clock
 from gateway.core.state import AttemptRow, LedgerRow, RequestRow, Sums
 from gateway.state.writer import Connection, Writer
 
-GATHER: Final = 0.05
+LINGER: Final = 0.05
 """Seconds for which rows are gathered into one transaction."""
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS requests (
@@ -45,8 +46,10 @@ Change: TypeAlias = Callable[[Connection], Any]
 class LedgerFile:
     """A Ledger in a file that all worker processes of a machine share."""
 
-    def __init__(self, folder: Path) -> None:
-        self.writer = Writer(folder / "ledger.db", _prepare, _apply, durable=True, gather=GATHER)
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self.writer = Writer(
+            folder / "ledger.db", _prepare, _apply, clock, durable=True, linger=LINGER
+        )
 
     def record(self, rows: Sequence[LedgerRow], /) -> None:
         self.writer.put(rows)

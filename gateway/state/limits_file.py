@@ -15,6 +15,8 @@ from gateway.state.base import SWEEP, SWEPT
 from gateway.state.writer import Connection, Writer
 
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+LINGER: Final = 0.02
+"""Seconds for which a settlement may wait for a reservation to share its transaction."""
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS counters (
   key TEXT PRIMARY KEY, spent INTEGER NOT NULL, held INTEGER NOT NULL,
@@ -71,7 +73,9 @@ class LimitsFile:
         self._clock = clock
         self._start = 0.0
         self._swept = ""
-        self.writer = Writer(folder / "limits.db", self._prepare, self._apply, durable=False)
+        self.writer = Writer(
+            folder / "limits.db", self._prepare, self._apply, clock, durable=False, linger=LINGER
+        )
 
     def now(self) -> float:
         return self._start + self._clock.uptime()

@@ -20,7 +20,7 @@ class SqliteConfig(StateConfig, frozen=True, tag="sqlite", kw_only=True):
         """Open the files, which are made at first. Raises StateUnavailable."""
         async with AsyncExitStack() as stack:
             limits = LimitsFile(data, runtime.clock)
-            ledger = LedgerFile(data)
+            ledger = LedgerFile(data, runtime.clock)
             for writer in (limits.writer, ledger.writer):
                 await writer.start()
                 stack.push_async_callback(writer.close)

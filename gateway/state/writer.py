@@ -1,4 +1,4 @@
-"""A thread that owns an SQLite connection: what arrives meanwhile shares the next transaction."""
+"""A thread that owns an SQLite connection: what arrives together shares one transaction."""
 
 import asyncio
 import logging
@@ -14,9 +14,10 @@ from typing import Any, Final
 from msgspec import Struct
 
 from gateway.core.errors import StateUnavailable
+from gateway.core.ports import Clock, Timer
 
 GROUP: Final = 512
-"""Operations in one transaction at most."""
+"""Operations after which a transaction takes no more."""
 BUSY: Final = 2_000
 """Milliseconds to wait for another process's transaction."""
 RETRY: Final = 0.25
@@ -51,22 +52,32 @@ class Writer:
     """
 
     def __init__(
-        self, path: Path, prepare: Prepare, apply: Apply, *, durable: bool, gather: float = 0.0
+        self,
+        path: Path,
+        prepare: Prepare,
+        apply: Apply,
+        clock: Clock,
+        *,
+        durable: bool,
+        linger: float,
     ) -> None:
         """`prepare` runs first, in a transaction, and makes the tables that are not there yet.
 
-        `gather` is for how many seconds operations are collected before a transaction.
+        What nobody waits for is written with the next thing that somebody asks for, after `linger`
+        seconds at the latest.
         """
         self.problem = ""
         self._path = path
         self._prepare = prepare
         self._apply = apply
         self._durable = durable
-        self._gather = gather
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._clock = clock
+        self._linger = linger
+        self._waiting: list[_Job] = []
+        self._timer: Timer | None = None
+        self._jobs: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name=path.name, daemon=True)
-        self._closing = threading.Event()
 
     async def start(self) -> None:
         """Open the file. Raises StateUnavailable saying what is wrong with it."""
@@ -79,7 +90,9 @@ class Writer:
 
     def put(self, operation: object) -> None:
         """Have it done; it is tried again until it can be."""
-        self._jobs.put(_Job(operation))
+        self._waiting.append(_Job(operation))
+        if self._timer is None:
+            self._timer = self._clock.after(self._linger, self._hand_over)
 
     async def ask(self, operation: object) -> Any:  # noqa: ANN401 - whatever `apply` returns
         """Have it done and return its result. Raises StateUnavailable, and then it was not done."""
@@ -95,14 +108,23 @@ class Writer:
 
     async def close(self) -> None:
         """Do what was asked so far, for the last time, and close the file."""
-        self._closing.set()
+        self._hand_over()
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def _answer(self, work: object, *, reads: bool = False) -> Future:
         future = self._loop.create_future()
-        self._jobs.put(_Job(work, future, reads))
+        self._waiting.append(_Job(work, future, reads))
+        self._hand_over()
         return future
+
+    def _hand_over(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waiting:
+            self._jobs.put(self._waiting)
+            self._waiting = []
 
     def _run(self) -> None:
         try:
@@ -131,14 +153,12 @@ class Writer:
         """Return the jobs that are there, waiting for the first, and whether they are the last."""
         jobs: list[_Job] = []
         with suppress(queue.Empty):
-            job = self._jobs.get(timeout=patience)
-            if self._gather:
-                self._closing.wait(self._gather)
-            while job is not None:
-                jobs.append(job)
-                if len(jobs) == GROUP:
+            more = self._jobs.get(timeout=patience)
+            while more is not None:
+                jobs += more
+                if len(jobs) >= GROUP:
                     return jobs, False
-                job = self._jobs.get_nowait()
+                more = self._jobs.get_nowait()
             return jobs, True
         return jobs, False
 

@@ -11,6 +11,7 @@ import pytest
 
 from gateway.core.errors import StateUnavailable
 from gateway.state.writer import Connection, Writer
+from tests.fakes.clock import FakeClock
 
 
 def prepare(connection: Connection) -> None:
@@ -33,7 +34,7 @@ class Words:
 @asynccontextmanager
 async def writing(folder: Path, words: Words | None = None) -> AsyncIterator[Writer]:
     apply = (words or Words()).apply
-    writer = Writer(folder / "words.db", prepare, apply, durable=False)
+    writer = Writer(folder / "words.db", prepare, apply, FakeClock(), durable=False, linger=1.0)
     await writer.start()
     try:
         yield writer
