@@ -134,7 +134,7 @@ class Limiter(Protocol):
         ...
 
     async def flush(self) -> None:
-        """Return when everything that was handed over before has been done."""
+        """Return when everything handed over before is done. Raises StateUnavailable."""
         ...
 
 

@@ -3,6 +3,7 @@
 from typing import TypeAlias
 
 from gateway.state.memory import MemoryConfig
+from gateway.state.redis.store import RedisConfig
 from gateway.state.sqlite import SqliteConfig
 
-AnyState: TypeAlias = MemoryConfig | SqliteConfig
+AnyState: TypeAlias = MemoryConfig | SqliteConfig | RedisConfig

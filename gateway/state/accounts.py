@@ -1,6 +1,7 @@
 """The arithmetic of limits and leases, without any I/O: what is taken, given back and charged."""
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from math import inf
 from typing import Final
 
@@ -20,6 +21,7 @@ from gateway.core.state import (
     Refused,
     Reserve,
 )
+from gateway.state.base import SWEPT
 
 EDGE: Final = 1e-3
 """Of a unit: what a level may exceed its burst by, as times are exact to half a microsecond."""
@@ -70,14 +72,14 @@ class Accounts:
             if counter is None:
                 counter = counters[limit.key] = Counter(at=now)
             found.append(counter)
-            wait = _wait(limit, counter, now)
+            wait = wait_for(limit, counter, now)
             if wait >= 0:
                 waits[limit.key] = wait
         amounts = [limit.amount for limit in limits]
         if not waits:
             taken = [_take(x, counter, now) for x, counter in zip(limits, found, strict=True)]
         else:
-            refused = _refusal(limits, found, waits, now)
+            refused = refusal(limits, found, waits, now)
             if refused is not None:
                 return refused
             taken = _observe(limits, found, waits, now)
@@ -137,6 +139,16 @@ class Accounts:
             held.unsettled = True
             held.expires = now + MEMORY
 
+    def sweep(self, now: float) -> None:
+        """Expire leases and drop counters that are as good as new, SWEPT of each at most."""
+        over = [name for name, held in self.leases.items() if held.expires <= now]
+        self.expire(over[:SWEPT], now)
+        for key in list(islice(self.counters, SWEPT)):
+            # Taken from the front and put back at the end, so that every one has its turn.
+            counter = self.counters.pop(key)
+            if counter.held or counter.until > now:
+                self.counters[key] = counter
+
     def _counter(self, limit: Limit, now: float) -> Counter:
         counter = self.counters.get(limit.key)
         if counter is None:
@@ -156,7 +168,7 @@ class Accounts:
             counter.spent = max(0, counter.spent + used - reserved)
 
 
-def _wait(limit: Limit, counter: Counter, now: float) -> float:
+def wait_for(limit: Limit, counter: Counter, now: float) -> float:
     """Return -1 when the amount fits, else the seconds until it may."""
     amount = limit.amount
     if type(limit) is Rate:
@@ -189,10 +201,11 @@ def _take(limit: Limit, counter: Counter, now: float) -> LimitStatus:
     counter.held += limit.amount
     if type(limit) is Budget:
         counter.until = limit.ends + MEMORY
-    return _status(limit, counter, now)
+    return status_of(limit, counter, now)
 
 
-def _status(limit: Limit, counter: Counter, now: float) -> LimitStatus:
+def status_of(limit: Limit, counter: Counter, now: float) -> LimitStatus:
+    """Return how a limit stands whose counter is of this moment."""
     if type(limit) is Rate:
         room = limit.burst - counter.level
         reset = counter.level * limit.period / limit.limit
@@ -202,7 +215,7 @@ def _status(limit: Limit, counter: Counter, now: float) -> LimitStatus:
     return LimitStatus(limit.key, limit.limit, max(0, left), max(0.0, reset))
 
 
-def _refusal(
+def refusal(
     limits: tuple[Limit, ...], found: list[Counter], waits: Mapping[str, float], now: float
 ) -> Refused | None:
     """Return the refusal by the limit that binds longest; None when none of them is enforced."""
@@ -214,7 +227,7 @@ def _refusal(
         next(x.key for x in limits if x.enforce and waits.get(x.key) == longest),
         longest,
         tuple(
-            replace(_status(x, counter, now), exceeded=x.key in waits)
+            replace(status_of(x, counter, now), exceeded=x.key in waits)
             for x, counter in zip(limits, found, strict=True)
         ),
     )
@@ -230,7 +243,7 @@ def _observe(
     taken = []
     for limit, counter in zip(limits, found, strict=True):
         over = limit.key in waits
-        act = _status if over and type(limit) is Rate else _take
+        act = status_of if over and type(limit) is Rate else _take
         taken.append(replace(act(limit, counter, now), exceeded=over))
     return taken
 

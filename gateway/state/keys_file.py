@@ -66,6 +66,17 @@ class KeysFile:
         table: Table = await self._writer.read(_all)
         return table
 
+    async def replace(self, table: Table) -> None:
+        """Make the file hold just these keys."""
+
+        def change(connection: Connection) -> None:
+            connection.execute("DELETE FROM keys")
+            rows = [(key.id, key.digest, key.created, wire.encode(key)) for key in table]
+            connection.executemany(_ADD, rows)
+            connection.execute(_CHANGED)
+
+        await self._writer.ask(change)
+
     def follow(self, callback: Callable[[Table], None], /) -> None:
         self._followers.append(callback)
         if self._version >= 0:

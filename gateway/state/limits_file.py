@@ -1,5 +1,6 @@
 """`limits.db`: counters and leases that all worker processes of a machine share."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -81,7 +82,12 @@ class LimitsFile:
         return self._start + self._clock.uptime()
 
     async def reserve(self, request: Reserve, /) -> Admitted | Refused:
-        decision: Admitted | Refused = await self.writer.ask(request)
+        try:
+            decision: Admitted | Refused = await self.writer.ask(request)
+        except asyncio.CancelledError:
+            # It may be decided already: whoever asked is gone, so it is given back in its turn.
+            self.writer.put(Settle(request.id, None))
+            raise
         return decision
 
     def lower(self, lease: Lease, amounts: Mapping[str, int], /) -> None:

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +21,7 @@ from gateway.core.state import (
     Sums,
 )
 from gateway.state.accounts import Accounts
-from gateway.state.base import SWEEP, SWEPT, StateConfig
+from gateway.state.base import SWEEP, StateConfig
 
 ROWS: Final = 10_000
 """The newest requests that the ledger of this store remembers."""
@@ -72,15 +71,7 @@ class MemoryLimiter:
 
     def sweep(self) -> None:
         """Charge leases that are over and drop counters that are as good as new, some at a time."""
-        now, accounts = self.now(), self.accounts
-        over = [name for name, held in accounts.leases.items() if held.expires <= now]
-        accounts.expire(over[:SWEPT], now)
-        counters = accounts.counters
-        for key in list(islice(counters, SWEPT)):
-            # Taken from the front and put back at the end, so that every one has its turn.
-            counter = counters.pop(key)
-            if counter.held or counter.until > now:
-                counters[key] = counter
+        self.accounts.sweep(self.now())
 
     async def keep_swept(self) -> None:
         """Sweep until cancelled."""

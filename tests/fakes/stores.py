@@ -5,11 +5,17 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any, cast
 
 from msgspec import Struct
+from redis import Redis
 
+from gateway.core.ports import Clock
+from gateway.core.secret import Secret
 from gateway.core.state import Admitted, Budget, Limit, Rate, Refused, Reserve, Slots, State
 from gateway.state.memory import MemoryConfig, MemoryLimiter
+from gateway.state.redis.limiter import RedisLimiter
+from gateway.state.redis.store import RedisConfig
 from gateway.state.sqlite import SqliteConfig
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import make_runtime
@@ -72,34 +78,45 @@ def slots(limit: int, amount: int = 1, *, enforce: bool = True) -> Slots:
 
 
 @asynccontextmanager
-async def open_store(kind: str, folder: Path) -> AsyncIterator[Store]:
+async def open_store(kind: str, folder: Path, url: str = "") -> AsyncIterator[Store]:
+    """Open a store; `url` is the Redis server's. Stores of one folder share what they keep."""
+    opened = {"memory": _open_memory, "sqlite": _open_sqlite}.get(kind)
+    async with opened(folder) if opened else open_redis(folder, url) as store:
+        yield store
+
+
+@asynccontextmanager
+async def _open_memory(folder: Path) -> AsyncIterator[Store]:
     clock = FakeClock()
-    runtime = make_runtime(clock)
+    async with MemoryConfig().open(make_runtime(clock), folder) as state:
+        limiter = state.limiter
+        assert isinstance(limiter, MemoryLimiter)
 
-    async def age(seconds: float) -> None:
-        clock.now += seconds
+        async def age(seconds: float) -> None:
+            clock.now += seconds
 
-    if kind == "memory":
-        async with MemoryConfig().open(runtime, folder) as state:
-            limiter = state.limiter
-            assert isinstance(limiter, MemoryLimiter)
+        async def sweep() -> None:
+            limiter.sweep()
 
-            async def swept() -> None:
-                limiter.sweep()
+        async def counted(key: str) -> Counted:
+            counter = limiter.accounts.counters.get(key)
+            return Counted(counter.spent, counter.held) if counter else Counted()
 
-            async def found(key: str) -> Counted:
-                counter = limiter.accounts.counters.get(key)
-                return Counted(counter.spent, counter.held) if counter else Counted()
+        yield Store("memory", state, clock, age, sweep, counted)
 
-            yield Store(kind, state, clock, age, swept, found)
-        return
 
-    def look(key: str) -> Counted:
-        with closing(sqlite3.connect(folder / "limits.db")) as connection:
-            row = connection.execute("SELECT spent, held FROM counters WHERE key = ?", (key,))
-            return Counted(*(row.fetchone() or ()))
+@asynccontextmanager
+async def _open_sqlite(folder: Path) -> AsyncIterator[Store]:
+    clock = FakeClock()
+    async with SqliteConfig().open(make_runtime(clock), folder) as state:
 
-    async with SqliteConfig().open(runtime, folder) as state:
+        def look(key: str) -> Counted:
+            with closing(sqlite3.connect(folder / "limits.db")) as connection:
+                row = connection.execute("SELECT spent, held FROM counters WHERE key = ?", (key,))
+                return Counted(*(row.fetchone() or ()))
+
+        async def age(seconds: float) -> None:
+            clock.now += seconds
 
         async def sweep() -> None:
             await clock.advance(2.0)
@@ -109,4 +126,50 @@ async def open_store(kind: str, folder: Path) -> AsyncIterator[Store]:
             await state.limiter.flush()
             return await asyncio.to_thread(look, key)
 
-        yield Store(kind, state, clock, age, sweep, counted)
+        yield Store("sqlite", state, clock, age, sweep, counted)
+
+
+@asynccontextmanager
+async def open_redis(
+    folder: Path, url: str, clock: Clock | None = None, **options: Any
+) -> AsyncIterator[Store]:
+    """Open a store in Redis; it looks for Redis by itself only when `clock` is a real one."""
+    fake, prefix = FakeClock(), f"{folder.name}:"
+    config = RedisConfig(url=Secret(url, "test"), **{"prefix": prefix, **options})
+    async with config.open(make_runtime(clock or fake), folder) as state:
+        limiter = state.limiter
+        assert isinstance(limiter, RedisLimiter)
+
+        async def age(seconds: float) -> None:
+            await limiter.flush()
+            await asyncio.to_thread(_age, url, config.prefix, seconds)
+
+        async def sweep() -> None:
+            limiter.sweep()
+            await limiter.flush()
+
+        def look(key: str) -> Counted:
+            with Redis.from_url(url) as client:
+                found = client.hmget(f"{config.prefix}limit:{key}", ["spent", "held"])
+                return Counted(*(int(value or 0) for value in cast("list[bytes | None]", found)))
+
+        async def counted(key: str) -> Counted:
+            await limiter.flush()
+            return await asyncio.to_thread(look, key)
+
+        yield Store("redis", state, fake, age, sweep, counted)
+
+
+def _age(url: str, prefix: str, seconds: float) -> None:
+    """Set back every time that is kept, which is the same as letting time pass."""
+    with Redis.from_url(url) as client:
+        for name in cast("list[bytes]", client.keys(f"{prefix}*")):
+            kind = client.type(name)
+            if kind == b"zset":
+                for member in cast("list[bytes]", client.zrange(name, 0, -1)):
+                    client.zincrby(name, -seconds, member)
+            if kind == b"hash" and client.hexists(name, "at"):
+                client.hincrbyfloat(name, "at", -seconds)
+            left = cast("int", client.pttl(name))
+            if left > 0:
+                client.pexpire(name, left - int(seconds * 1000))  # below 0 it is deleted
