@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, cast
+from uuid import uuid4
 
 from msgspec import Struct
+from msgspec.structs import replace
 from redis import Redis
 
 from gateway.core.ports import Clock
@@ -136,7 +138,8 @@ async def open_redis(
     """Open a store in Redis; it looks for Redis by itself only when `clock` is a real one."""
     fake, prefix = FakeClock(), f"{folder.name}:"
     config = RedisConfig(url=Secret(url, "test"), **{"prefix": prefix, **options})
-    async with config.open(make_runtime(clock or fake), folder) as state:
+    runtime = replace(make_runtime(clock or fake), new_id=lambda: uuid4().hex)
+    async with config.open(runtime, folder) as state:
         limiter = state.limiter
         assert isinstance(limiter, RedisLimiter)
 
@@ -158,6 +161,18 @@ async def open_redis(
             return await asyncio.to_thread(look, key)
 
         yield Store("redis", state, fake, age, sweep, counted)
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    """Wait for something that is bound to happen."""
+    async with asyncio.timeout(10):
+        while not reached():
+            await asyncio.sleep(0.01)
+
+
+async def healthy(store: Store) -> None:
+    """Wait until a store with a real clock goes by Redis."""
+    await until(lambda: not store.state.limiter.down)  # type: ignore[attr-defined]  # this kind's
 
 
 def _age(url: str, prefix: str, seconds: float) -> None:

@@ -150,6 +150,7 @@ class RedisLimiter:
         for name, words in self.outbox.waiting(fresh):
             self.outbox.told(name)
             self._link.put(SETTLE, *words, done=partial(self._told, name, words))
+        self._link.hand_over()
         self.down = False
 
     def sweep(self) -> None:

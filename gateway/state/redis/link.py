@@ -110,14 +110,14 @@ class Link:
                 future.set_exception(answer)
 
         self._queue(script, words, done)
-        self._hand_over()
+        self.hand_over()
         return await future
 
     def put(self, script: Script, *words: Word, done: Done) -> None:
         """Run a script soon, after what was called before, and pass on what it tells."""
         self._queue(script, words, done)
         if self._timer is None:
-            self._timer = self._clock.after(LINGER, self._hand_over)
+            self._timer = self._clock.after(LINGER, self.hand_over)
 
     async def work(self) -> None:
         """Carry calls to the server until cancelled; then the connection is closed."""
@@ -135,7 +135,8 @@ class Link:
         called = ("EVALSHA", script.digest, 1, epoch_key, self._prefix, self.epoch, *words)
         self._waiting.append(_Call(called, done))
 
-    def _hand_over(self) -> None:
+    def hand_over(self) -> None:
+        """Have carried what was put so far."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

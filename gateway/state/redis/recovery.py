@@ -48,6 +48,7 @@ class Recovery:
         self._new_id = runtime.new_id
         self._node = ""
         self._restored = ""
+        self._joining = False
         self._restoring = False
         self._sums: list[Sum] | None = None
         self._losses: list[float] = []
@@ -91,8 +92,9 @@ class Recovery:
     async def _adopt(self, epoch: str, moment: float) -> bool:
         """Join a life of the store; tell whether others may still have something to bring."""
         limiter, link = self._limiter, self._link
-        newcomer = not link.epoch and not self._restored
         if epoch != link.epoch:
+            # Whoever never knew another life of the store has no others to wait for.
+            self._joining = bool(link.epoch or self._restored)
             limiter.down = True
             limiter.forget_confirmations()
             self._restoring = bool(link.epoch) or epoch != self._restored
@@ -102,8 +104,8 @@ class Recovery:
             link.epoch = epoch
         if self._restoring:
             await self._restore(epoch, moment)
-        age = moment - float(epoch.partition("-")[0])
-        return limiter.down and age < GATHERING and not newcomer
+        self._joining = self._joining and moment - float(epoch.partition("-")[0]) < GATHERING
+        return self._joining
 
     async def _restore(self, epoch: str, moment: float) -> None:
         """Bring what this node charged and which keys it knows, each once."""

@@ -1,0 +1,265 @@
+"""Redis that is gone, frozen, emptied or restarted: answers go on, and the sums come right."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.core.state import Admitted, Refused
+from gateway.runtime import SystemClock
+from tests.fakes.fault_proxy import fault_proxy
+from tests.fakes.redis_server import RedisServer, redis_server
+from tests.fakes.stores import Counted, Store, healthy, open_redis, rate, slots, until
+from tests.state.test_contract_keys import key
+
+USD = "acme/usd/2026-11"
+AWAY = "redis does not answer"
+BACK = "redis answers again"
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """A server that this test may harm."""
+    with redis_server() as own:
+        yield own
+
+
+async def away(store: Store) -> None:
+    await until(lambda: AWAY in store.state.problem())
+
+
+async def test_c06_without_redis_at_start_it_answers_from_a_local_lease(
+    server: RedisServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await asyncio.to_thread(server.kill)
+    async with open_redis(tmp_path, server.url, SystemClock()) as store:
+        assert AWAY in store.state.problem()
+        decisions = [await store.reserve(f"r{n}", store.budget(1000)) for n in range(20)]
+        admitted = [d.lease for d in decisions if isinstance(d, Admitted)]
+        assert len(admitted) == 10
+        await store.admit("free", rate(5), slots(5))
+        for lease in admitted[:4]:
+            store.state.limiter.settle(lease, {})
+        await asyncio.to_thread(server.start)
+        await healthy(store)
+        assert store.state.problem() == ""
+        assert await store.counted(USD) == Counted(spent=4, held=6)
+        for lease in admitted:
+            store.state.limiter.settle(lease, {})
+        assert await store.counted(USD) == Counted(spent=10)
+        assert await store.counted("acme/slots") == Counted(held=1)
+    assert caplog.text.count(AWAY) == caplog.text.count(BACK) == 1
+
+
+async def test_c06_the_keys_of_a_former_run_are_known_without_redis(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    async with open_redis(tmp_path, server.url) as store:
+        await store.state.keys.create(key(1))
+    await asyncio.to_thread(server.kill)
+    async with open_redis(tmp_path, server.url) as store:
+        assert [found.id for found in await store.state.keys.all()] == ["key-1"]
+
+
+async def test_c07_while_redis_is_frozen_requests_are_answered_and_charged_once(
+    server: RedisServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_redis(tmp_path, server.url, SystemClock(), connect_timeout=0.2) as store:
+        before = (await store.admit("before", store.budget(10_000, 10))).lease
+        server.freeze()
+        try:
+            leases = [
+                (await store.admit(f"r{n}", store.budget(10_000, 1))).lease for n in range(50)
+            ]
+            await away(store)
+            for lease in (before, *leases[:20]):
+                store.state.limiter.settle(lease, {})
+        finally:
+            server.thaw()
+        await healthy(store)
+        for lease in leases:
+            store.state.limiter.settle(lease, {})
+        assert await store.counted(USD) == Counted(spent=60)
+    assert caplog.text.count(AWAY) == caplog.text.count(BACK) == 1
+
+
+async def test_c08_an_emptied_redis_is_rebuilt_from_what_every_node_charged(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    async with (
+        open_redis(tmp_path / "one", server.url, SystemClock(), prefix="t:") as one,
+        open_redis(tmp_path / "two", server.url, SystemClock(), prefix="t:") as two,
+    ):
+        await one.state.keys.create(key(1))
+        for number, store in enumerate((one, two, two)):
+            lease = (await store.admit(f"r{number}", store.budget(100, 20))).lease
+            store.state.limiter.settle(lease, {})
+        flying = (await two.admit("flying", two.budget(100, 30))).lease
+        await one.state.limiter.flush()
+        await two.state.limiter.flush()
+        await asyncio.to_thread(server.command, "FLUSHALL")
+        while_rebuilt = [
+            await s.reserve(f"x{n}", s.budget(100, 5)) for n, s in enumerate((one, two))
+        ]
+        assert [type(decision) for decision in while_rebuilt] == [Refused, Refused]
+        await healthy(one)
+        await healthy(two)
+        await two.state.limiter.flush()
+        assert await one.counted(USD) == Counted(spent=60, held=30)
+        await one.refuse("too much", one.budget(100, 11))
+        two.state.limiter.settle(flying, {USD: 7})
+        assert await two.counted(USD) == Counted(spent=67)
+        assert [found.id for found in await two.state.keys.all()] == ["key-1"]
+
+
+async def test_c08_a_redis_that_was_killed_and_comes_back_empty_is_rebuilt(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    async with open_redis(tmp_path, server.url, SystemClock()) as store:
+        for number in range(3):
+            lease = (await store.admit(f"r{number}", store.budget(1000, 100))).lease
+            store.state.limiter.settle(lease, {USD: 50})
+        await store.state.limiter.flush()
+        await asyncio.to_thread(server.kill)
+        await away(store)
+        local = (await store.admit("local", store.budget(1000, 10))).lease
+        store.state.limiter.settle(local, {USD: 9})
+        await asyncio.to_thread(server.start)
+        await healthy(store)
+        assert await store.counted(USD) == Counted(spent=159)
+
+
+async def test_c08_a_node_that_was_away_meanwhile_brings_its_part_when_it_starts(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    async with open_redis(tmp_path, server.url) as store:
+        lease = (await store.admit("r", store.budget(100, 70))).lease
+        store.state.limiter.settle(lease, {})
+    await asyncio.to_thread(server.command, "FLUSHALL")
+    for _ in range(2):
+        async with open_redis(tmp_path, server.url, SystemClock()) as store:
+            await healthy(store)
+            assert await store.counted(USD) == Counted(spent=70)
+
+
+async def test_c09_a_redis_that_takes_20_ms_is_used_as_it_is(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    async with (
+        fault_proxy(server.port) as proxy,
+        open_redis(tmp_path, proxy.url, SystemClock(), timeout=0.5) as store,
+    ):
+        proxy.delay = 0.01
+        decisions = await asyncio.gather(
+            *(store.reserve(f"r{n}", store.budget(10)) for n in range(50))
+        )
+        assert sum(isinstance(decision, Admitted) for decision in decisions) == 10
+        assert store.state.problem() == ""
+
+
+async def test_c09_a_reservation_whose_answer_was_lost_is_kept_and_charged_once(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    async with (
+        fault_proxy(server.port) as proxy,
+        open_redis(tmp_path, proxy.url, SystemClock(), connect_timeout=0.2) as store,
+    ):
+        proxy.swallow = True
+        lease = (await store.admit("r", store.budget(1000, 10))).lease
+        assert lease.epoch == ""
+        await away(store)
+        proxy.swallow = False
+        await healthy(store)
+        assert await store.counted(USD) == Counted(held=10)
+        for _ in range(3):
+            store.state.limiter.settle(lease, {USD: 4})
+        assert await store.counted(USD) == Counted(spent=4)
+
+
+async def test_c09_a_reservation_that_was_refused_here_is_given_back_there(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    async with (
+        fault_proxy(server.port) as proxy,
+        open_redis(tmp_path, proxy.url, SystemClock(), connect_timeout=0.2) as store,
+    ):
+        proxy.swallow = True
+        await store.refuse("r", store.budget(1000, 500))
+        await away(store)
+        proxy.swallow = False
+        await healthy(store)
+        assert await store.counted(USD) == Counted()
+
+
+async def test_c09_a_reservation_that_arrives_after_its_end_takes_nothing(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    async with (
+        fault_proxy(server.port) as held_up,
+        open_redis(tmp_path, held_up.url, SystemClock(), connect_timeout=0.2) as store,
+    ):
+        held_up.open_up.clear()
+        late = (await store.admit("late", store.budget(1000, 10))).lease
+        store.state.limiter.settle(late, {USD: 3})
+        await away(store)
+        held_up.open_up.set()
+        await healthy(store)
+        await asyncio.sleep(0.1)
+        assert await store.counted(USD) == Counted(spent=3)
+
+
+async def test_a_settlement_whose_answer_was_lost_is_not_charged_twice(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    async with (
+        fault_proxy(server.port) as proxy,
+        open_redis(tmp_path, proxy.url, SystemClock(), connect_timeout=0.2) as store,
+    ):
+        lease = (await store.admit("r", store.budget(1000, 10))).lease
+        proxy.swallow = True
+        store.state.limiter.settle(lease, {USD: 6})
+        await away(store)
+        proxy.swallow = False
+        await healthy(store)
+        assert await store.counted(USD) == Counted(spent=6)
+
+
+async def test_what_is_lowered_while_redis_is_away_counts_when_it_is_back(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    await asyncio.to_thread(server.kill)
+    async with open_redis(tmp_path, server.url, SystemClock()) as store:
+        lease = (await store.admit("r", store.budget(1000, 10))).lease
+        store.state.limiter.lower(lease, {USD: 4})
+        await asyncio.to_thread(server.start)
+        await healthy(store)
+        assert await store.counted(USD) == Counted(held=4)
+        store.state.limiter.settle(lease, {})
+        assert await store.counted(USD) == Counted(spent=4)
+
+
+async def test_scripts_that_the_server_forgot_are_loaded_again(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    async with open_redis(tmp_path, server.url, SystemClock()) as store:
+        await asyncio.to_thread(server.command, "SCRIPT", "FLUSH")
+        await store.admit("r", store.budget(1000, 10))
+        await healthy(store)
+        assert (await store.admit("s", store.budget(1000, 500))).lease.epoch
+        assert await store.counted(USD) == Counted(held=510)
+
+
+async def test_a_redis_that_fails_again_and_again_is_left_alone_for_a_while(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    async with open_redis(tmp_path, server.url, SystemClock()) as store:
+        for number in range(6):
+            await asyncio.to_thread(server.command, "SCRIPT", "FLUSH")
+            await store.admit(f"r{number}", store.budget(10_000, 1))
+            await asyncio.sleep(0.05)
+        assert store.state.limiter.down  # type: ignore[attr-defined]  # this kind's
+        await healthy(store)
+        assert await store.counted(USD) == Counted(held=6)
