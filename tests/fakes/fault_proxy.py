@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager, suppress
 
 class FaultProxy:
     """`delay` is in seconds each way. While `open_up` or `open_down` is cleared, bytes wait there;
-    with `swallow` answers are read and thrown away."""
+    with `swallow` answers are read and thrown away, with `cut` the connection breaks instead."""
 
     def __init__(self, target: int) -> None:
         self.port = 0
         self.delay = 0.0
         self.swallow = False
+        self.cut = False
         self.open_up = asyncio.Event()
         self.open_up.set()
         self.open_down = asyncio.Event()
@@ -58,6 +59,9 @@ class FaultProxy:
                 while data := await reader.read(65536):
                     await self._pause()
                     await self.open_down.wait()
+                    if self.cut:
+                        writer.transport.abort()
+                        return
                     if not self.swallow:
                         writer.write(data)
         finally:

@@ -104,8 +104,9 @@ class RedisLimiter:
         named = {key: min(max(0, amount), MAX_AMOUNT) for key, amount in amounts.items()}
         holding = self.held.pop(lease.id, None)
         if holding is None:
-            # Another process's lease, or one that was ended before: Redis knows which.
-            if lease.epoch:
+            # Another process's lease, or one that was ended before: Redis knows which, unless it
+            # lost its data since, and then all that was charged is in its new life already.
+            if lease.epoch and lease.epoch == self._link.epoch:
                 self._tell(lease.id, settling(lease, lease.epoch, named))
             return
         used = {**holding.amounts, **named}
@@ -123,10 +124,15 @@ class RedisLimiter:
         self.settle(lease, {limit.key: 0 for limit in lease.limits})
 
     async def flush(self) -> None:
+        if self.down:
+            raise StateUnavailable(PUBLIC, detail="redis is not used at the moment")
         try:
-            await self._link.ask(SWEEP, 0)
+            answer = await self._link.ask(SWEEP, 0)
         except (Unreachable, Rejected) as error:
             raise StateUnavailable(PUBLIC, detail=f"redis: {error}") from error
+        if answer == EPOCH:
+            self.lose()
+            raise StateUnavailable(PUBLIC, detail="redis lost its data a moment ago")
 
     def lose(self) -> None:
         """Go on without Redis until it is found again."""

@@ -24,6 +24,7 @@ WINDOW: Final = 10.0
 PAUSE: Final = 1.5
 CHUNK: Final = 500
 """Sums in one call."""
+MEANWHILE: Final = "budgets go by local leases, other limits by each process alone"
 _log = logging.getLogger(__name__)
 
 
@@ -79,11 +80,12 @@ class Recovery:
             self._limiter.start = float(moment) - self._clock.uptime()
             waiting = await self._adopt(epoch, float(moment))
             if waiting:
+                self._stands(f"redis is rebuilt from what every node knows: {MEANWHILE}")
                 return
             await self._keys.look(version)
         except (Unreachable, Rejected, StateUnavailable, ValueError) as error:
             self._limiter.down = True
-            self._stands(f"redis does not answer ({error}): budgets go by local leases")
+            self._stands(f"redis does not answer ({error}): {MEANWHILE}")
             return
         if self._limiter.down:
             self._limiter.resume(self._new_id())
@@ -99,8 +101,6 @@ class Recovery:
             limiter.forget_confirmations()
             self._restoring = bool(link.epoch) or epoch != self._restored
             self._sums = None
-            if link.epoch:
-                _log.warning("redis lost its data: it is rebuilt from what every node knows")
             link.epoch = epoch
         if self._restoring:
             await self._restore(epoch, moment)
