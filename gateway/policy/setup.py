@@ -73,6 +73,8 @@ def load_setup(
     if gateway:
         problems += _check_addresses(gateway.document, settings, addresses)
         check_keys(gateway.document, settings)
+        for field, what in settings.state.problems():
+            gateway.document.report(("state", field), what)
     if models:
         file = models.content
         known = settings.providers if gateway else None

@@ -1,5 +1,6 @@
 """What every store's configuration shares."""
 
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,10 @@ class StateConfig(Struct, frozen=True, forbid_unknown_fields=True, tag_field="ki
     A subclass adds its fields and `open`. Adding a kind = one file + one line in
     `state/__init__.py`.
     """
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yield what the types cannot say, as (field, what) pairs."""
+        yield from ()
 
     def open(self, runtime: Runtime, data: Path) -> AbstractAsyncContextManager[State]:
         """Open the store until the end of the block; files lie below `data`.

@@ -170,6 +170,19 @@ async def test_a_request_that_never_left_pays_nothing(store: Store) -> None:
     assert [limit.remaining for limit in after.limits] == [100, 100, 1]
 
 
+async def test_what_was_reserved_for_somebody_who_left_meanwhile_is_given_back(
+    store: Store,
+) -> None:
+    asking = [asyncio.ensure_future(store.reserve(f"r{n}", store.budget(100, 5))) for n in range(9)]
+    await asyncio.sleep(0)
+    for task in asking:
+        task.cancel()
+    for decision in await asyncio.gather(*asking, return_exceptions=True):
+        if isinstance(decision, Admitted):  # it was decided before anybody could leave
+            store.state.limiter.release(decision.lease)
+    assert await store.counted(USD) == Counted()
+
+
 async def test_a_lease_is_lowered_when_the_route_is_known_and_never_raised(store: Store) -> None:
     limiter = store.state.limiter
     lease = (await store.admit("r", store.budget(100, 80), rate(100, 80), slots(2, 2))).lease

@@ -1,9 +1,9 @@
 """State in Redis or Valkey for many nodes; each keeps its own ledger and knows the keys."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta
 
@@ -16,6 +16,7 @@ from gateway.state.keys_file import KeysFile
 from gateway.state.ledger_file import LedgerFile
 from gateway.state.meter_file import MeterFile
 
+SCHEMES: Final = ("redis://", "rediss://", "unix://")
 Seconds = Annotated[float, Meta(ge=0.001, le=60)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Prefix = Annotated[str, Meta(pattern=r"^[A-Za-z0-9:._-]{0,64}$")]
@@ -38,6 +39,13 @@ class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
         Share,
         Meta(description="Part of each budget that one process may spend while Redis is away."),
     ] = 0.01
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with the address, which is not shown: it may hold a password."""
+        if not self.url.present:
+            yield "url", f"{self.url.source} is not set. Set it, or choose `kind: sqlite`."
+        elif not self.url.reveal().startswith(SCHEMES):
+            yield "url", f"{self.url.source} must begin with {' or '.join(SCHEMES)}."
 
     @asynccontextmanager
     async def open(self, runtime: Runtime, data: Path) -> AsyncIterator[State]:

@@ -1,6 +1,7 @@
 """Redis that is gone, frozen, emptied or restarted: answers go on, and the sums come right."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,6 +83,51 @@ async def test_c07_while_redis_is_frozen_requests_are_answered_and_charged_once(
             store.state.limiter.settle(lease, {})
         assert await store.counted(USD) == Counted(spent=60)
     assert caplog.text.count(AWAY) == caplog.text.count(BACK) == 1
+
+
+@pytest.mark.long
+async def test_c07_how_long_anybody_waits_while_redis_is_frozen(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    """100 requests a second, frozen for 10 seconds: who waits how long, and when is it back."""
+    clock = SystemClock()
+    async with open_redis(tmp_path, server.url, clock) as store:
+        waits: list[tuple[float, float]] = []
+
+        async def ask(number: int) -> None:
+            began = clock.monotonic()
+            decision = await store.reserve(f"r{number}", store.budget(1 << 40, 1))
+            waits.append((began, clock.monotonic() - began))
+            if isinstance(decision, Admitted):
+                store.state.limiter.settle(decision.lease, {})
+
+        async def load(seconds: float) -> None:
+            tasks: list[asyncio.Task[None]] = []
+            for _ in range(int(seconds * 100)):
+                tasks.append(asyncio.ensure_future(ask(len(waits) + len(tasks))))
+                await asyncio.sleep(0.01)
+            await asyncio.gather(*tasks)
+
+        await load(2)
+        usual = sorted(wait for _, wait in waits)
+        waits.clear()
+        frozen = clock.monotonic()
+        server.freeze()
+        await load(10)
+        first = sorted(wait for began, wait in waits if began < frozen + 1)
+        later = sorted(wait for began, wait in waits if began >= frozen + 1)
+        server.thaw()
+        thawed = clock.monotonic()
+        await healthy(store)
+        back = clock.monotonic() - thawed
+        assert await store.counted(USD) == Counted(spent=200 + len(waits))
+    sys.stdout.write(
+        f"C07: usually p99 {usual[-2] * 1e3:.1f} ms; frozen, first second p99 {first[-2] * 1e3:.1f}"
+        f" ms, then p99 {later[-10] * 1e3:.2f} ms; back {back:.2f} s after it went on\n"
+    )
+    assert first[-2] < 0.1
+    assert later[-10] < 0.001
+    assert back < 2
 
 
 async def test_c08_an_emptied_redis_is_rebuilt_from_what_every_node_charged(
