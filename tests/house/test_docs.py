@@ -46,6 +46,7 @@ def test_a_yaml_example_loads(place: str, text: str, tmp_path: Path) -> None:
     elif first is None:
         (tmp_path / "config/models.yaml").write_text("models: {}\n")
     environment = dict.fromkeys(re.findall(r"env:(\w+)", text), "a-value")
+    environment["REDIS_URL"] = "redis://a-value"
     load_setup(tmp_path / "config", tmp_path / "policies", environment)
 
 
