@@ -250,10 +250,11 @@ class Machine(RuleBasedStateMachine):
         for name, known in list(self.live.items()):
             if known.orphan:
                 self.live.pop(name)
-            elif known.expired:
-                # This process still has it, so it is held again, and expires again.
+            else:
+                # This process still has it, so it is held again, be it expired or not; that time
+                # has passed was told to Redis alone, so all of the lease's time is before it again.
                 known.expired = False
-                known.ends = self.passed + GRACE
+                known.ends = self.passed + DEADLINE + GRACE
         for amount in amounts:
             self.take(amount)
         self.settle(number, used)

@@ -57,13 +57,7 @@ class Link:
         self, url: str, prefix: str, timeout: float, connect_timeout: float, clock: Clock
     ) -> None:
         """`url` is redis://, rediss:// or unix://; both timeouts are in seconds."""
-        self._pool = ConnectionPool.from_url(
-            url,
-            protocol=2,
-            driver_info=None,
-            socket_timeout=connect_timeout,
-            socket_connect_timeout=connect_timeout,
-        )
+        self._pool = ConnectionPool.from_url(url, protocol=2, driver_info=None)
         self.epoch = ""
         """The store's life that calls are meant for; in another one they do nothing."""
         self._prefix = prefix
@@ -83,6 +77,8 @@ class Link:
     async def connect(self) -> None:
         """Connect and load the scripts. Raises Unreachable."""
         connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # no types there
+        # Its own timeouts go through wait_for, which can swallow a cancel; ours are around it.
+        connection.socket_timeout = connection.socket_connect_timeout = None
         try:
             async with asyncio.timeout(self._connect_timeout):
                 await connection.connect()  # type: ignore[no-untyped-call]  # no types there

@@ -66,7 +66,9 @@ async def test_c06_the_keys_of_a_former_run_are_known_without_redis(
 async def test_c07_while_redis_is_frozen_requests_are_answered_and_charged_once(
     server: RedisServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with open_redis(tmp_path, server.url, SystemClock(), connect_timeout=0.2) as store:
+    async with open_redis(
+        tmp_path, server.url, SystemClock(), timeout=0.2, connect_timeout=0.2
+    ) as store:
         before = (await store.admit("before", store.budget(10_000, 10))).lease
         server.freeze()
         try:
@@ -91,7 +93,7 @@ async def test_c07_how_long_anybody_waits_while_redis_is_frozen(
 ) -> None:
     """100 requests a second, frozen for 10 seconds: who waits how long, and when is it back."""
     clock = SystemClock()
-    async with open_redis(tmp_path, server.url, clock) as store:
+    async with open_redis(tmp_path, server.url, clock, timeout=0.05) as store:
         waits: list[tuple[float, float]] = []
 
         async def ask(number: int) -> None:
@@ -196,7 +198,7 @@ async def test_c09_a_redis_that_takes_20_ms_is_used_as_it_is(
 ) -> None:
     async with (
         fault_proxy(server.port) as proxy,
-        open_redis(tmp_path, proxy.url, SystemClock(), timeout=0.5) as store,
+        open_redis(tmp_path, proxy.url, SystemClock()) as store,
     ):
         proxy.delay = 0.01
         decisions = await asyncio.gather(
@@ -211,7 +213,7 @@ async def test_c09_a_reservation_whose_answer_was_lost_is_kept_and_charged_once(
 ) -> None:
     async with (
         fault_proxy(server.port) as proxy,
-        open_redis(tmp_path, proxy.url, SystemClock(), connect_timeout=0.2) as store,
+        open_redis(tmp_path, proxy.url, SystemClock(), timeout=0.2, connect_timeout=0.2) as store,
     ):
         proxy.swallow = True
         lease = (await store.admit("r", store.budget(1000, 10))).lease
@@ -230,7 +232,7 @@ async def test_c09_a_reservation_that_was_refused_here_is_given_back_there(
 ) -> None:
     async with (
         fault_proxy(server.port) as proxy,
-        open_redis(tmp_path, proxy.url, SystemClock(), connect_timeout=0.2) as store,
+        open_redis(tmp_path, proxy.url, SystemClock(), timeout=0.2, connect_timeout=0.2) as store,
     ):
         proxy.swallow = True
         await store.refuse("r", store.budget(1000, 500))
@@ -245,7 +247,7 @@ async def test_c09_a_reservation_that_arrives_after_its_end_takes_nothing(
 ) -> None:
     async with (
         fault_proxy(server.port) as held_up,
-        open_redis(tmp_path, held_up.url, SystemClock(), connect_timeout=0.2) as store,
+        open_redis(tmp_path, held_up.url, SystemClock(), timeout=0.2, connect_timeout=0.2) as store,
     ):
         held_up.open_up.clear()
         late = (await store.admit("late", store.budget(1000, 10))).lease
@@ -262,7 +264,7 @@ async def test_a_settlement_whose_answer_was_lost_is_not_charged_twice(
 ) -> None:
     async with (
         fault_proxy(server.port) as proxy,
-        open_redis(tmp_path, proxy.url, SystemClock(), connect_timeout=0.2) as store,
+        open_redis(tmp_path, proxy.url, SystemClock(), timeout=0.2, connect_timeout=0.2) as store,
     ):
         lease = (await store.admit("r", store.budget(1000, 10))).lease
         proxy.swallow = True
