@@ -191,7 +191,7 @@ class Machine(RuleBasedStateMachine):
     @rule(number=PICK, amount=st.integers(0, 600))
     def lower(self, number: int, amount: int) -> None:
         known = self.picked(number, orphans=self.kind != "redis")
-        if known is not None:
+        if known is not None and not (known.expired and self.kind == "redis"):
             self.store.state.limiter.lower(known.lease, {USD: amount})
             if not known.expired:
                 known.amount = min(known.amount, amount)

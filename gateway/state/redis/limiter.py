@@ -91,7 +91,7 @@ class RedisLimiter:
 
     def lower(self, lease: Lease, amounts: Mapping[str, int], /) -> None:
         holding = self.held.get(lease.id)
-        if holding is None:
+        if holding is None or lease.expires <= self.now():
             return
         for key, before in holding.amounts.items():
             holding.amounts[key] = min(before, max(0, amounts.get(key, before)))
