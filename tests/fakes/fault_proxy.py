@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager, suppress
 
 
 class FaultProxy:
-    """`delay` is in seconds each way. While `open_up` or `open_down` is cleared, bytes wait there;
+    """`delay` is in seconds each way. While `open_up` or `open_down` is cleared, bytes wait there
+    (a new event as `open_up` is for the connections that come after it);
     with `swallow` answers are read and thrown away, with `cut` the connection breaks instead."""
 
     def __init__(self, target: int) -> None:
@@ -34,7 +35,9 @@ class FaultProxy:
         try:
             inner, outer = await asyncio.open_connection("127.0.0.1", self._target)
             try:
-                await asyncio.gather(self._up(reader, outer), self._down(inner, writer))
+                await asyncio.gather(
+                    self._up(reader, outer, self.open_up), self._down(inner, writer)
+                )
             finally:
                 outer.transport.abort()
         except OSError:
@@ -42,13 +45,15 @@ class FaultProxy:
         finally:
             writer.transport.abort()
 
-    async def _up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _up(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event
+    ) -> None:
         """What a client wrote arrives, be it late, even when the client has gone."""
         try:
             with suppress(OSError):
                 while data := await reader.read(65536):
                     await self._pause()
-                    await self.open_up.wait()
+                    await gate.wait()
                     writer.write(data)
         finally:
             writer.close()

@@ -18,7 +18,7 @@ import uvloop
 from msgspec.structs import replace
 
 from gateway.core.secret import Secret
-from gateway.core.state import Admitted, Budget, Reserve, Slots, State
+from gateway.core.state import Admitted, Budget, Limiter, Reserve, Slots, State
 from gateway.state import AnyState
 from gateway.state.redis import link as _loaded_before_forking  # noqa: F401
 from gateway.state.redis.store import RedisConfig
@@ -51,15 +51,24 @@ def tell(what: object) -> None:
 
 async def race(config: AnyState, folder: Path, number: int) -> None:
     runtime = replace(real_time_runtime(), new_id=lambda: uuid4().hex)
+    turns, admitted = asyncio.Semaphore(4), 0
+
+    async def ask(limiter: Limiter) -> None:
+        # Few at a time, so that the transactions of all processes are many and meet.
+        nonlocal admitted
+        async with turns:
+            request = Reserve(uuid4().hex, "acme", 60.0, limits(1000))
+            decision = await limiter.reserve(request)
+        admitted += isinstance(decision, Admitted)
+
     async with config.open(runtime, folder) as state:
         while state.problem():
             await asyncio.sleep(0.01)
         tell("ready")
         await asyncio.to_thread(sys.stdin.readline)
-        requests = [Reserve(uuid4().hex, "acme", 60.0, limits(1000)) for _ in range(number)]
-        decisions = await asyncio.gather(*map(state.limiter.reserve, requests))
+        await asyncio.gather(*(ask(state.limiter) for _ in range(number)))
         await state.limiter.flush()
-    tell(sum(isinstance(decision, Admitted) for decision in decisions))
+    tell(admitted)
 
 
 async def spend(config: AnyState, folder: Path) -> None:

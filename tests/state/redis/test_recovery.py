@@ -1,8 +1,10 @@
 """Redis that is gone, frozen, emptied or restarted: answers go on, and the sums come right."""
 
 import asyncio
+import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,12 @@ def server() -> Iterator[RedisServer]:
     """A server that this test may harm."""
     with redis_server() as own:
         yield own
+
+
+def metered(folder: Path) -> int:
+    """Return what a node's file says it charged."""
+    with closing(sqlite3.connect(folder / "ledger.db")) as connection:
+        return int(connection.execute("SELECT coalesce(sum(spent), 0) FROM meter").fetchone()[0])
 
 
 async def away(store: Store) -> None:
@@ -163,6 +171,27 @@ async def test_c08_an_emptied_redis_is_rebuilt_from_what_every_node_charged(
         assert [found.id for found in await two.state.keys.all()] == ["key-1"]
 
 
+async def test_c08_two_workers_of_one_node_bring_its_part_once(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    async with (
+        open_redis(tmp_path, server.url, SystemClock()) as one,
+        open_redis(tmp_path, server.url, SystemClock()) as two,
+    ):
+        await healthy(two)
+        for number, store in enumerate((one, two)):
+            lease = (await store.admit(f"r{number}", store.budget(100, 20))).lease
+            store.state.limiter.settle(lease, {})
+            await store.state.limiter.flush()
+        await until(lambda: metered(tmp_path) == 40)
+        await asyncio.to_thread(server.command, "FLUSHALL")
+        for store in (one, two):
+            await store.reserve("noticed", store.budget(100, 50))
+        await healthy(one)
+        await healthy(two)
+        assert await one.counted(USD) == Counted(spent=40)
+
+
 async def test_c08_a_redis_that_was_killed_and_comes_back_empty_is_rebuilt(
     server: RedisServer, tmp_path: Path
 ) -> None:
@@ -255,6 +284,26 @@ async def test_c09_a_reservation_that_arrives_after_its_end_takes_nothing(
         await away(store)
         held_up.open_up.set()
         await healthy(store)
+        await asyncio.sleep(0.1)
+        assert await store.counted(USD) == Counted(spent=3)
+
+
+async def test_c09_a_reservation_that_arrives_after_its_lease_was_taken_over_takes_nothing(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    async with (
+        fault_proxy(server.port) as proxy,
+        open_redis(tmp_path, proxy.url, SystemClock(), timeout=0.2, connect_timeout=0.2) as store,
+    ):
+        held_up, proxy.open_up = proxy.open_up, asyncio.Event()
+        held_up.clear()
+        proxy.open_up.set()
+        late = (await store.admit("late", store.budget(1000, 10))).lease
+        await healthy(store)
+        assert await store.counted(USD) == Counted(held=10)
+        store.state.limiter.settle(late, {USD: 3})
+        await store.state.limiter.flush()
+        held_up.set()
         await asyncio.sleep(0.1)
         assert await store.counted(USD) == Counted(spent=3)
 
