@@ -5,7 +5,7 @@ LOCKS := config/locks
 SERVE ?=
 TEST ?=
 
-.PHONY: help install dev run test test-long lint bench lock clean
+.PHONY: help install dev run test test-long lint bench generate lock clean
 
 help:  ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1|/' | column -t -s '|'
@@ -39,7 +39,7 @@ test: dev  ## all tests, in some minutes
 	@echo "make test: the tests passed"
 
 test-long: dev  ## all tests with their big counts
-	@.venv/bin/pytest -n 2 --dist loadfile --timeout 1800 $(TEST)
+	@.venv/bin/pytest -n 2 --dist loadfile --timeout 1800 --hypothesis-profile long $(TEST)
 	@echo "make test-long: the tests passed, big counts included"
 
 lint: dev  ## format, lint, types, floors, dead code
@@ -52,6 +52,10 @@ lint: dev  ## format, lint, types, floors, dead code
 
 bench: install  ## CPU a request and a chunk, beside a bare relay
 	@.venv/bin/python -m loadtest.bench $(BENCH)
+
+generate: dev  ## write config/schema and the docs' field tables anew
+	@.venv/bin/python -m tests.house.generated
+	@echo "make generate: config/schema and docs/policies.md are current"
 
 lock: dev  ## pin the newest versions with hashes
 	@.venv/bin/pip-compile --help > /dev/null 2>&1 || $(PIP) install pip-tools

@@ -15,6 +15,8 @@ Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):([0-9]{1,5})")
 _MAX_PORT = 65535
+_LOCAL = "127.0.0.1"
+_EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - to be recognised, not to be bound
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,7 +58,16 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`config/gateway.yaml` but for its providers and state, which `policy/setup.py` adds."""
 
     listen: Annotated[str, Meta(description="HOST:PORT for clients.")] = "127.0.0.1:8080"
-    admin: Annotated[str, Meta(description="HOST:PORT for health and metrics.")] = "127.0.0.1:8081"
+    admin: Annotated[str, Meta(description="HOST:PORT for health, metrics and /admin.")] = (
+        "127.0.0.1:8081"
+    )
+    admin_token: Annotated[
+        Secret | None,
+        Meta(
+            description="What /admin asks for as `Authorization: Bearer ...`. Left out: /admin is"
+            " off, and `admin` must be a loopback address."
+        ),
+    ] = None
     keys: Annotated[
         Mapping[Name, Secret],
         Meta(
@@ -88,6 +99,12 @@ class Address(Struct, frozen=True):
         except ValueError:
             return False
 
+    def overlaps(self, other: "Address") -> bool:
+        """Whether both cannot be listened on at once. Port 0 takes a free one, so never."""
+        mine, theirs = (_LOCAL if a.host == "localhost" else a.host for a in (self, other))
+        same = mine == theirs or not _EVERYWHERE.isdisjoint({mine, theirs})
+        return same and self.port == other.port != 0
+
 
 def parse_address(text: str) -> Address:
     """Read `HOST:PORT`, `[::1]:PORT` or `:PORT`. Raises ValueError saying what was expected."""
@@ -100,16 +117,25 @@ def parse_address(text: str) -> Address:
 def address_problems(settings: Settings) -> list[tuple[str, str]]:
     """Return what is wrong with the addresses, as (field, what) pairs."""
     problems = []
+    read: list[Address] = []
     for field, text in (("listen", settings.listen), ("admin", settings.admin)):
         try:
             address = parse_address(text)
         except ValueError as error:
             problems.append((field, str(error)))
             continue
-        if not address.private and not settings.keys:
-            what = f"{text} can be reached from other machines, and no key is asked for."
+        if any(address.overlaps(other) for other in read):
+            problems.append((field, f"{text} is where `listen` is. Choose another port."))
+        read.append(address)
+        if address.private:
+            continue
+        reached = f"{text} can be reached from other machines, and no"
+        if field == "listen" and not settings.keys:
             cure = "Add `keys:` to gateway.yaml, or listen on 127.0.0.1."
-            problems.append((field, f"{what} {cure}"))
+            problems.append((field, f"{reached} key is asked for. {cure}"))
+        elif field == "admin" and settings.admin_token is None:
+            cure = "Add `admin_token:` to gateway.yaml, or listen on 127.0.0.1."
+            problems.append((field, f"{reached} token is asked for. {cure}"))
     return problems
 
 

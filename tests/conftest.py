@@ -12,6 +12,7 @@ from blockbuster import blockbuster_ctx
 from hypothesis import settings
 
 settings.register_profile("ci", deadline=None, print_blob=True)
+settings.register_profile("long", deadline=None, print_blob=True, max_examples=5000)
 settings.load_profile("ci")
 
 

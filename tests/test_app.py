@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from gateway.app import CannotStart, Warming
+from gateway.core.capability import NOTHING
 from gateway.core.ports import Call
 from gateway.core.reply import Reply
 from gateway.edge.readiness import Readiness
@@ -133,6 +134,8 @@ async def test_an_address_that_is_not_ours_says_so(address: str, cause: str) -> 
 
 class Hangs:
     """A provider that is never warm."""
+
+    stands_in_for = NOTHING
 
     async def send(self, _call: Call, /) -> Reply:
         raise NotImplementedError

@@ -50,6 +50,36 @@ def test_a_public_address_needs_keys() -> None:
     assert address_problems(Settings()) == []
 
 
+@pytest.mark.parametrize(
+    ("listen", "admin"),
+    [
+        ("127.0.0.1:80", "127.0.0.1:80"),
+        ("127.0.0.1:80", "localhost:80"),
+        (":80", "127.0.0.1:80"),
+        ("[::1]:80", "0.0.0.0:80"),
+    ],
+)
+def test_both_cannot_listen_in_one_place(listen: str, admin: str) -> None:
+    keys = {"alice": Secret("x", "env:X")}
+    token = Secret("t", "env:T")
+    settings = Settings(listen=listen, admin=admin, keys=keys, admin_token=token)
+    assert address_problems(settings) == [
+        ("admin", f"{admin} is where `listen` is. Choose another port.")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("listen", "admin"),
+    [
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("127.0.0.1:80", "127.0.0.1:81"),
+        ("127.0.0.1:80", "127.0.0.2:80"),
+    ],
+)
+def test_other_places_do_not_meet(listen: str, admin: str) -> None:
+    assert address_problems(Settings(listen=listen, admin=admin)) == []
+
+
 def test_an_unreadable_address_is_a_problem_of_its_field() -> None:
     assert address_problems(Settings(admin="here")) == [
         ("admin", "this must be HOST:PORT, such as 127.0.0.1:8080.")

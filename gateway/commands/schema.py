@@ -8,8 +8,14 @@ from gateway.core import wire
 from gateway.core.secret import Secret
 from gateway.policy.load import PolicyFile
 from gateway.policy.setup import GatewayFile, ModelsFile
+from gateway.policy.tenants import TenantsFile
 
-FILES: Final = {"policy": PolicyFile, "gateway": GatewayFile, "models": ModelsFile}
+FILES: Final = {
+    "policy": PolicyFile,
+    "tenants": TenantsFile,
+    "gateway": GatewayFile,
+    "models": ModelsFile,
+}
 
 
 def add_to(commands: Commands) -> None:
@@ -32,12 +38,17 @@ def add_to(commands: Commands) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Print the schema of one kind of file."""
+    print(schema_text(given.file))
+    return 0
+
+
+def schema_text(kind: str) -> str:
+    """Return the JSON Schema of one kind of file."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **wire.json_schema(FILES[given.file], _of_other_types),
+        **wire.json_schema(FILES[kind], _of_other_types),
     }
-    print(wire.encode_pretty(schema))
-    return 0
+    return wire.encode_pretty(schema)
 
 
 def _of_other_types(shape: type) -> dict[str, Any]:

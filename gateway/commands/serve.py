@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from gateway.app import CannotStart, Gateway, open_gateway, tune_gc
+from gateway.app import CannotStart, Gateway, open_gateway, tune_gc, tune_malloc
 from gateway.commands.banner import announce
 from gateway.commands.options import Commands, add_folders, address, setup_of
 from gateway.commands.signals import Stop
@@ -75,6 +75,7 @@ def run(given: argparse.Namespace) -> int:
     """Serve until stopped. Raises Invalid when the configuration is not usable."""
     setup = setup_of(given)
     _raise_file_limit()
+    tune_malloc()
     try:
         with ExitStack() as held:
             log = held.enter_context(
@@ -98,6 +99,7 @@ async def serve(setup: Setup, worker: str, log: Log) -> int:
         _end_with_supervisor(stop)
     async with open_gateway(setup, log, shared=bool(worker), admin=worker) as gateway:
         tune_gc()
+        stop.on_hangup(gateway.process.reload_soon)
         if not worker:
             announce(setup, gateway.port, gateway.admin_port, log)
         await stop.asked.wait()

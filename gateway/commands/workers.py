@@ -10,6 +10,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,15 +20,18 @@ from gateway.commands.signals import Stop
 from gateway.core import wire
 from gateway.core.ports import Clock
 from gateway.edge.admin import open_admin
+from gateway.edge.admin_routes import admin_routes
 from gateway.policy.setup import Setup
 from gateway.runtime import SystemClock
 from gateway.settings import Address, parse_address
 from gateway.telemetry.log import Log
-from gateway.telemetry.metrics import merge
+from gateway.telemetry.metrics import merge, without_gauges
 
 OK: Final = 200
 POLL: Final = 0.25
 """Seconds between two looks at a worker's readiness."""
+COUNT_EVERY: Final = 8
+"""So many looks apart its counters are fetched: what a killed worker counted since is lost."""
 ASK: Final = 2.0
 """Seconds that a worker has to answer the supervisor."""
 LONG_LIFE: Final = 10.0
@@ -50,6 +54,8 @@ class Worker:
         self.report: Mapping[str, Any] = {}
         self.ready = False
         self.socket_path = socket_path
+        self._counted = b""
+        self._inherited = b""
         self._command = [*command, "--worker", socket_path]
 
     async def live(self, stop: Stop, clock: Clock, log: Log) -> None:
@@ -65,6 +71,8 @@ class Worker:
                 self.send(signal.SIGTERM)
             code = await self.process.wait()
             self.ready, self.report = False, {}
+            self._inherited = merge([self._inherited, without_gauges(self._counted)])
+            self._counted = b""
             if stop.asked.is_set():
                 return
             crashes = 0 if clock.monotonic() - born >= LONG_LIFE else crashes + 1
@@ -79,10 +87,20 @@ class Worker:
         if self.process is not None and self.process.returncode is None:
             self.process.send_signal(number)
 
+    async def metrics(self) -> bytes:
+        """Return what this process and those before it have counted; no counter ever falls."""
+        asked = self.process
+        status, body = await ask(self.socket_path, "/metrics")
+        if status == OK and asked is self.process and asked and asked.returncode is None:
+            self._counted = body
+        return merge([self._inherited, self._counted])
+
     async def watch(self) -> None:
-        """Keep `ready` and `report` current."""
+        """Keep `ready` and `report` current, and what was counted at hand should it die."""
         clock = SystemClock()
-        while True:
+        for look in count():
+            if look % COUNT_EVERY == 0:
+                await self.metrics()
             status, body = await ask(self.socket_path, "/readyz")
             self.ready = status == OK
             with suppress(ValueError):
@@ -97,6 +115,11 @@ class Fleet:
         self.listen = listen
         self.workers = workers
         self.draining = False
+
+    @property
+    def readiness(self) -> "Fleet":
+        """Who knows whether all are ready."""
+        return self
 
     def ready(self) -> bool:
         """Tell whether every worker is ready."""
@@ -120,21 +143,38 @@ class Fleet:
 
     async def metrics(self) -> bytes:
         """Return the sum of all workers' metrics, and how often one was replaced."""
-        answers = await asyncio.gather(
-            *(ask(worker.socket_path, "/metrics") for worker in self.workers)
-        )
+        texts = await asyncio.gather(*(worker.metrics() for worker in self.workers))
         restarts = sum(worker.restarts for worker in self.workers)
         own = (
             b"# HELP turnout_worker_restarts_total Workers that died and were replaced.\n"
             b"# TYPE turnout_worker_restarts_total counter\n"
             b"turnout_worker_restarts_total %d\n" % restarts
         )
-        return merge([own, *(body for status, body in answers if status == OK)])
+        return merge([own, *texts])
+
+    async def reload(self) -> Mapping[str, Any]:
+        """Let every worker read the policies again; one that is starting reads them anyway."""
+        answers = await asyncio.gather(
+            *(ask(worker.socket_path, "/admin/reload", "POST") for worker in self.workers)
+        )
+        reports = [
+            {"worker": worker.number, **wire.decode(body)}
+            for worker, (status, body) in zip(self.workers, answers, strict=True)
+            if status
+        ]
+        ok = bool(reports) and all(report["ok"] for report in reports)
+        return {"ok": ok, "workers": reports}
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to every worker."""
         for worker in self.workers:
             worker.send(number)
+
+    def reload_soon(self) -> None:
+        """Pass SIGHUP on to the workers that are there to take it."""
+        for worker in self.workers:
+            if worker.report:
+                worker.send(signal.SIGHUP)
 
 
 @contextmanager
@@ -151,11 +191,14 @@ async def supervise(setup: Setup, fleet: Fleet, log: Log) -> int:
     """Run workers until stopped; return the exit code."""
     stop = Stop()
     stop.listen()
+    stop.on_hangup(fleet.reload_soon)
     admin = parse_address(setup.settings.admin)
     async with AsyncExitStack() as stack:
         with listening(admin):
             operator = await stack.enter_async_context(
-                open_admin(admin.host, admin.port, metrics=fleet.metrics, readiness=fleet)
+                open_admin(
+                    admin.host, admin.port, admin_routes(fleet), token=setup.settings.admin_token
+                )
             )
         announce(setup, fleet.listen.port, operator.port, log)
         await _run(fleet, stop, SystemClock(), log, setup.settings.limits.drain)
@@ -184,13 +227,13 @@ async def _run(fleet: Fleet, stop: Stop, clock: Clock, log: Log, drain: float) -
             task.cancel()
 
 
-async def ask(socket_path: str, target: str) -> tuple[int, bytes]:
-    """Return a worker's answer to a GET, status 0 when it gives none."""
+async def ask(socket_path: str, target: str, method: str = "GET") -> tuple[int, bytes]:
+    """Return a worker's answer, status 0 when it gives none."""
     try:
         async with asyncio.timeout(ASK):
             reader, writer = await asyncio.open_unix_connection(socket_path)
             try:
-                writer.write(f"GET {target} HTTP/1.1\r\nhost: worker\r\n\r\n".encode())
+                writer.write(f"{method} {target} HTTP/1.1\r\nhost: worker\r\n\r\n".encode())
                 answer = await reader.read()
             finally:
                 writer.close()
@@ -246,4 +289,5 @@ def _command(given: argparse.Namespace, listen: Address) -> list[str]:
         *(sys.executable, "-m", "gateway", "serve"),
         *("--config", str(given.config), "--policies", str(given.policies)),
         *("--data", str(given.data), "--listen", str(listen)),
+        *(("--admin", given.admin) if given.admin else ()),
     ]

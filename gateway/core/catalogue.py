@@ -1,11 +1,12 @@
 """The models that can be asked for: who serves them, what they can do, what they cost."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from gateway.core.errors import UnknownModel
+from gateway.core.patterns import matcher
 
 Capability = Literal[
     "tools", "vision", "documents", "audio", "json_schema", "json_object", "streaming", "logprobs"
@@ -17,40 +18,88 @@ Tokens = Annotated[int, Meta(ge=1, le=100_000_000)]
 class Price(Struct, frozen=True, forbid_unknown_fields=True):
     """Dollars per million tokens. `cached` and `cache_write` default to `input`."""
 
-    input: Dollars
-    output: Dollars
-    cached: Dollars | None = None
-    cache_write: Dollars | None = None
+    input: Annotated[Dollars, Meta(description="For a million input tokens.")]
+    output: Annotated[Dollars, Meta(description="For a million output tokens.")]
+    cached: Annotated[
+        Dollars | None, Meta(description="For a million that were cached; else as `input`.")
+    ] = None
+    cache_write: Annotated[
+        Dollars | None, Meta(description="For a million put into the cache; else as `input`.")
+    ] = None
 
 
 class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One entry of `config/models.yaml`; `name` is its key there."""
 
-    provider: str
-    name: str = ""
-    upstream: str = ""
-    """The provider's name for it; empty means the same name."""
-    endpoints: tuple[Literal["chat", "completions", "embeddings"], ...] = ("chat",)
-    tier: Literal["fast", "balanced", "complex"] | None = None
-    context: Tokens | None = None
-    max_output: Tokens | None = None
-    price: Price | None = None
-    capabilities: frozenset[Capability] = frozenset({"streaming"})
-    sampling: Literal["all", "one", "none"] = "all"
-    """Whether temperature and top_p are accepted: both, one of them, or none (Claude 4.7+)."""
-    thinking: Literal["none", "budget", "both", "adaptive"] = "none"
-    """The form of Anthropic thinking it takes (Claude <= 4.5 budget, 4.6 both, then adaptive)."""
-    mid_system: bool = False
-    """Whether `role: system` is accepted inside messages (Claude Opus 4.8+)."""
-    prefill: bool = False
-    """Whether a last assistant message is continued (by Claude up to 4.5, and by nobody since)."""
-    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    """The limit's name that an OpenAI-style upstream takes (o-series and gpt-5+: the latter)."""
+    provider: Annotated[str, Meta(description="Its block under `providers:` in gateway.yaml.")]
+    name: Annotated[str, Meta(description="Set by the gateway: the key of this entry.")] = ""
+    upstream: Annotated[
+        str, Meta(description="The provider's name for it; empty means the same name.")
+    ] = ""
+    endpoints: Annotated[
+        tuple[Literal["chat", "completions", "embeddings"], ...],
+        Meta(description="What it may be asked for."),
+    ] = ("chat",)
+    tier: Annotated[
+        Literal["fast", "balanced", "complex"] | None,
+        Meta(description="How able and dear it is, for routing by difficulty."),
+    ] = None
+    context: Annotated[Tokens | None, Meta(description="Tokens of input and output together.")] = (
+        None
+    )
+    max_output: Annotated[
+        Tokens | None,
+        Meta(description="Most tokens of an answer; sent where a limit is required."),
+    ] = None
+    price: Annotated[
+        Price | None, Meta(description="Without one its cost is unknown, never free.")
+    ] = None
+    capabilities: Annotated[
+        frozenset[Capability] | None,
+        Meta(
+            description="What a request may ask of it; one that asks for more is a 400. Left out,"
+            " nothing is known: all is passed on, and the provider decides."
+        ),
+    ] = None
+    sampling: Annotated[
+        Literal["all", "one", "none"],
+        Meta(description="temperature and top_p: both, one of them, or none (Claude 4.7+)."),
+    ] = "all"
+    thinking: Annotated[
+        Literal["none", "budget", "both", "adaptive"],
+        Meta(description="Anthropic thinking: Claude <= 4.5 budget, 4.6 both, then adaptive."),
+    ] = "none"
+    mid_system: Annotated[
+        bool, Meta(description="Takes `role: system` inside messages (Claude Opus 4.8+).")
+    ] = False
+    prefill: Annotated[
+        bool, Meta(description="Continues a last assistant message (Claude up to 4.5).")
+    ] = False
+    cache_marks: Annotated[
+        bool,
+        Meta(
+            description="Whether an OpenAI-style provider takes Anthropic's `cache_control`, as"
+            " OpenRouter does."
+        ),
+    ] = False
+    max_tokens_field: Annotated[
+        Literal["max_tokens", "max_completion_tokens"],
+        Meta(description="The limit's name on OpenAI's wire (o-series and gpt-5+: the latter)."),
+    ] = "max_tokens"
 
     @property
     def upstream_name(self) -> str:
         """The name to send to the provider."""
         return self.upstream or self.name
+
+    def may(self, capability: Capability) -> bool:
+        """Whether it may be asked for this; where nothing is stated, the provider decides."""
+        return self.capabilities is None or capability in self.capabilities
+
+    @property
+    def takes_schema(self) -> bool:
+        """Whether it is stated to answer by a JSON Schema of its own accord."""
+        return self.capabilities is not None and "json_schema" in self.capabilities
 
 
 class Target(Struct, frozen=True):
@@ -75,6 +124,19 @@ class Catalogue(Struct, frozen=True):
             reason = self.unserved.get(wanted, "GET /v1/models lists what is served.")
             raise UnknownModel(f"This model is not served here. {reason}", param="model")
         return Target(model=model, chosen=wanted != name)
+
+    def matching(self, patterns: Collection[str]) -> frozenset[str]:
+        """Return the names that `patterns` allow to ask for.
+
+        `*` stands for any text and is tried on models only. A model brings the aliases that stand
+        for it; an alias that is written out brings itself, not its model.
+        """
+        matches = matcher(patterns)
+        plain = {name for name in patterns if "*" not in name}
+        models = {name for name in self.models if matches(name)}
+        return frozenset(
+            {*plain, *models, *(a for a, name in self.aliases.items() if name in models)}
+        )
 
     def served(self) -> Iterator[str]:
         """Yield every name that a caller may ask for, aliases last."""

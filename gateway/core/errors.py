@@ -37,7 +37,7 @@ class GatewayError(Exception):
     """One failure with everything that failover, renderer and log need to know about it.
 
     `status` is the HTTP status for the caller, `code` a stable machine-readable name, `param` the
-    path of the parameter at fault (ours or a well-known name, never caller text), `retry_after`
+    path of the parameter at fault (ours, or a caller's that can only be a name), `retry_after`
     seconds to wait before another try.
     """
 
@@ -225,10 +225,14 @@ class UpstreamRefused(UpstreamAnswered):
 
 
 class StreamCut(UpstreamError):
-    """The stream broke after its first event had left: nothing to retry, the client is told."""
+    """The stream broke after its first event had left: nothing to retry, the client is told.
+
+    `body` is the provider's own error object as JSON, empty where it did not say one.
+    """
 
     code = "upstream_truncated"
     retry = Retry.NEVER
+    body = b""
 
 
 class GatewayFault(GatewayError):

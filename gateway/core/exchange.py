@@ -1,11 +1,17 @@
 """The one noun: a request on its way, with who sent it and what is known so far."""
 
+from collections.abc import Mapping
+from typing import Literal
+
 from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.core.catalogue import Target
 from gateway.core.chat import ChatRequest
+from gateway.core.errors import Forbidden
 from gateway.core.notes import Notes
+
+Priority = Literal["high", "normal", "low"]
 
 
 class Caller(Struct, frozen=True):
@@ -13,6 +19,20 @@ class Caller(Struct, frozen=True):
 
     tenant: str = "local"
     fingerprint: str = ""
+    policy: str = "default"
+    labels: Mapping[str, str] = {}
+    models: frozenset[str] | None = None
+    """The names, aliases too, that it may ask for; None means every one."""
+    priority: Priority = "normal"
+
+    def check_model(self, name: str) -> None:
+        """Raise Forbidden unless this caller may ask for `name`, exactly as it is written."""
+        if self.models is not None and name not in self.models:
+            raise Forbidden(
+                "This key may not use this model. GET /v1/models lists what it may use.",
+                code="model_not_allowed",
+                param="model",
+            )
 
 
 class Route(Struct, frozen=True):
@@ -26,7 +46,8 @@ class Exchange(Struct, frozen=True):
     """A request on its way. Frozen: a stage passes a changed copy on.
 
     `deadline` is a `Clock.monotonic()` time in seconds; nothing may run past it. `drop_params`
-    is the caller's or policy's leave to drop parameters that a target cannot take.
+    is the caller's or policy's leave to drop parameters that a target cannot take. `headers` holds
+    those request headers, names in lower case, that some policy's `when` names, and no others.
     """
 
     id: str
@@ -37,6 +58,7 @@ class Exchange(Struct, frozen=True):
     policy: str = "default"
     route: Route | None = None
     drop_params: bool = False
+    headers: Mapping[str, str] = {}
 
     def with_request(self, request: ChatRequest) -> "Exchange":
         """Return a copy that carries another request."""

@@ -7,7 +7,7 @@ from msgspec import UNSET, Struct
 
 from gateway.core import stream_errors, wire
 from gateway.core.reply import Block, Tally
-from gateway.core.sse import EMPTY, encode_event, read_event, split_events
+from gateway.core.sse import DONE, EMPTY, encode_event, read_event, split_events
 from gateway.core.usage import anthropic_usage, openai_usage, token_count
 
 _NULL_USAGE: Final = b',"usage":null'
@@ -75,18 +75,19 @@ class OpenAIMeter:
     def feed(self, block: Block) -> Block:
         """Return what the caller gets of `block`."""
         if not block.isascii():
-            _check_text(block, self.primed)
+            stream_errors.check_text(block, self.primed)
         if block.startswith(b"data: {") and block.find(b"\n") == len(block) - 2:
             return self._event(block, block[6:-2], "")
         return Block(b"".join([self._any_event(raw) for raw in split_events(block)]))
 
     def finish(self) -> Block:
-        """Check that the stream ended where it should. Raises StreamCut or UpstreamBroken."""
+        """Return the [DONE] that the upstream left out. Raises StreamCut or UpstreamBroken."""
         tally = self.tally
         if not tally.clean and not tally.error:
             if self._open or not self._finished:
                 raise stream_errors.truncated(self.primed)
             tally.clean = True
+            return DONE
         return EMPTY
 
     def _any_event(self, raw: Block) -> Block:
@@ -177,7 +178,7 @@ class AnthropicMeter:
     def feed(self, block: Block) -> Block:
         """Return `block`, read. Raises GatewayError for error events and what is no event."""
         if not block.isascii():
-            _check_text(block, self.primed)
+            stream_errors.check_text(block, self.primed)
         parts = [self._any_event(raw) for raw in split_events(block)]
         return parts[0] if len(parts) == 1 else Block(b"".join(parts))
 
@@ -234,13 +235,6 @@ class AnthropicMeter:
             if isinstance(value, dict | list) or token_count(value, -1) >= 0:
                 self._known[name] = value
         self.tally.usage = anthropic_usage(self._known)
-
-
-def _check_text(block: bytes, primed: bool) -> None:
-    try:
-        block.decode()
-    except UnicodeDecodeError as error:
-        raise stream_errors.garbage(primed, "an event is not UTF-8") from error
 
 
 def _heed(data: bytes, tally: Tally, primed: bool) -> None:

@@ -1,5 +1,7 @@
 """Tokens to money, in whole micro-dollars so that sums are exact."""
 
+from functools import lru_cache
+
 from gateway.core.catalogue import Price
 from gateway.core.reply import Usage
 
@@ -12,16 +14,22 @@ def cost(usage: Usage, price: Price) -> int:
     A price is dollars per million tokens, which is micro-dollars per token. Cached and cache-write
     tokens are part of `usage.input` and are charged at their own price.
     """
-    cached = price.input if price.cached is None else price.cached
-    write = price.input if price.cache_write is None else price.cache_write
-    plain = max(0, usage.input - usage.cached - usage.cache_write)
+    plain, cached, write, output = _rates(price)
     total = (
-        plain * _parts(price.input)
-        + usage.cached * _parts(cached)
-        + usage.cache_write * _parts(write)
-        + usage.output * _parts(price.output)
+        max(0, usage.input - usage.cached - usage.cache_write) * plain
+        + usage.cached * cached
+        + usage.cache_write * write
+        + usage.output * output
     )
     return (total + _PARTS // 2) // _PARTS
+
+
+@lru_cache(maxsize=1024)  # a catalogue holds no more, and a request has one price
+def _rates(price: Price) -> tuple[int, int, int, int]:
+    """Return input, cached, cache-write and output prices, the defaults filled in."""
+    cached = price.input if price.cached is None else price.cached
+    write = price.input if price.cache_write is None else price.cache_write
+    return _parts(price.input), _parts(cached), _parts(write), _parts(price.output)
 
 
 def _parts(price: float) -> int:

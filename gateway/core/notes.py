@@ -50,8 +50,15 @@ class Used(Struct, frozen=True):
     """None when the model has no price: unknown, never free."""
 
 
-Note: TypeAlias = Routed | Attempted | StreamEnded | Used
-N = TypeVar("N", Routed, Attempted, StreamEnded, Used)
+class Verdict(Struct, frozen=True):
+    """What a stage decided, in a word or two: `rate_limit`, `admitted`."""
+
+    stage: str
+    verdict: str
+
+
+Note: TypeAlias = Routed | Attempted | StreamEnded | Used | Verdict
+N = TypeVar("N", Routed, Attempted, StreamEnded, Used, Verdict)
 
 
 class Notes:
@@ -65,6 +72,9 @@ class Notes:
     def add(self, note: Note) -> None:
         """Leave a fact behind."""
         self._notes.append(note)
+
+    def __len__(self) -> int:
+        return len(self._notes)
 
     def __iter__(self) -> Iterator[Note]:
         return iter(self._notes)

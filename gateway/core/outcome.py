@@ -4,7 +4,49 @@ from msgspec import Struct
 
 from gateway.core.errors import Fault
 from gateway.core.exchange import Caller
-from gateway.core.notes import Attempted, Notes, StreamEnded
+from gateway.core.notes import Attempted, Notes, Routed, StreamEnded, Used, Verdict
+
+
+class Facts(Struct):
+    """The notes of one request, read in one pass; the newest of a kind counts."""
+
+    provider: str = ""
+    """Who answered or was tried last, else where the request was sent."""
+    model: str = ""
+    reason: str = ""
+    """Why it was sent there."""
+    attempts: list[Attempted] = []
+    waited: float = 0.0
+    """Seconds spent waiting for providers."""
+    stream: StreamEnded | None = None
+    used: Used | None = None
+    verdicts: list[Verdict] = []
+
+    def overhead(self, started: float, now: float) -> float:
+        """Return the seconds since `started` that were not spent waiting for a provider."""
+        return max(0.0, now - started - self.waited)
+
+
+def gather(notes: Notes) -> Facts:
+    """Return what the notes say."""
+    facts = Facts()
+    for note in notes:
+        if isinstance(note, Attempted):
+            facts.provider, facts.model = note.provider, note.model
+            facts.attempts.append(note)
+            facts.waited += note.ended - note.started
+        elif isinstance(note, Used):
+            facts.used = note
+        elif isinstance(note, StreamEnded):
+            facts.stream = note
+            facts.waited += note.upstream_seconds
+        elif isinstance(note, Routed):
+            facts.reason = note.reason
+            if not facts.attempts:
+                facts.provider, facts.model = note.provider, note.model
+        else:
+            facts.verdicts.append(note)
+    return facts
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -27,7 +69,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     first_byte: float | None
     received: int
     sent: int
-    notes: Notes
+    facts: Facts
     code: str = ""
     fault: Fault | None = None
     detail: str = ""
@@ -38,9 +80,13 @@ class Outcome(Struct, frozen=True, kw_only=True):
     client_retry: int = 0
     """The client SDK's own retry count (`x-stainless-retry-count`), 0 on its first try."""
 
+    @property
+    def first_token(self) -> float | None:
+        """When the answer began: with the first byte out, or the first token that was gathered.
 
-def overhead(notes: Notes, started: float, now: float) -> float:
-    """Return the seconds since `started` that were not spent waiting for a provider."""
-    waited = sum(attempt.ended - attempt.started for attempt in notes.all(Attempted))
-    ended = notes.last(StreamEnded)
-    return max(0.0, now - started - waited - (ended.upstream_seconds if ended else 0.0))
+        A caller who wanted a gathered stream whole got no byte before its end.
+        """
+        facts = self.facts
+        if facts.stream is not None and facts.attempts and not self.stream:
+            return facts.attempts[-1].ended
+        return self.first_byte

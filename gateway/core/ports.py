@@ -73,6 +73,11 @@ class Call(Struct, frozen=True):
 class Provider(Protocol):
     """One upstream. Whatever the caller's dialect, the reply speaks it."""
 
+    @property
+    def stands_in_for(self) -> frozenset[str]:
+        """Parameters that it can do for a model which is not able to do them itself."""
+        ...
+
     async def send(self, call: Call, /) -> Reply:
         """Ask the upstream. A Stream returns primed. Raises UpstreamError or CallerError.
 

@@ -46,6 +46,10 @@ class Tally(Struct):
     """The code of an error event that the provider itself sent, and that the caller got."""
     blocks: int = 0
     size: int = 0
+    waited: float = 0.0
+    """Seconds spent waiting for blocks."""
+    longest_gap: float = 0.0
+    """Seconds between two blocks, at most."""
 
 
 class Blocks(Protocol):
@@ -80,30 +84,28 @@ Reply: TypeAlias = Whole | Stream
 
 
 class Watched:
-    """Blocks that are timed, and that report exactly once when they have ended or were closed.
+    """Blocks that are timed in their tally, and that report exactly once when they have ended.
 
     `ended(None)` is a clean end, `GeneratorExit` means closed from our side before the end
     (the client left), anything else is what broke it.
     """
 
-    __slots__ = ("_ended", "_inner", "_last", "_now", "_open", "longest_gap", "waited")
+    __slots__ = ("_ended", "_inner", "_last", "_now", "_open", "_tally")
 
     def __init__(
         self,
         inner: Blocks,
+        tally: Tally,
         ended: Callable[[BaseException | None], None],
         now: Callable[[], float],
     ) -> None:
         """`now` is a monotonic clock in seconds."""
         self._inner = inner
+        self._tally = tally
         self._ended = ended
         self._now = now
         self._open = True
         self._last = now()
-        self.waited = 0.0
-        """Seconds spent waiting for blocks."""
-        self.longest_gap = 0.0
-        """Seconds between two blocks, at most."""
 
     def __aiter__(self) -> "Watched":
         return self
@@ -130,10 +132,10 @@ class Watched:
             self._end(GeneratorExit())
 
     def _tick(self, begun: float) -> None:
-        now = self._now()
-        self.waited += now - begun
+        now, tally = self._now(), self._tally
+        tally.waited += now - begun
         gap = now - self._last
-        self.longest_gap = max(self.longest_gap, gap)
+        tally.longest_gap = max(tally.longest_gap, gap)
         self._last = now
 
     def _end(self, error: BaseException | None) -> None:

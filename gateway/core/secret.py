@@ -4,15 +4,16 @@
 class Secret:
     """A credential read from the environment or a file. `repr`, `str` and formats show `***`.
 
-    `source` is where it comes from (`env:OPENAI_API_KEY`); `present` is false when that place
-    was empty, and then `reveal` raises LookupError naming the source.
+    `source` is where it comes from (`env:OPENAI_API_KEY`); `present` is false when it was not
+    there, and then `missing` says why and `reveal` raises LookupError naming the source.
     """
 
-    __slots__ = ("_value", "source")
+    __slots__ = ("_value", "missing", "source")
 
-    def __init__(self, value: str | None, source: str) -> None:
+    def __init__(self, value: str | None, source: str, missing: str = "is not set") -> None:
         self._value = value
         self.source = source
+        self.missing = missing
 
     @property
     def present(self) -> bool:
@@ -22,7 +23,7 @@ class Secret:
     def reveal(self) -> str:
         """Return the value, to be put on the wire and nowhere else."""
         if not self._value:
-            raise LookupError(f"{self.source} is not set")
+            raise LookupError(f"{self.source} {self.missing}")
         return self._value
 
     def __repr__(self) -> str:

@@ -23,6 +23,8 @@ from gateway.core.errors import (
 
 _DETAIL: Final = 300
 _HTTP_STATUS: Final = re.compile(r"[45][0-9]{2}\Z")
+_DENIED: Final = frozenset({401, 402, 403})
+"""Our credentials: the provider's words about them are not for callers."""
 _QUOTA: Final = "insufficient_quota"
 _BUSY: Final = "The provider is busy. Try again later."
 _REFUSED: Final = "The provider refused the request."
@@ -64,6 +66,14 @@ def garbage(primed: bool, detail: str) -> UpstreamError:
     return _broken(primed, "The provider's answer cannot be read.", code, detail)
 
 
+def check_text(block: bytes, primed: bool) -> None:
+    """Raise what events deserve that are not UTF-8, also where nobody looks at their text."""
+    try:
+        block.decode()
+    except UnicodeDecodeError as error:
+        raise garbage(primed, "an event is not UTF-8") from error
+
+
 def error_status(error: object) -> int:
     """Return the HTTP status that an error object stands for, 500 when it does not say."""
     if not isinstance(error, dict):
@@ -92,14 +102,16 @@ def reported(data: bytes, primed: bool) -> UpstreamError:
     """Return the error for an event or a 200 answer that holds an error object, either dialect."""
     whole: Any = wire.decode(data)
     error = whole.get("error", whole) if isinstance(whole, dict) else whole
-    detail = _describe(error)
+    detail, status = _describe(error), error_status(error)
     if primed:
-        return StreamCut(
+        cut = StreamCut(
             "The provider reported an error in the middle of its answer.",
             code="upstream_error",
             detail=detail,
         )
-    status = error_status(error)
+        if status not in _DENIED:
+            cut.status, cut.body = status, data
+        return cut
     dialect: Dialect = "openai"
     if isinstance(whole, dict) and whole.get("type") == "error":
         dialect = "anthropic"
@@ -113,7 +125,7 @@ def reported(data: bytes, primed: bool) -> UpstreamError:
 
 
 def _by_status(status: int, body: bytes, dialect: Dialect, detail: str) -> UpstreamError:
-    if status in {401, 402, 403}:
+    if status in _DENIED:
         return UpstreamDenied("The provider refused the gateway's credentials.", detail=detail)
     if status in {429, 503, 529}:
         return UpstreamBusy(_BUSY, status=status, body=body, dialect=dialect, detail=detail)

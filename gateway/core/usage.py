@@ -1,25 +1,47 @@
 """Reading what a provider says it used, in either dialect; figures that make no sense count 0."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from msgspec import Meta, Struct, ValidationError, convert
 
 from gateway.core.reply import Usage
 
 MAX_TOKENS: Final = 1_000_000_000
+_NOTHING: Final = Usage()
+
+
+_Count = Annotated[int, Meta(ge=0, le=MAX_TOKENS)]
+
+
+class _Prompt(Struct, gc=False):
+    cached_tokens: _Count = 0
+    cache_write_tokens: _Count = 0
+
+
+class _Completion(Struct, gc=False):
+    reasoning_tokens: _Count = 0
+
+
+class _OpenAIUsage(Struct, gc=False):
+    prompt_tokens: _Count = 0
+    completion_tokens: _Count = 0
+    prompt_tokens_details: _Prompt | None = None
+    completion_tokens_details: _Completion | None = None
 
 
 def token_count(value: object, before: int = 0) -> int:
     """Return `value` when it can be a number of tokens, else what was known before."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS:
-        return value
-    return before
+    return value if type(value) is int and 0 <= value <= MAX_TOKENS else before  # a bool is none
 
 
 def openai_usage(value: object, before: Usage | None = None) -> Usage | None:
     """Read an OpenAI usage object; fields that make no sense keep what was known before."""
     if not isinstance(value, dict) or not value:
         return before
-    known = before or Usage()
+    if before is None and (plain := _plain_usage(value)) is not None:
+        return plain
+    known = before or _NOTHING
     prompt = _dict(value.get("prompt_tokens_details"))
     completion = _dict(value.get("completion_tokens_details"))
     tokens = token_count(value.get("prompt_tokens"), known.input)
@@ -29,6 +51,22 @@ def openai_usage(value: object, before: Usage | None = None) -> Usage | None:
         cached=min(tokens, token_count(prompt.get("cached_tokens"), known.cached)),
         cache_write=token_count(prompt.get("cache_write_tokens"), known.cache_write),
         reasoning=token_count(completion.get("reasoning_tokens"), known.reasoning),
+    )
+
+
+def _plain_usage(value: dict[str, Any]) -> Usage | None:
+    """Read a usage object at once when all its figures make sense, as they nearly always do."""
+    try:
+        said = convert(value, _OpenAIUsage)
+    except ValidationError:
+        return None
+    prompt, completion = said.prompt_tokens_details, said.completion_tokens_details
+    return Usage(
+        said.prompt_tokens,
+        said.completion_tokens,
+        min(said.prompt_tokens, prompt.cached_tokens) if prompt else 0,
+        prompt.cache_write_tokens if prompt else 0,
+        completion.reasoning_tokens if completion else 0,
     )
 
 

@@ -24,7 +24,10 @@ T = TypeVar("T")
 Raw = msgspec.Raw
 
 _KEY = re.compile(rb'"[ \t\r\n]*:')
-_LONG_INT = re.compile(rb"(?<![0-9])[0-9]{%d}" % MAX_INT_DIGITS)  # looks at each run once
+_SURE_KEY = re.compile(rb'"(?<=[^\[,:{ \t\r\n\\]")[ \t\r\n]*:')  # ends a key wherever it stands
+_LONG_INT = re.compile(rb"(?<![0-9])[0-9]{%d,}+" % MAX_INT_DIGITS)  # looks at each run once
+_STRIDE = 37  # odd, so that it soon meets the commas of any list of numbers
+_MAYBE_LONG = re.compile(rb"[0-9]{%d}" % (MAX_INT_DIGITS // _STRIDE))
 _any_decoder = msgspec.json.Decoder()
 _raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encoder = msgspec.json.Encoder()
@@ -75,9 +78,10 @@ def decode_object(body: bytes) -> dict[str, Any]:
     """
     if len(body) > MAX_VALUES and body.count(b",") > MAX_VALUES:
         raise _invalid("too many values")
-    if _LONG_INT.search(body) and _has_long_number(body):
-        raise _invalid("a number has too many digits")
+    if len(body) > MAX_KEYS and body.count(b":") > MAX_KEYS:
+        _refuse_many_keys(body)
     try:
+        _refuse_long_numbers(body)
         tree = _any_decoder.decode(body)
     except UnicodeDecodeError as error:
         raise _invalid("not UTF-8") from error
@@ -89,12 +93,8 @@ def decode_object(body: bytes) -> dict[str, Any]:
         raise _invalid("not valid JSON") from error
     if not isinstance(tree, dict):
         raise _invalid("not a JSON object")
-    keys = _count_keys(tree)
-    if keys > MAX_KEYS:
-        raise _invalid("too many keys")
-    # Every key's closing quote matches _KEY, so equal counts prove that no key was swallowed.
-    if _count_marks(body, keys + 1) != keys:
-        _refuse_duplicates(body)
+    if not _plainly_fine(body, tree):
+        _check_keys(body, tree)
     return tree
 
 
@@ -121,10 +121,61 @@ def _invalid(reason: str) -> BadRequest:
     )
 
 
-def _has_long_number(body: bytes) -> bool:
-    """Tell a long number from digits inside a string, which are harmless."""
-    without_strings = re.sub(rb'"(?:[^"\\]|\\.)*+"', b'""', body)
-    return _LONG_INT.search(without_strings) is not None
+def _refuse_many_keys(body: bytes) -> None:
+    """Refuse before decoding what surely has too many keys; what is not sure is counted later.
+
+    Like `_refuse_long_numbers` it takes a piece at a time: one search through a big body would
+    stop the event loop for as long as it takes, also from a worker thread.
+    """
+    keys = 0
+    for start in range(0, len(body), _BIG):
+        keys += len(_SURE_KEY.findall(body, start, start + _BIG))
+        if keys > MAX_KEYS:
+            raise _invalid("too many keys")
+
+
+def _refuse_long_numbers(body: bytes) -> None:
+    """Refuse a number whose conversion takes quadratic time; digits in a text are harmless.
+
+    Every 37th byte tells whether a long run of digits is possible. Where there is one, a letter in
+    its place is still JSON inside a text and nowhere else. Raises as decoding does, and BadRequest.
+    """
+    if len(body) < _BIG and not _MAYBE_LONG.search(body[::_STRIDE]):
+        return
+    marked = bytearray()
+    for start in range(0, len(body), _BIG):
+        piece = body[start : start + _BIG + MAX_INT_DIGITS]
+        if _MAYBE_LONG.search(piece[::_STRIDE]):
+            for run in _LONG_INT.finditer(piece):
+                marked = marked or bytearray(body)
+                marked[start + run.start()] = ord("x")
+    if marked:
+        try:
+            _any_decoder.decode(marked)
+        except msgspec.DecodeError as error:
+            raise _invalid("a number has too many digits") from error
+
+
+def _plainly_fine(body: bytes, tree: dict[str, Any]) -> bool:
+    r"""Return True when a small body is surely neither nested too deeply nor has a key twice.
+
+    Without \u escapes a colon is the same byte before and after a re-encoding, in text and after
+    keys; a key that was swallowed takes its colon along.
+    """
+    if len(body) >= _BIG or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+        return False
+    plain = _encoder.encode(tree)
+    return plain == body or (b"\\u" not in body and plain.count(b":") == body.count(b":"))
+
+
+def _check_keys(body: bytes, tree: dict[str, Any]) -> None:
+    """Raise BadRequest for too many keys, a key twice in one object, or too deep nesting."""
+    keys = _count_keys(tree)
+    if keys > MAX_KEYS:
+        raise _invalid("too many keys")
+    # Every key's closing quote matches _KEY, so equal counts prove that no key was swallowed.
+    if _count_marks(body, keys + 1) != keys:
+        _refuse_duplicates(body)
 
 
 def _count_keys(tree: dict[str, Any]) -> int:

@@ -59,8 +59,9 @@ class Conversion(Generic[T]):
             self._missing(path, name[1])
         elif name and "unknown field" in what:
             known = field_names(self._shape, self._tree, path)
-            path = (*path, name[1])
-            self._note(path, f"there is no such field.{suggest(name[1], known)}")
+            unknown = what.partition("`")[2].removesuffix("`")  # it may hold a backtick of its own
+            path = (*path, unknown)
+            self._note(path, f"there is no such field.{suggest(unknown, known)}")
         elif what.startswith("Invalid") and path:
             known = allowed_values(self._shape, self._tree, path)
             given = str(_get(self._tree, path))

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from gateway.core.secret import Secret
 from gateway.documents.conversion import Conversion
-from gateway.documents.diagnostic import Diagnostic, Invalid, KeyPath
+from gateway.documents.diagnostic import Diagnostic, Invalid, KeyPath, Severity
 from gateway.documents.reader import Reader
 
 MAX_SIZE: Final = 1 << 20
@@ -15,6 +15,7 @@ MAX_SECRET: Final = 64 << 10
 
 T = TypeVar("T")
 
+_KEY = re.compile(r"[\x20-\x7e]+")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -34,14 +35,17 @@ class Document:
         self._lines = lines
         self._environment = environment
 
-    def report(self, at: KeyPath, what: str) -> None:
-        """Note a problem at `at`, or at the nearest written place above it."""
+    def report(self, at: KeyPath, what: str, severity: Severity = "error") -> Diagnostic:
+        """Note and return a problem at `at`, or at the nearest written place above it."""
         written = at
         while written and written not in self._lines:
             written = written[:-1]
         name = _dotted(at)
         text = f"{name}: {what}" if name else what
-        self.problems.append(Diagnostic(self.file, self._lines.get(written, 1), text))
+        line = self._lines.get(written, 1)
+        problem = Diagnostic(self.file, line, text, severity)
+        self.problems.append(problem)
+        return problem
 
     def convert(self, shape: type[T], at: KeyPath = ()) -> T | None:
         """Return what stands at `at` as `shape`, or None after reporting all that does not fit."""
@@ -88,16 +92,29 @@ def read_secret(given: object, environment: Mapping[str, str]) -> Secret:
     source = given if isinstance(given, str) else ""
     place, _, name = source.partition(":")
     if place == "env" and _ENV_NAME.fullmatch(name):
-        return Secret(environment.get(name, "").strip() or None, source)
+        return _secret(environment.get(name, ""), source, "is not set")
     if place == "file" and name.startswith("/"):
         try:
             with Path(name).open(encoding="utf-8") as file:
-                return Secret(file.read(MAX_SECRET).strip() or None, source)
-        except (OSError, UnicodeDecodeError):
-            return Secret(None, source)
+                text = file.read(MAX_SECRET)
+        except OSError as error:
+            return Secret(None, source, f"cannot be read: {error.strerror}")
+        except UnicodeDecodeError:
+            return Secret(None, source, "is not UTF-8 text")
+        return _secret(text, source, "is empty")
     raise ValueError(
         "a secret stays out of this file: write env:NAME or file:/path, not the secret itself"
     )
+
+
+def _secret(text: str, source: str, missing: str) -> Secret:
+    value = text.strip()
+    if value and not _KEY.fullmatch(value):
+        raise ValueError(
+            f"{source} holds something that cannot be a key: only visible ASCII characters on one"
+            " line can be sent as one. Set it to the key alone"
+        )
+    return Secret(value or None, source, missing)
 
 
 def _dotted(path: KeyPath) -> str:

@@ -1,42 +1,83 @@
-"""The operator's listener: /metrics, /livez and /readyz, and nothing else."""
+"""The operator's listener: a table of routes, and a token for those below /admin."""
 
 import asyncio
-import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import hmac
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Literal
 
 from aiohttp import web
 from msgspec import Struct
 
 from gateway.core import wire
+from gateway.core.secret import Secret
 
 DEADLINE: Final = 10.0
 """Seconds that a connection may last: one request, one answer, then it is closed."""
 CONNECTIONS: Final = 64
 HEAD_BYTES: Final = 4096
-_PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
-_PROBLEMS: Final[Mapping[int, bytes]] = {
-    400: b'{"error":{"code":"bad_request","message":"The request cannot be read."}}\n',
-    404: b'{"error":{"code":"not_found","message":"Here are /metrics, /livez and /readyz."}}\n',
-    405: b'{"error":{"code":"method_not_allowed","message":"Only GET is answered here."}}\n',
-    500: b'{"error":{"code":"internal_error","message":"The log says more."}}\n',
+_PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("bad_request", "The request cannot be read."),
+    401: ("invalid_token", "Send the admin token: 'Authorization: Bearer <token>'."),
+    403: ("admin_token_missing", "/admin is off: set `admin_token` in gateway.yaml, and restart."),
+    404: ("not_found", "There is nothing at this path."),
+    405: ("method_not_allowed", "The Allow header says what is answered here."),
+    500: ("internal_error", "The log says more."),
 }
 
 
-class Readiness(Protocol):
-    """Whether this process should get traffic, and why not."""
+class AdminAnswer(Struct, frozen=True):
+    """What an operator gets."""
 
-    def ready(self) -> bool: ...
-    def report(self) -> Mapping[str, Any]: ...
+    body: bytes
+    status: int = 200
+    content_type: str = "application/json"
+
+
+class AdminRoute(Struct, frozen=True):
+    """One thing that an operator can ask for. Below /admin the token is asked for."""
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    answer: Callable[[web.BaseRequest], Awaitable[AdminAnswer]]
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the admin token is asked for."""
+        return self.path.startswith("/admin/")
 
 
 class Admin(Struct, frozen=True):
     """An open admin listener; `port` is 0 on a unix socket."""
 
     port: int
+
+
+class _Desk:
+    """Answers requests from the table."""
+
+    def __init__(self, routes: Sequence[AdminRoute], token: Secret | None, trusted: bool) -> None:
+        self._routes: dict[tuple[str, str], AdminRoute] = {
+            (route.path, route.method): route for route in routes
+        }
+        self._token = token
+        self._trusted = trusted
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request. A `trusted` listener is a unix socket of ours: no token there."""
+        route = self._routes.get((request.path, request.method))
+        if route is None:
+            allowed = [method for path, method in self._routes if path == request.path]
+            return _problem(405, ", ".join(allowed)) if allowed else _problem(404)
+        if route.guarded and not self._trusted:
+            if self._token is None:
+                return _problem(403)
+            if not _holds(request, self._token):
+                return _problem(401)
+        answer = await route.answer(request)
+        return _response(answer.body, answer.content_type, answer.status)
 
 
 class _Connection(web.RequestHandler):
@@ -94,49 +135,42 @@ class _Connection(web.RequestHandler):
 async def open_admin(
     host: str,
     port: int,
+    routes: Sequence[AdminRoute],
     *,
-    metrics: Callable[[], bytes] | Callable[[], Awaitable[bytes]],
-    readiness: Readiness,
+    token: Secret | None = None,
     deadline: float = DEADLINE,
 ) -> AsyncIterator[Admin]:
     """Listen until the end of the block. A `host` that starts with a slash is a unix socket."""
-
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        if request.method != "GET":
-            return _problem(405)
-        if request.path == "/livez":
-            return _answer(b"alive\n", "text/plain; charset=utf-8")
-        if request.path == "/readyz":
-            status = 200 if readiness.ready() else 503
-            report = wire.encode(readiness.report()) + b"\n"
-            return _answer(report, "application/json", status)
-        if request.path == "/metrics":
-            text = metrics()
-            return _answer(await text if inspect.isawaitable(text) else text, _PROMETHEUS)
-        return _problem(404)
-
     loop = asyncio.get_running_loop()
-    server: web.Server = web.Server(answer)
+    local = host.startswith("/")
+    server: web.Server = web.Server(_Desk(routes, token, trusted=local).answer)
     held: set[_Connection] = set()
 
     def connection() -> _Connection:
         return _Connection(server, loop, held, deadline)
 
-    if host.startswith("/"):
+    if local:
         listener = await loop.create_unix_server(connection, host)
     else:
         listener = await loop.create_server(connection, host, port)
     try:
-        yield Admin(port=port if host.startswith("/") else listener.sockets[0].getsockname()[1])
+        yield Admin(port=0 if local else listener.sockets[0].getsockname()[1])
     finally:
         listener.close()
         await server.shutdown(1.0)
         await listener.wait_closed()
-        if host.startswith("/"):
+        if local:
             await asyncio.to_thread(Path(host).unlink, missing_ok=True)
 
 
-def _answer(body: bytes, content_type: str, status: int = 200) -> web.Response:
+def _holds(request: web.BaseRequest, token: Secret) -> bool:
+    given = request.headers.getall("authorization", [])
+    scheme, _, value = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    sent = value.strip().encode("utf-8", "surrogateescape")
+    return scheme.lower() == "bearer" and hmac.compare_digest(sent, token.reveal().encode())
+
+
+def _response(body: bytes, content_type: str, status: int) -> web.Response:
     response = web.Response(
         body=body,
         status=status,
@@ -150,8 +184,12 @@ def _answer(body: bytes, content_type: str, status: int = 200) -> web.Response:
     return response
 
 
-def _problem(status: int) -> web.Response:
-    response = _answer(_PROBLEMS[status], "application/json", status)
-    if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        response.headers["allow"] = "GET"
+def _problem(status: int, allow: str = "") -> web.Response:
+    code, message = _PROBLEMS[status]
+    body = wire.encode({"error": {"code": code, "message": message}}) + b"\n"
+    response = _response(body, "application/json", status)
+    if allow:
+        response.headers["allow"] = allow
+    elif status == HTTPStatus.UNAUTHORIZED:
+        response.headers["www-authenticate"] = 'Bearer realm="turnout admin"'
     return response

@@ -1,4 +1,4 @@
-"""One client connection: aiohttp's request handler with our own deadline for every phase.
+"""One client connection: aiohttp's request parser with our own deadline for every phase.
 
 A connection may be silent for `first_request`, then has `header` seconds from the first byte to
 the last header, `body_grace` seconds for every thousand body bytes, the request's own deadline
@@ -10,45 +10,38 @@ import asyncio
 import fcntl
 import struct
 import termios
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Sequence
 from typing import Final, Protocol, TypeAlias, cast
 
-from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web_protocol import _ErrInfo
 
-from gateway.core.errors import (
-    BadRequest,
-    CallerError,
-    ClientTooSlow,
-    HeadersTooLarge,
-)
+from gateway.core.errors import CallerError, ClientTooSlow
 from gateway.core.ports import Clock
 from gateway.edge.alarm import Alarm
+from gateway.edge.unreadable import FULL, BadFraming, caller_error, too_large
 from gateway.settings import Limits
 
-Answered: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Head: TypeAlias = RawRequestMessage
+"""A request's line and headers, as the parser read them."""
+Arrived: TypeAlias = tuple[Head | CallerError, StreamReader]
+"""A request with its body, or what is wrong in place of one."""
 
 MIN_BODY_RATE: Final = 100
 """Bytes per second that a body must keep up over each `body_grace` seconds."""
 _FRAMING: Final = 16 << 10
 """Bytes that chunked framing may take beyond the bytes that it frames."""
+_OPENING: Final = 32
+"""Bytes of a request to remember while its head is not complete."""
 _LINGER: Final = 2.0
-_FULL_BODY: Final = (
-    b'{"error":{"message":"Too many connections. Try again soon.","type":"server_error",'
-    b'"param":null,"code":"overloaded","request_id":null}}'
-)
-_FULL: Final = (
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n"
-    b"connection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(_FULL_BODY), _FULL_BODY)
-)
-
-
-class BadFraming(BadRequest):
-    """400: where this request ends is not certain, so nothing after it is read."""
-
-    code = "bad_http"
+_READ_BUFFER: Final = 256 << 10
+_MAX_HEADER: Final = 8190
+_MAX_HEADERS: Final = 128
+_PIPELINED: Final = 32
+"""Requests that may wait for their turn before reading pauses."""
 
 
 class Door(Protocol):
@@ -59,16 +52,18 @@ class Door(Protocol):
     capacity: int
     connections_open: "set[Connection]"
 
-    def unreadable(self, error: CallerError) -> Answered:
-        """Return what answers a request that could not be read."""
+    async def serve(
+        self, connection: "Connection", head: Head | CallerError, body: StreamReader
+    ) -> bool:
+        """Answer a request, or an error in place of one; return whether another may follow."""
         ...
 
 
-class Connection(web.RequestHandler):
-    """A client's connection."""
+class Connection(BaseProtocol):
+    """A client's connection. Requests are served one by one, in a task that ends with the last."""
 
     __slots__ = (
-        "_alarm",
+        "_arrived",
         "_body",
         "_body_seen",
         "_deaf",
@@ -76,109 +71,167 @@ class Connection(web.RequestHandler):
         "_framed",
         "_gone",
         "_head",
-        "_refused",
+        "_opening",
+        "_requests",
         "_stall",
         "_unsent",
+        "address",
+        "alarm",
+        "task",
     )
 
-    def __init__(self, door: Door, server: web.Server, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(
-            server,
-            loop=loop,
-            access_log=None,  # type: ignore[arg-type]  # None is what turns it off
-            keepalive_timeout=0,
-            lingering_time=0,
+    def __init__(self, door: Door, loop: asyncio.AbstractEventLoop) -> None:
+        # aiohttp's own request handler costs a task, a request and a response object a request,
+        # and has none of the deadlines below.
+        self._requests = HttpRequestParser(
+            self,
+            loop,
+            _READ_BUFFER,
+            max_line_size=_MAX_HEADER,
+            max_field_size=_MAX_HEADER,
+            max_headers=_MAX_HEADERS,
             auto_decompress=False,
+            max_msg_queue_size=_PIPELINED,
         )
+        super().__init__(loop, self._requests)
         self._door = door
-        self._alarm = Alarm(door.clock)
+        self.alarm = Alarm(door.clock)
+        """The clock that the request being served may set; it is ours between requests."""
+        self.address = ""
+        """The peer's address, as the socket says."""
+        self.task: asyncio.Task[None] | None = None
+        """What serves the requests that have arrived."""
+        self._arrived: deque[Arrived] = deque()
         self._stall = Alarm(door.clock)
         self._head = 0
+        self._opening = b""
         self._body: StreamReader = EMPTY_PAYLOAD
         self._body_seen = 0
         self._framed = 0
         self._deaf = False
-        self._refused = False
         self._gone: asyncio.Future[None] | None = None
         self._unsent = 0
 
     @property
-    def alarm(self) -> Alarm:
-        """The clock that the request being served may set; it is ours between requests."""
-        return self._alarm
-
-    @property
-    def idle(self) -> bool:
-        """Whether no complete request is being served or waits to be."""
-        return self._waiter is not None and not self._waiter.done() and not self._messages
+    def asks_messages(self) -> bool:
+        """Whether a request that could not be read began like one for /v1/messages."""
+        return b" /v1/messages" in self._opening
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, or refuse it at once when there are too many."""
         door = self._door
         if len(door.connections_open) >= door.capacity:
-            self._refused = True
-            cast("asyncio.Transport", transport).write(_FULL)
+            self._deaf = True
+            cast("asyncio.Transport", transport).write(FULL)
             transport.close()
             return
         super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self.address = str(peer[0]) if isinstance(peer, tuple) else ""
         door.connections_open.add(self)
-        self._alarm.set(door.clock.monotonic() + door.limits.first_request, self.force_close)
+        self.alarm.set(door.clock.monotonic() + door.limits.first_request, self.close)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Cancel what is being served: nobody is there to read it."""
         self._door.connections_open.discard(self)
-        self._alarm.close()
+        self.alarm.close()
         self._stall.close()
-        if not self._refused:
-            super().connection_lost(exc)
+        self._deaf = True
+        self._arrived.clear()
+        super().connection_lost(exc)
+        if self.task is not None:
+            self.task.cancel()
+
+    def close(self) -> None:
+        """Close once everything that was written has left; read nothing more."""
+        self._deaf = True
+        if self.transport is not None:
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, and count what the parser does not."""
-        if self._deaf or self._refused:
+        if self._deaf:
             return
         in_body = not self._body.is_eof()
-        waiting = len(self._messages)
-        super().data_received(data)
-        if in_body:
-            self._count_framing(len(data))
-        elif len(self._messages) == waiting:
-            self._count_head(len(data))
-        if len(self._messages) > waiting:
-            if self._head + len(data) > self._door.limits.headers:
-                self._refuse_large_heads(waiting)
-            self._start_message()
-
-    def _start_message(self) -> None:
-        """Note what arrived with the newest message: a request, or an error in place of one."""
-        message, payload = self._messages[-1]
-        self._head = 0
-        if isinstance(message, _ErrInfo):
-            self._deaf = True
-            if not self._body.is_eof():
-                self._messages.pop()
-                self._body.set_exception(_caller_error(message.exc))
+        try:
+            messages, upgraded, _ = self._requests.feed_data(data)
+        except HttpProcessingError as error:
+            self._note_opening(data)
+            self._refuse_unreadable(caller_error(error))
             return
-        self._body = payload
+        if messages:
+            self._take(messages, data)
+            self._deaf = upgraded  # what follows would be another protocol, and we speak none
+        elif in_body:
+            self._count_framing(len(data))
+        else:
+            self._count_head(data)
+
+    def _take(self, messages: Sequence[tuple[Head, StreamReader]], data: bytes) -> None:
+        """Serve new requests after those that are there."""
+        arrived = self._arrived
+        if self._head + len(data) > self._door.limits.headers:
+            self._note_opening(data)
+            arrived.extend(map(self._checked, messages))
+        else:
+            arrived.extend(messages)
+        self._head = 0
         self._framed = 0
+        self._body = messages[-1][1]
+        if len(arrived) >= _PIPELINED and not self._buffer_paused:
+            self._pause_reading_for_buffer()
+        if self.task is None:
+            self.task = self._loop.create_task(self._serve())
 
-    def _refuse_large_heads(self, first: int) -> None:
-        limit = self._door.limits.headers
-        for index in range(first, len(self._messages)):
-            message, payload = self._messages[index]
-            if isinstance(message, _ErrInfo):
-                continue
-            size = sum(len(name) + len(value) + 4 for name, value in message.raw_headers)
-            if size > limit:
-                self._deaf = True
-                self._messages[index] = (_too_large(), payload)
+    def _checked(
+        self, message: tuple[Head, StreamReader]
+    ) -> tuple[Head | CallerError, StreamReader]:
+        head, body = message
+        size = sum(len(name) + len(value) + 4 for name, value in head.raw_headers)
+        return message if size <= self._door.limits.headers else (too_large(), body)
 
-    def _count_head(self, size: int) -> None:
-        if self._head == 0 and size and self.idle:
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Read on; the body's reader asks for it with every read, paused or not."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
+    async def _serve(self) -> None:
+        """Answer what has arrived, in order; then wait for more, or close."""
+        arrived, kept = self._arrived, False
+        try:
+            while arrived:
+                head, body = arrived.popleft()
+                self._requests.message_consumed()
+                if self._buffer_paused and len(arrived) <= _PIPELINED // 2:
+                    self._refill()
+                if not await self._door.serve(self, head, body) or (self._deaf and not arrived):
+                    await self._linger()
+                    return
+            kept = True
+            self._rest()
+        finally:
+            self.task = None
+            if not kept:
+                self.close()
+
+    def _refill(self) -> None:
+        """Parse what the full queue held back, and read on unless that filled it again."""
+        self.data_received(b"")
+        if len(self._arrived) < _PIPELINED:
+            self._resume_reading_for_buffer()
+
+    def _note_opening(self, data: bytes) -> None:
+        if self._head == 0:
+            self._opening = data[:_OPENING]
+
+    def _count_head(self, data: bytes) -> None:
+        self._note_opening(data)
+        if self._head == 0 and data and self.task is None:
             clock, limits = self._door.clock, self._door.limits
-            self._alarm.set(clock.monotonic() + limits.header, self._header_too_slow)
-        self._head += size
+            self.alarm.set(clock.monotonic() + limits.header, self._header_too_slow)
+        self._head += len(data)
         if self._head > self._door.limits.headers:
-            self._refuse(_too_large())
+            self._refuse(too_large())
 
     def _count_framing(self, size: int) -> None:
         self._framed += size
@@ -187,21 +240,27 @@ class Connection(web.RequestHandler):
             self._body.set_exception(BadFraming("The body's chunks are too small."))
 
     def _header_too_slow(self) -> None:
-        error = ClientTooSlow("The request's headers did not arrive in time.")
-        self._refuse(_ErrInfo(error.status, error, ""))
+        self._refuse(ClientTooSlow("The request's headers did not arrive in time."))
 
-    def _refuse(self, error: _ErrInfo) -> None:
+    def _refuse(self, error: CallerError) -> None:
         """Answer the request that is being read with an error, after all before it."""
         self._deaf = True
-        self._messages.append((error, EMPTY_PAYLOAD))
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._arrived.append((error, EMPTY_PAYLOAD))
+        if self.task is None:
+            self.task = self._loop.create_task(self._serve())
+
+    def _refuse_unreadable(self, error: CallerError) -> None:
+        if self._body.is_eof():
+            self._refuse(error)
+        else:
+            self._deaf = True
+            self._body.set_exception(error)
 
     def expect_body(self, seen: int = 0) -> None:
         """From now on the body must keep arriving; `ClientTooSlow` is raised to its reader."""
         self._body_seen = seen
         due = self._door.clock.monotonic() + self._door.limits.body_grace
-        self._alarm.set(due, self._check_body)
+        self.alarm.set(due, self._check_body)
 
     def _check_body(self) -> None:
         wanted = MIN_BODY_RATE * self._door.limits.body_grace
@@ -211,15 +270,15 @@ class Connection(web.RequestHandler):
             self._deaf = True
             self._body.set_exception(ClientTooSlow("The request's body did not arrive in time."))
 
-    def rest(self) -> None:
+    def _rest(self) -> None:
         """Wait for the next request: this one has been served."""
         if self.transport is None:
             return
         limits, now = self._door.limits, self._door.clock.monotonic()
         if self._head:
-            self._alarm.set(now + limits.header, self._header_too_slow)
+            self.alarm.set(now + limits.header, self._header_too_slow)
         else:
-            self._alarm.set(now + limits.idle, self.force_close)
+            self.alarm.set(now + limits.idle, self.close)
 
     def pause_writing(self) -> None:
         """Begin to watch a client that reads more slowly than we write."""
@@ -247,54 +306,22 @@ class Connection(web.RequestHandler):
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
 
-    async def linger(self) -> None:
+    async def _linger(self) -> None:
         """Send nothing more, and swallow what still comes so that the last answer is not lost."""
         self._deaf = True
-        self._alarm.off()
+        self.alarm.off()
         transport = self.transport
         if transport is None or transport.is_closing():
             return
-        transport.write_eof()
+        try:
+            transport.write_eof()
+        except OSError:  # reset in the meantime, as proxies do with what was refused
+            return
         self._resume_transport_reading()
         gone = self._gone = self._loop.create_future()
         due = self._door.clock.monotonic() + _LINGER
-        self._alarm.set(due, lambda: None if gone.done() else gone.set_result(None))
+        self.alarm.set(due, lambda: None if gone.done() else gone.set_result(None))
         await gone
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Close: an error that reaches this place has no one left to explain itself to."""
-        del request, status, exc, message
-        raise ConnectionAbortedError
-
-    def _make_error_handler(self, err_info: _ErrInfo) -> Answered:
-        return self._door.unreadable(_caller_error(err_info.exc))
-
-    def _process_keepalive(self) -> None:
-        """Do nothing: our alarm closes idle connections."""
-
-
-def _too_large() -> _ErrInfo:
-    error = HeadersTooLarge("The request's headers are too large.")
-    return _ErrInfo(error.status, error, "")
-
-
-def _caller_error(error: BaseException) -> CallerError:
-    """Return the constant text for a parser's complaint, which would repeat the input."""
-    if isinstance(error, CallerError):
-        return error
-    if isinstance(error, LineTooLong):
-        return HeadersTooLarge("The request line or a header is too long.", detail="line too long")
-    known = isinstance(error, HttpProcessingError)
-    return BadFraming(
-        "The request is not valid HTTP/1.1.",
-        detail=type(error).__name__ if known else "unreadable",
-    )
 
 
 def _unsent(transport: asyncio.Transport | None) -> int:

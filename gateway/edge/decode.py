@@ -5,7 +5,7 @@ import re
 import zlib
 from typing import Final
 
-from aiohttp import web
+from aiohttp.streams import StreamReader
 
 from gateway.core.chat import ChatRequest, Endpoint, parse_request
 from gateway.core.errors import (
@@ -16,7 +16,8 @@ from gateway.core.errors import (
     UnsupportedMedia,
     UpgradeRefused,
 )
-from gateway.edge.connection import BadFraming
+from gateway.edge.connection import Head
+from gateway.edge.unreadable import BadFraming
 from gateway.edge.visit import Visit
 from gateway.settings import Limits
 
@@ -47,7 +48,11 @@ FORBIDDEN: Final = frozenset(
 )
 """Fields by which other gateways let a caller choose host or key. Here nobody may."""
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-_STEP: Final = 64 << 10
+_STEP: Final = 256 << 10
+"""Bytes to unpack at a time. Each time the interpreter has to be waited for again."""
+_MAX_DEFLATION: Final = 1032
+"""No deflated byte stands for more plain ones."""
+_DIGITS: Final = re.compile(r"[0-9]{1,18}\Z")
 _NUMBER: Final = re.compile(r"[0-9]{1,9}\Z")
 _BETA: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 _MAX_BETAS: Final = 32
@@ -55,14 +60,13 @@ _VERSION: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _HTTP: Final = {(1, 0), (1, 1)}
 
 
-def check_head(request: web.BaseRequest) -> tuple[str, str]:
+def check_head(head: Head) -> tuple[str, str]:
     """Return path and query. Refuses what no client of ours needs and proxies disagree about."""
-    headers = request.headers
-    target = request.raw_path
+    headers, target, version = head.headers, head.path, head.version
     coding = headers.get("transfer-encoding")
-    if coding is not None and (coding.lower() != "chunked" or request.version < (1, 1)):
+    if coding is not None and (coding.lower() != "chunked" or version < (1, 1)):
         raise BadFraming("This transfer encoding is not accepted.")
-    if request.version not in _HTTP:
+    if version not in _HTTP:
         raise BadFraming("The request is not valid HTTP/1.1.")
     if not target.startswith("/") or "#" in target:
         raise BadRequest("The request target must be a path.", code="bad_target")
@@ -75,8 +79,10 @@ def check_head(request: web.BaseRequest) -> tuple[str, str]:
 class Bodies:
     """All request bodies held at this moment, which together have a limit."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, limits: Limits) -> None:
+        self._limit = limits.bodies_in_flight
+        self.largest = limits.body
+        """Bytes that one body may have, as sent and decompressed."""
         self.held = 0
 
     def take(self, visit: Visit, size: int) -> None:
@@ -93,22 +99,26 @@ class Bodies:
 
 
 async def read_request(
-    visit: Visit, request: web.BaseRequest, endpoint: Endpoint, limits: Limits, bodies: Bodies
+    visit: Visit,
+    head: Head,
+    content: StreamReader,
+    endpoint: Endpoint,
+    bodies: Bodies,
 ) -> ChatRequest:
     """Read and decode the body. Raises CallerError or Overloaded."""
-    headers = request.headers
+    headers = head.headers
     _check_type(headers.get("content-type"))
     coding = (headers.get("content-encoding") or "identity").lower()
     if coding not in {"identity", "gzip", "deflate"}:
         raise UnsupportedMedia("Send the body plain or with gzip or deflate.")
-    betas, version = _betas(headers.getall("anthropic-beta", [])), _version(request)
+    betas, version = _betas(headers.getall("anthropic-beta", [])), _version(head)
     length = headers.get("content-length")
-    if length is not None and int(length) > limits.body:
+    if length is not None and int(length) > bodies.largest:
         raise _too_large()
-    body = await _read_body(visit, request, limits, bodies)
+    body = await _read_body(visit, head, content, bodies)
     visit.received = len(body)
     if coding != "identity":
-        body = await _plain(visit, body, coding, limits, bodies)
+        body = await _plain(visit, body, coding, bodies)
     if len(body) > LARGE:
         parsed = await asyncio.to_thread(
             parse_request, endpoint, body, betas=betas, version=version
@@ -125,12 +135,13 @@ async def read_request(
     return parsed
 
 
-def seconds_allowed(request: web.BaseRequest, limit: float) -> float:
+def seconds_allowed(head: Head, limit: float) -> float:
     """Return how long this request may take: the limit, or less if the caller says so."""
-    wanted = request.headers.get("x-turnout-deadline-ms")
+    wanted = head.headers.get("x-turnout-deadline-ms")
     if wanted is None:
         return limit
-    if not _NUMBER.match(wanted) or int(wanted) == 0:
+    _refuse_second(head, "x-turnout-deadline-ms")
+    if not _DIGITS.match(wanted) or int(wanted) == 0:
         raise BadRequest(
             "'x-turnout-deadline-ms' must be a whole number of milliseconds above 0.",
             param="x-turnout-deadline-ms",
@@ -138,43 +149,53 @@ def seconds_allowed(request: web.BaseRequest, limit: float) -> float:
     return min(limit, int(wanted) / 1000)
 
 
-def may_drop_params(request: web.BaseRequest) -> bool:
+def may_drop_params(head: Head) -> bool:
     """Return whether parameters that a target cannot take may be dropped."""
-    wanted = request.headers.get("x-turnout-drop-params")
-    if wanted is None or wanted.lower() == "false":
+    wanted = head.headers.get("x-turnout-drop-params")
+    if wanted is None:
         return False
-    if wanted.lower() != "true":
+    _refuse_second(head, "x-turnout-drop-params")
+    if wanted.lower() not in {"true", "false"}:
         raise BadRequest(
             "'x-turnout-drop-params' must be true or false.", param="x-turnout-drop-params"
         )
-    return True
+    return wanted.lower() == "true"
 
 
-def retry_count(request: web.BaseRequest) -> int:
+def _refuse_second(head: Head, name: str) -> None:
+    """Refuse a header that comes twice: a proxy in front may have read the other one."""
+    if len(head.headers.getall(name)) > 1:
+        raise BadRequest(f"'{name}' must be sent once.", param=name)
+
+
+def named_headers(head: Head, names: tuple[str, ...]) -> dict[str, str]:
+    """Return those of the headers in `names` that were sent; a repeated one is joined by `, `."""
+    headers = head.headers
+    return {name: ", ".join(headers.getall(name)) for name in names if name in headers}
+
+
+def retry_count(head: Head) -> int:
     """Return which retry of its SDK this is, 0 for a first try."""
-    count = request.headers.get("x-stainless-retry-count")
+    count = head.headers.get("x-stainless-retry-count")
     return int(count) if count is not None and _NUMBER.match(count) else 0
 
 
-async def _read_body(
-    visit: Visit, request: web.BaseRequest, limits: Limits, bodies: Bodies
-) -> bytes:
-    payload = request.content
-    expect = request.headers.get("expect")
+async def _read_body(visit: Visit, head: Head, content: StreamReader, bodies: Bodies) -> bytes:
+    expect = head.headers.get("expect")
     if expect is not None and expect.lower() != "100-continue":
         raise ExpectationFailed("Only 'Expect: 100-continue' is understood.")
-    if payload.is_eof():
-        body = payload.read_nowait()
-        if len(body) > limits.body:
+    if content.is_eof():
+        body = content.read_nowait()
+        if len(body) > bodies.largest:
             raise _too_large()
         bodies.take(visit, len(body))
         return body
-    if expect is not None and request.version >= (1, 1):
-        await visit.write(_CONTINUE)
+    if expect is not None and head.version >= (1, 1):
+        visit.write(_CONTINUE)
     visit.connection.expect_body()
     parts = []
-    while part := await payload.readany():
-        if visit.held + len(part) > limits.body:
+    while part := await content.readany():
+        if visit.held + len(part) > bodies.largest:
             raise _too_large()
         bodies.take(visit, len(part))
         parts.append(part)
@@ -182,12 +203,13 @@ async def _read_body(
     return b"".join(parts)
 
 
-async def _plain(visit: Visit, body: bytes, coding: str, limits: Limits, bodies: Bodies) -> bytes:
+async def _plain(visit: Visit, body: bytes, coding: str, bodies: Bodies) -> bytes:
     """Return the body decompressed. A bomb is found before its content is ever held."""
     window = _window(body, coding)
-    size = await asyncio.to_thread(_plain_size, body, window, limits.body)
-    if size > limits.body:
-        raise _too_large()
+    most = bodies.largest if coding == "deflate" else _claimed_size(body, bodies.largest)
+    size = await asyncio.to_thread(_plain_size, body, window, most)
+    if size > most:
+        raise _too_large() if size > bodies.largest else _bad_compression()
     bodies.take(visit, size)
     return await asyncio.to_thread(zlib.decompress, body, window)
 
@@ -199,13 +221,23 @@ def _window(body: bytes, coding: str) -> int:
     return zlib.MAX_WBITS if zlib_header else -zlib.MAX_WBITS
 
 
+def _claimed_size(body: bytes, limit: int) -> int:
+    """Return the plain size that gzip ends with. An honest bomb is refused by it at once."""
+    claimed = int.from_bytes(body[-4:], "little")
+    if claimed > len(body) * _MAX_DEFLATION:
+        raise _bad_compression()
+    if claimed > limit:
+        raise _too_large()
+    return claimed
+
+
 def _plain_size(body: bytes, window: int, limit: int) -> int:
     """Return the decompressed size, or a size above the limit as soon as it is passed."""
     stream = zlib.decompressobj(window)
     size, rest = 0, body
     try:
         while not stream.eof and size <= limit:
-            piece = stream.decompress(rest, _STEP)
+            piece = stream.decompress(rest, min(_STEP, limit - size + 1))
             rest = stream.unconsumed_tail
             size += len(piece)
             if not piece and not rest:
@@ -235,8 +267,8 @@ def _betas(values: list[str]) -> tuple[str, ...]:
     return betas
 
 
-def _version(request: web.BaseRequest) -> str:
-    version = request.headers.get("anthropic-version", "")
+def _version(head: Head) -> str:
+    version = head.headers.get("anthropic-version", "")
     if version and not _VERSION.match(version):
         raise BadRequest(
             "'anthropic-version' must be a date such as 2023-06-01.", param="anthropic-version"

@@ -2,14 +2,14 @@
 
 import re
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
 from gateway.core.catalogue import Catalogue
 from gateway.core.errors import GatewayError, Unauthenticated, UpgradeRefused
 from gateway.core.money import cost
-from gateway.core.notes import Attempted, Notes, Routed, Used
-from gateway.core.outcome import overhead
+from gateway.core.outcome import Facts
 from gateway.core.reply import Answered, Usage, Whole
 from gateway.edge.render import error_body, retry_headers, status_of
 from gateway.edge.routes import WrongMethod
@@ -25,22 +25,10 @@ _STATUS_LINES: Final = {
 } | {529: "HTTP/1.1 529 Overloaded\r\n"}
 
 
-class _Today:
-    """The Date header, formatted once a second."""
-
-    def __init__(self) -> None:
-        self.second = -1
-        self.line = ""
-
-    def at(self, wall: float) -> str:
-        second = int(wall)
-        if second != self.second:
-            self.second = second
-            self.line = f"date: {formatdate(second, usegmt=True)}\r\n"
-        return self.line
-
-
-_today: Final = _Today()
+@lru_cache(maxsize=2)
+def date_line(second: int) -> str:
+    """Return the Date header of a wall-clock second."""
+    return f"date: {formatdate(second, usegmt=True)}\r\n"
 
 
 def head(visit: Visit, status: int, content_type: str, lines: str, size: int | None) -> bytes:
@@ -53,28 +41,24 @@ def head(visit: Visit, status: int, content_type: str, lines: str, size: int | N
         lines += f"request-id: {visit.id}\r\n"
     if not visit.keep:
         lines += "connection: close\r\n"
+    today = date_line(int(visit.clock.wall()))
     return (
-        f"{_STATUS_LINES[status]}{_today.at(visit.clock.wall())}content-type: {content_type}\r\n"
+        f"{_STATUS_LINES[status]}{today}content-type: {content_type}\r\n"
         f"x-request-id: {visit.id}\r\n{lines}\r\n"
     ).encode("latin-1")
 
 
-def explain(visit: Visit, answered: Answered) -> str:
+def explain(visit: Visit, answered: Answered, facts: Facts) -> str:
     """Return the header lines that say who answered, why, and with what left out."""
-    routed, attempts = None, 0
-    for note in visit.notes:
-        if isinstance(note, Attempted):
-            attempts += 1
-        elif isinstance(note, Routed):
-            routed = note
-    model = answered.model or (routed.model if routed else "")
-    provider = answered.provider or (routed.provider if routed else "")
     lines = (
-        f"x-turnout-model: {safe(model)}\r\nx-turnout-provider: {safe(provider)}\r\n"
-        f"x-turnout-attempts: {attempts}\r\nx-turnout-policy: {safe(visit.policy)}\r\n"
+        _who(
+            answered.model or facts.model,
+            answered.provider or facts.provider,
+            visit.policy,
+            facts.reason,
+        )
+        + f"x-turnout-attempts: {len(facts.attempts)}\r\n"
     )
-    if routed is not None:
-        lines += f"x-turnout-route: {safe(routed.reason)}\r\n"
     if answered.dropped:
         lines += f"x-turnout-dropped: {safe(', '.join(answered.dropped))}\r\n"
         visit.dropped = answered.dropped
@@ -86,13 +70,21 @@ def explain(visit: Visit, answered: Answered) -> str:
     return lines
 
 
+@lru_cache(maxsize=1024)  # names from the configuration, the same ones again and again
+def _who(model: str, provider: str, policy: str, reason: str) -> str:
+    lines = (
+        f"x-turnout-model: {safe(model)}\r\nx-turnout-provider: {safe(provider)}\r\n"
+        f"x-turnout-policy: {safe(policy)}\r\n"
+    )
+    return lines + f"x-turnout-route: {safe(reason)}\r\n" if reason else lines
+
+
 def price_of(
-    notes: Notes, catalogue: Catalogue, answered: Answered, usage: Usage | None
+    facts: Facts, catalogue: Catalogue, answered: Answered, usage: Usage | None
 ) -> int | None:
     """Return what the answer costs in micro-dollars, None when that is not known."""
-    used = notes.last(Used)
-    if used is not None:
-        return used.micro_dollars
+    if facts.used is not None:
+        return facts.used.micro_dollars
     model = catalogue.models.get(answered.model)
     if usage is None or model is None or model.price is None:
         return None
@@ -109,38 +101,39 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.2f}"
 
 
-async def send_whole(visit: Visit, reply: Whole, catalogue: Catalogue) -> None:
+def send_whole(visit: Visit, reply: Whole, catalogue: Catalogue) -> None:
     """Send a complete answer."""
-    lines = explain(visit, reply.answered)
-    amount = price_of(visit.notes, catalogue, reply.answered, reply.usage)
+    facts = visit.facts()
+    lines = explain(visit, reply.answered, facts)
+    amount = price_of(facts, catalogue, reply.answered, reply.usage)
     if amount is not None:
         lines += f"x-turnout-cost: {dollars(amount)}\r\n"
     if reply.usage is not None:
         lines += f"x-turnout-prompt-cached-tokens: {reply.usage.cached}\r\n"
-    spent = overhead(visit.notes, visit.started, visit.clock.monotonic())
+    spent = facts.overhead(visit.started, visit.clock.monotonic())
     lines += f"x-turnout-overhead-ms: {milliseconds(spent)}\r\n"
-    await send(visit, 200, reply.body, lines)
+    send(visit, 200, reply.body, lines)
 
 
-async def send_error(visit: Visit, error: GatewayError) -> None:
+def send_error(visit: Visit, error: GatewayError) -> None:
     """Send an error in the caller's dialect."""
     status = status_of(error, visit.dialect)
-    lines = retry_headers(error, len(visit.notes.all(Attempted)))
+    lines = retry_headers(error, len(visit.facts().attempts))
     if status == _UNAUTHENTICATED and isinstance(error, Unauthenticated):
         lines += 'www-authenticate: Bearer realm="turnout"\r\n'
     elif isinstance(error, WrongMethod):
         lines += f"allow: {error.allow}\r\n"
     elif isinstance(error, UpgradeRefused):
         lines += "upgrade: HTTP/1.1\r\n"
-    await send(visit, status, error_body(error, visit.dialect, visit.id), lines)
+    send(visit, status, error_body(error, visit.dialect, visit.id), lines)
 
 
-async def send(visit: Visit, status: int, body: bytes, lines: str = "") -> None:
+def send(visit: Visit, status: int, body: bytes, lines: str = "") -> None:
     """Send a JSON body with its head in one write."""
     visit.status = status
     data = head(visit, status, JSON, lines, len(body))
     visit.first_byte = visit.clock.monotonic()
-    await visit.write(data if visit.head_only else data + body)
+    visit.write(data if visit.head_only else data + body)
 
 
 def safe(value: str) -> str:

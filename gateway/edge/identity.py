@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from urllib.parse import unquote_plus
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.core.errors import BadRequest, CallerError, Unauthenticated
 from gateway.core.exchange import Caller
@@ -23,12 +24,15 @@ _KEY_NAMES: Final = frozenset(
 _BAD_TRIES: Final = 20
 _WINDOW: Final = 60.0
 _MAX_ADDRESSES: Final = 4096
+_REMEMBERED: Final = 4096
+_NONE: Final[list[str]] = []
 
 
 class Headers(Protocol):
     """Request headers; names in any case."""
 
     def getall(self, key: str, default: list[str], /) -> list[str]: ...
+    def __contains__(self, key: object, /) -> bool: ...
 
 
 class TooManyBadKeys(CallerError):
@@ -47,35 +51,56 @@ class Identity:
     """The keys and whose they are. Without any key everybody is the tenant `local`."""
 
     def __init__(self, keys: Mapping[str, Secret]) -> None:
-        self._tenants: dict[bytes, tuple[bytes, Caller]] = {}
-        for tenant, key in keys.items():
-            digest = _digest(key.reveal())
-            self._tenants[digest] = (digest, Caller(tenant, digest.hex()[:8]))
+        self._keys = [(tenant, _digest(key.reveal())) for tenant, key in keys.items()]
+        self._callers: Mapping[str, Caller] = {}
+        self._known: dict[bytes, tuple[bytes, Caller]] = {}
         self._tries: OrderedDict[str, _Tries] = OrderedDict()
+        # Headers that held a right key, by their text: a digest is a tenth of a request's work.
+        self._recent: dict[str, Caller] = {}
 
-    def identify(self, headers: Headers, query: str, address: str, now: float) -> Caller:
+    def identify(
+        self, headers: Headers, query: str, address: str, now: float, callers: Mapping[str, Caller]
+    ) -> Caller:
         """Return the caller. Raises BadRequest, Unauthenticated or TooManyBadKeys.
 
-        `query` is the raw query string, `address` the peer's, `now` a monotonic time.
+        `query` is the raw query string, `address` the peer's, `now` a monotonic time, `callers`
+        the tenants that there are at this moment.
         """
         if query and _holds_key(query):
             raise Unauthenticated(
                 "Send the key in the Authorization or x-api-key header, never in the URL.",
                 code="key_in_url",
             )
+        if callers is not self._callers:
+            self._admit(callers)
+        sent = headers.getall("authorization", _NONE)
+        if len(sent) == 1 and "x-api-key" not in headers and sent[0] in self._recent:
+            return self._recent[sent[0]]
         key = _credential(headers)
-        if not self._tenants:
-            return _LOCAL
+        if not self._keys:
+            return callers[_LOCAL.tenant]
         if not key:
             raise Unauthenticated(
                 "No API key given. Send 'Authorization: Bearer <key>' or 'x-api-key: <key>'.",
                 code="missing_key",
             )
         digest = _digest(key)
-        known, caller = self._tenants.get(digest, (_NOBODY, STRANGER))
+        known, caller = self._known.get(digest, (_NOBODY, STRANGER))
         if compare_digest(known, digest):
+            if sent and len(self._recent) < _REMEMBERED:
+                self._recent[sent[0]] = caller
             return caller
         raise self._refusal(address, now, digest.hex()[:8])
+
+    def _admit(self, callers: Mapping[str, Caller]) -> None:
+        """Let in the keys of these tenants and no others. Once a reload, not once a request."""
+        self._callers = callers
+        self._recent.clear()
+        self._known = {
+            digest: (digest, replace(callers[tenant], fingerprint=digest.hex()[:8]))
+            for tenant, digest in self._keys
+            if tenant in callers
+        }
 
     def _refusal(self, address: str, now: float, fingerprint: str) -> CallerError:
         """Count a wrong key against its sender, in a table that forgets the oldest senders."""

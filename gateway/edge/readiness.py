@@ -1,6 +1,6 @@
 """Whether this process should get traffic, and why not."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -22,6 +22,8 @@ class Readiness(Struct):
     warmups: dict[str, Warmed] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     """What an operator should mend, such as a bad policy file that was kept out."""
+    policies: Callable[[], Mapping[str, Any]] = dict
+    """Returns what is known of the policies in use."""
     draining: bool = False
 
     def ready(self) -> bool:
@@ -49,4 +51,5 @@ class Readiness(Struct):
                 for name, w in self.warmups.items()
             },
             "problems": self.problems,
+            "policies": self.policies(),
         }

@@ -9,6 +9,7 @@ from gateway.core.chat import Dialect
 from gateway.core.errors import (
     Forbidden,
     GatewayError,
+    StreamCut,
     Unauthenticated,
     UpstreamAnswered,
     UpstreamDenied,
@@ -60,7 +61,10 @@ def error_body(error: GatewayError, dialect: Dialect, request_id: str) -> bytes:
 
 def error_event(error: GatewayError, dialect: Dialect, request_id: str) -> Block:
     """Return the one event that tells a stream's caller that it broke."""
-    body = wire.encode(_shape(error, dialect, error.public, request_id))
+    message = error.public
+    if isinstance(error, StreamCut) and error.body:
+        message = _provider_message(error.body) or message
+    body = wire.encode(_shape(error, dialect, message, request_id))
     return encode_event(body, "error" if dialect == "anthropic" else "")
 
 

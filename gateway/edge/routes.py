@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from msgspec import Struct
 
 from gateway.core import wire
-from gateway.core.catalogue import Catalogue
+from gateway.core.catalogue import Catalogue, Model
 from gateway.core.chat import DIALECTS, Dialect, Endpoint
 from gateway.core.errors import MethodNotAllowed, NotFound, UnknownModel
 
@@ -16,6 +16,7 @@ _MODEL: Final = "/v1/models/"
 _RELEASED: Final = 1_700_000_000
 _RELEASED_TEXT: Final = "2023-11-14T22:13:20Z"
 
+Entries = Mapping[str, Mapping[str, object]]
 Page = Literal["models", "model", "livez", "readyz"]
 
 
@@ -53,7 +54,13 @@ _ROUTES: Final = (
     Route("/readyz", "GET", page="readyz"),
 )
 _ONE_MODEL: Final = Route("/v1/models/{id}", "GET", page="model")
+ALL_ROUTES: Final = (*_ROUTES, _ONE_MODEL)
 _BY_PATH: Final[Mapping[str, Route]] = {route.template: route for route in _ROUTES}
+
+
+def path_of(endpoint: Endpoint) -> str:
+    """Return where an endpoint is asked for."""
+    return next(route.template for route in _ROUTES if route.endpoint == endpoint)
 
 
 def find_route(path: str) -> Route:
@@ -76,46 +83,57 @@ class ModelPages:
     """The model list and its entries in both dialects, written once: a catalogue never changes."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        owners = {name: catalogue.find(name).model.provider for name in catalogue.served()}
-        entries = {
-            "openai": {name: _openai_entry(name, owner) for name, owner in owners.items()},
-            "anthropic": {name: _anthropic_entry(name) for name in owners},
+        models = {name: catalogue.find(name).model for name in catalogue.served()}
+        entries: dict[Dialect, Entries] = {
+            "openai": {name: _openai_entry(name, model) for name, model in models.items()},
+            "anthropic": {name: _anthropic_entry(name, model) for name, model in models.items()},
         }
-        names = list(owners)
-        self._lists = {
-            "openai": wire.encode({"object": "list", "data": list(entries["openai"].values())}),
-            "anthropic": wire.encode(
-                {
-                    "data": list(entries["anthropic"].values()),
-                    "has_more": False,
-                    "first_id": names[0] if names else None,
-                    "last_id": names[-1] if names else None,
-                }
-            ),
-        }
-        self._entries = {
-            dialect: {name: wire.encode(entry) for name, entry in of_dialect.items()}
-            for dialect, of_dialect in entries.items()
-        }
+        self._entries = entries
+        self._lists = {dialect: _page(each, dialect) for dialect, each in entries.items()}
 
-    def all(self, dialect: Dialect) -> bytes:
-        """Return the whole list; it is never paged."""
-        return self._lists[dialect]
+    def all(self, dialect: Dialect, allowed: frozenset[str] | None = None) -> bytes:
+        """Return the list of all names, or of those in `allowed`; it is never paged."""
+        if allowed is None:
+            return self._lists[dialect]
+        entries = self._entries[dialect]
+        return _page({name: entries[name] for name in entries if name in allowed}, dialect)
 
-    def one(self, path: str, dialect: Dialect) -> bytes:
+    def one(self, path: str, dialect: Dialect, allowed: frozenset[str] | None = None) -> bytes:
         """Return the entry that a path names; ids may hold slashes. Raises UnknownModel."""
-        entry = self._entries[dialect].get(unquote(path.removeprefix(_MODEL)))
-        if entry is None:
+        name = unquote(path.removeprefix(_MODEL))
+        entry = self._entries[dialect].get(name)
+        if entry is None or (allowed is not None and name not in allowed):
             raise UnknownModel(
                 "This model is not served here. GET /v1/models lists what is served.",
                 param="model",
             )
-        return entry
+        return wire.encode(entry)
 
 
-def _openai_entry(name: str, owner: str) -> dict[str, object]:
-    return {"id": name, "object": "model", "created": _RELEASED, "owned_by": owner}
+def _page(entries: Entries, dialect: Dialect) -> bytes:
+    names = list(entries)
+    if dialect == "openai":
+        return wire.encode({"object": "list", "data": list(entries.values())})
+    return wire.encode(
+        {
+            "data": list(entries.values()),
+            "has_more": False,
+            "first_id": names[0] if names else None,
+            "last_id": names[-1] if names else None,
+        }
+    )
 
 
-def _anthropic_entry(name: str) -> dict[str, object]:
-    return {"type": "model", "id": name, "display_name": name, "created_at": _RELEASED_TEXT}
+def _openai_entry(name: str, model: Model) -> dict[str, object]:
+    return {"id": name, "object": "model", "created": _RELEASED, "owned_by": model.provider}
+
+
+def _anthropic_entry(name: str, model: Model) -> dict[str, object]:
+    return {
+        "type": "model",
+        "id": name,
+        "display_name": name,
+        "created_at": _RELEASED_TEXT,
+        "max_input_tokens": model.context,
+        "max_tokens": model.max_output,
+    }

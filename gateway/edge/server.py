@@ -6,44 +6,29 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Final, cast
+from typing import Final
 
-from aiohttp import web
+from aiohttp.streams import StreamReader
 
 from gateway.core import wire
 from gateway.core.chat import Endpoint
 from gateway.core.errors import CallerError, Draining, GatewayError, InternalError
 from gateway.core.exchange import Exchange
-from gateway.core.outcome import overhead
 from gateway.core.reply import Whole
 from gateway.edge import decode
-from gateway.edge.connection import Answered, BadFraming, Connection
+from gateway.edge.connection import Connection, Head
 from gateway.edge.encode import send, send_error, send_whole
 from gateway.edge.routes import ModelPages, Route, check_method, find_route
 from gateway.edge.service import Service
 from gateway.edge.stream import Relay, out_of_time, send_broken_end
+from gateway.edge.unreadable import BadFraming
 from gateway.edge.visit import ClientGone, Visit
+from gateway.policy.snapshot import Snapshot
 
-POLICY: Final = "default"
 _BACKLOG: Final = 4096
 _SEND_BUFFER: Final = 64 << 10
 _LAST_WORDS: Final = 2.0
 _FRAMES: Final = 3
-
-
-class _Sent(web.StreamResponse):
-    """A response whose bytes are already on the socket; tells only what becomes of it."""
-
-    def __init__(self, keep: bool) -> None:
-        super().__init__()
-        self._keep_alive = keep
-
-    async def prepare(self, request: web.BaseRequest) -> None:
-        if not self._keep_alive:
-            await cast("Connection", request.protocol).linger()
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        del data
 
 
 class Edge:
@@ -58,12 +43,9 @@ class Edge:
         self.listener: asyncio.Server
         self._service = service
         self._pages = ModelPages(service.catalogue)
-        self._bodies = decode.Bodies(service.limits.bodies_in_flight)
+        self._bodies = decode.Bodies(service.limits)
         self._visits: set[Visit] = set()
         self._wake = asyncio.Event()
-        self._server = web.Server(self._handle, handler_cancellation=True)
-        self._kept = _Sent(keep=True)
-        self._last = _Sent(keep=False)
 
     @property
     def in_flight(self) -> int:
@@ -72,26 +54,24 @@ class Edge:
 
     def connection(self) -> Connection:
         """Return the protocol for a connection that was accepted."""
-        return Connection(self, self._server, asyncio.get_running_loop())
+        return Connection(self, asyncio.get_running_loop())
 
-    def unreadable(self, error: CallerError) -> Answered:
-        """Return what answers a request that could not be read."""
-
-        async def answer(request: web.BaseRequest) -> web.StreamResponse:
-            return await self._handle(request, error)
-
-        return answer
-
-    async def _handle(
-        self, request: web.BaseRequest, unreadable: CallerError | None = None
-    ) -> web.StreamResponse:
-        connection = cast("Connection", request.protocol)
+    async def serve(
+        self, connection: Connection, head: Head | CallerError, body: StreamReader
+    ) -> bool:
+        """Answer a request, or an error in place of one; return whether another may follow."""
         connection.alarm.off()
         visit = Visit(self._service.runtime.new_id(), self.clock, connection)
-        visit.address = _address(connection)
         self._visits.add(visit)
         try:
-            await self._answer(visit, request, unreadable)
+            try:
+                stream = await self._answer(visit, head, body)
+                if stream is not None:  # here, since every chunk climbs down all that awaits it
+                    await stream.run()
+                if connection.writing_paused:
+                    await visit.drain()
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the last resort: no caller may see a bug
+                await self._refuse(visit, body, _cause(visit, error))
         except ClientGone:
             visit.left()
         except asyncio.CancelledError:
@@ -99,124 +79,121 @@ class Edge:
             raise
         finally:
             self._leave(visit)
-        return self._kept if visit.keep else self._last
+        return visit.keep
 
     def _leave(self, visit: Visit) -> None:
         self._visits.discard(visit)
         self._bodies.release(visit)
-        visit.connection.rest()
+        if visit.snapshot is not None:
+            self._service.holder.give_back(visit.snapshot)
         if not self._visits:
             self._wake.set()
         self._service.report(visit.outcome())
 
-    async def _answer(
-        self, visit: Visit, request: web.BaseRequest, unreadable: CallerError | None
-    ) -> None:
-        """Serve the request; whatever goes wrong is told to the caller."""
-        try:
-            await self._serve(visit, request, unreadable)
-        except GatewayError as error:
-            await self._refuse(visit, request, error)
-        except asyncio.CancelledError:
-            if visit.interruption is None or visit.task is None:
-                raise
-            visit.task.uncancel()
-            await self._refuse(visit, request, visit.interruption)
-        except ClientGone:
-            raise
-        except Exception as error:  # noqa: BLE001 - the last resort: no caller may see a bug
-            bug = InternalError("The gateway failed.", detail=_where(error))
-            await self._refuse(visit, request, bug)
-
-    async def _refuse(self, visit: Visit, request: web.BaseRequest, error: GatewayError) -> None:
+    async def _refuse(self, visit: Visit, body: StreamReader, error: GatewayError) -> None:
+        """Tell the caller what went wrong, in whatever way is still left."""
         visit.blame(error)
         if visit.streaming:
-            await send_broken_end(visit, error, visit.dialect)
+            send_broken_end(visit, error, visit.dialect)
             return
         if visit.first_byte is not None:
             visit.cut()
             return
-        if isinstance(error, BadFraming) or not request.content.is_eof():
+        if isinstance(error, BadFraming) or not body.is_eof():
             visit.keep = False
-        await send_error(visit, error)
+        send_error(visit, error)
 
-    async def _serve(
-        self, visit: Visit, request: web.BaseRequest, unreadable: CallerError | None
-    ) -> None:
-        if unreadable is not None:
-            raise unreadable
-        if request.version >= (1, 1):
-            visit.keep = request.keep_alive and not self._service.readiness.draining
+    async def _answer(
+        self, visit: Visit, head: Head | CallerError, body: StreamReader
+    ) -> Relay | None:
+        """Answer, or return the stream that is still to be sent."""
+        if isinstance(head, CallerError):
+            if visit.connection.asks_messages:
+                visit.dialect = "anthropic"
+            raise head
+        if head.version >= (1, 1):
+            closing = head.should_close or head.upgrade or self._service.readiness.draining
+            visit.keep = not closing
             visit.chunked = True
-        visit.head_only = request.method == "HEAD"
-        if "anthropic-version" in request.headers or request.raw_path.startswith("/v1/messages"):
+        visit.head_only = head.method == "HEAD"
+        if "anthropic-version" in head.headers or head.path.startswith("/v1/messages"):
             visit.dialect = "anthropic"
-        path, query = decode.check_head(request)
+        path, query = decode.check_head(head)
         route = find_route(path)
         visit.template = route.template
         if route.endpoint is not None:
             visit.dialect = route.dialect
         else:
-            visit.keep = visit.keep and request.content.is_eof()
-        check_method(route, request.method)
+            visit.keep = visit.keep and body.is_eof()
+        check_method(route, head.method)
         if route.page in {"livez", "readyz"}:
-            await self._show_health(visit, route)
-            return
+            self._show_health(visit, route)
+            return None
+        snapshot = visit.snapshot = self._service.holder.take()
         visit.caller = self._service.keys.identify(
-            request.headers, query, visit.address, visit.started
+            head.headers, query, visit.connection.address, visit.started, snapshot.callers
         )
         if route.endpoint is None:
-            await self._show_models(visit, path, route)
-        else:
-            await self._relay(visit, request, route.endpoint)
+            self._show_models(visit, path, route)
+            return None
+        return await self._relay(visit, head, body, route.endpoint, snapshot=snapshot)
 
-    async def _relay(self, visit: Visit, request: web.BaseRequest, endpoint: Endpoint) -> None:
-        service = self._service
-        deadline = visit.started + decode.seconds_allowed(request, self.limits.request)
-        drop = decode.may_drop_params(request)
-        visit.client_retry = decode.retry_count(request)
-        chat = await decode.read_request(visit, request, endpoint, self.limits, self._bodies)
-        visit.keep = visit.keep and request.content.is_eof()
-        visit.model, visit.stream, visit.policy = chat.model, chat.stream, POLICY
+    async def _relay(
+        self,
+        visit: Visit,
+        head: Head,
+        body: StreamReader,
+        endpoint: Endpoint,
+        *,
+        snapshot: Snapshot,
+    ) -> Relay | None:
+        service, policy = self._service, visit.caller.policy
+        deadline = visit.started + decode.seconds_allowed(head, self.limits.request)
+        drop = decode.may_drop_params(head)
+        visit.client_retry = decode.retry_count(head)
+        chat = await decode.read_request(visit, head, body, endpoint, self._bodies)
+        visit.keep = visit.keep and body.is_eof()
+        visit.model, visit.stream, visit.policy = chat.model, chat.stream, policy
+        visit.caller.check_model(chat.model)
         exchange = Exchange(
             id=visit.id,
             caller=visit.caller,
             request=chat,
             deadline=deadline,
             notes=visit.notes,
-            policy=POLICY,
+            policy=policy,
             drop_params=drop,
+            headers=decode.named_headers(head, snapshot.headers),
         )
         visit.connection.alarm.set(deadline, lambda: visit.interrupt(out_of_time()))
-        reply = await service.holder.current.chains[POLICY](exchange)
+        reply = await snapshot.chains[policy](exchange)
         if isinstance(reply, Whole):
             visit.connection.alarm.off()
-            await send_whole(visit, reply, service.catalogue)
-            return
-        visit.stream = True
-        relay = Relay(
+            send_whole(visit, reply, service.catalogue)
+            return None
+        return Relay(
             visit,
             reply,
             service.catalogue,
             deadline=deadline,
             keepalive=service.keepalive,
-            overhead=overhead(visit.notes, visit.started, self.clock.monotonic()),
         )
-        await relay.run()
 
-    async def _show_health(self, visit: Visit, route: Route) -> None:
+    def _show_health(self, visit: Visit, route: Route) -> None:
         if route.page == "livez":
-            await send(visit, 200, b'{"alive":true}')
+            send(visit, 200, b'{"alive":true}')
             return
         readiness = self._service.readiness
-        await send(visit, 200 if readiness.ready() else 503, wire.encode(readiness.summary()))
+        send(visit, 200 if readiness.ready() else 503, wire.encode(readiness.summary()))
 
-    async def _show_models(self, visit: Visit, path: str, route: Route) -> None:
+    def _show_models(self, visit: Visit, path: str, route: Route) -> None:
         pages = self._pages
         body = (
-            pages.all(visit.dialect) if route.page == "models" else pages.one(path, visit.dialect)
+            pages.all(visit.dialect, visit.caller.models)
+            if route.page == "models"
+            else pages.one(path, visit.dialect, visit.caller.models)
         )
-        await send(visit, 200, body)
+        send(visit, 200, body)
 
     async def drain(self) -> None:
         """Accept nothing more, let what is in flight end, then cut it. A second call cuts now."""
@@ -227,8 +204,8 @@ class Edge:
         readiness.draining = True
         self.listener.close()
         for connection in list(self.connections_open):
-            if connection.idle:
-                connection.force_close()
+            if connection.task is None:
+                connection.close()
         for visit in self._visits:
             visit.keep = False
         await self._until_empty(self.limits.drain)
@@ -248,9 +225,9 @@ class Edge:
     async def close(self) -> None:
         """Close everything at once."""
         self.listener.close()
-        tasks = [c._task_handler for c in self.connections_open if c._task_handler is not None]  # noqa: SLF001 - aiohttp has no public name
+        tasks = [c.task for c in self.connections_open if c.task is not None]
         for connection in list(self.connections_open):
-            connection.force_close()
+            connection.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -279,9 +256,19 @@ async def open_edge(
         await edge.close()
 
 
-def _address(connection: Connection) -> str:
-    peer = connection.peername
-    return str(peer[0]) if isinstance(peer, tuple) else ""
+def _cause(visit: Visit, error: BaseException) -> GatewayError:
+    """Return what to tell the caller about a failure; raise what must not be told to anybody."""
+    if isinstance(error, GatewayError):
+        return error
+    if isinstance(error, asyncio.CancelledError):
+        task = visit.connection.task
+        if visit.interruption is None or task is None:
+            raise error
+        task.uncancel()
+        return visit.interruption
+    if isinstance(error, ClientGone):
+        raise error
+    return InternalError("The gateway failed.", detail=_where(error))
 
 
 def _descriptors() -> int:

@@ -27,7 +27,6 @@ class Relay:
         "_deadline",
         "_explained",
         "_keepalive",
-        "_overhead",
         "_stream",
         "_visit",
         "_wrote",
@@ -41,64 +40,64 @@ class Relay:
         *,
         deadline: float,
         keepalive: float,
-        overhead: float,
     ) -> None:
         self._visit = visit
         self._stream = stream
         self._catalogue = catalogue
         self._deadline = deadline
         self._keepalive = keepalive
-        self._overhead = overhead
         self._explained = False
         self._wrote = 0.0
 
     async def run(self) -> None:
-        """Send everything. Raises ClientGone, or what broke the stream, to be told by `fail`."""
-        visit, blocks = self._visit, self._stream.blocks
+        """Send everything. Raises ClientGone, or what broke the stream."""
+        visit, stream = self._visit, self._stream
+        connection, chunked, tally = visit.connection, visit.chunked, stream.tally
+        monotonic = visit.clock.monotonic
         try:
-            await self._pass_on()
+            waiting = self._head()
+            self._wrote = monotonic()
+            connection.alarm.set(self._due(), self._tick)
+            async for block in stream.blocks:
+                if tally.clean and not self._explained:
+                    block = self._with_explanation(block)  # noqa: PLW2901 - what is sent
+                if not block:
+                    continue
+                data = b"%x\r\n%b\r\n" % (len(block), block) if chunked else block
+                if waiting:
+                    data, waiting = waiting + data, b""
+                    visit.first_byte, visit.streaming = monotonic(), True
+                transport = connection.transport
+                if transport is None or transport.is_closing():
+                    raise ClientGone
+                transport.write(data)
+                visit.sent += len(data)
+                if connection.writing_paused:
+                    await visit.drain()
+                self._wrote = monotonic()
         finally:
-            visit.connection.alarm.off()
-            await blocks.aclose()
-        told = self._stream.tally.error
+            connection.alarm.off()
+            await stream.blocks.aclose()
+        self._end(waiting)
+
+    def _head(self) -> bytes:
+        visit = self._visit
+        visit.stream, visit.status = True, 200
+        lines = _LINES + explain(visit, self._stream.answered, visit.facts())
+        return head(visit, 200, EVENTS, lines, None)
+
+    def _end(self, waiting: bytes) -> None:
+        """Send what ends a stream, after its head where there was no block to carry it."""
+        visit, told = self._visit, self._stream.tally.error
+        if waiting:
+            visit.first_byte, visit.streaming = visit.clock.monotonic(), True
+            visit.write(waiting)
         if told:
             visit.blame(StreamCut("The provider reported an error.", code=told))
         if not self._explained:
-            await visit.write(self._framed(self._explanation()))
+            visit.write(self._framed(self._explanation()))
         if visit.chunked:
-            await visit.write(_LAST_CHUNK)
-
-    async def _pass_on(self) -> None:
-        visit, tally = self._visit, self._stream.tally
-        connection, chunked = visit.connection, visit.chunked
-        monotonic = visit.clock.monotonic
-        visit.status = 200
-        waiting = head(visit, 200, EVENTS, _LINES + explain(visit, self._stream.answered), None)
-        began = self._wrote = monotonic()
-        connection.alarm.set(self._due(), self._tick)
-        async for block in self._stream.blocks:
-            now = monotonic()
-            if tally.clean and not self._explained:
-                self._overhead += began - self._wrote
-                block = self._with_explanation(block)  # noqa: PLW2901 - the block that is sent
-            if not block:
-                continue
-            data = b"%x\r\n%b\r\n" % (len(block), block) if chunked else block
-            if waiting:
-                data, waiting = waiting + data, b""
-                visit.first_byte, visit.streaming = now, True
-            transport = connection.transport
-            if transport is None or transport.is_closing():
-                raise ClientGone
-            transport.write(data)
-            visit.sent += len(data)
-            if connection.writing_paused:
-                await visit.drain()
-            self._wrote = monotonic()
-            self._overhead += self._wrote - now
-        if waiting:
-            visit.first_byte, visit.streaming = monotonic(), True
-            await visit.write(waiting)
+            visit.write(_LAST_CHUNK)
 
     def _due(self) -> float:
         return min(self._deadline, self._wrote + self._keepalive)
@@ -110,7 +109,7 @@ class Relay:
         if now >= self._deadline:
             visit.interrupt(out_of_time())
             return
-        if now >= self._wrote + self._keepalive:
+        if now >= self._due():
             self._show_life(now)
         visit.connection.alarm.set(self._due(), self._tick)
 
@@ -130,10 +129,13 @@ class Relay:
 
     def _explanation(self) -> Block:
         self._explained = True
-        stream = self._stream
-        amount = price_of(self._visit.notes, self._catalogue, stream.answered, stream.tally.usage)
+        visit, stream = self._visit, self._stream
+        facts, tally = visit.facts(), stream.tally
+        amount = price_of(facts, self._catalogue, stream.answered, tally.usage)
         price = "" if amount is None else f"cost={dollars(amount)} "
-        return comment(f"turnout {price}overhead-ms={milliseconds(self._overhead)}")
+        waited = tally.waited if facts.stream is None else 0.0  # else the facts know it
+        spent = facts.overhead(visit.started + waited, visit.clock.monotonic())
+        return comment(f"turnout {price}overhead-ms={milliseconds(spent)}")
 
     def _with_explanation(self, block: Block) -> Block:
         """Put the explanation right before the terminal event of the block that carries it."""
@@ -154,12 +156,12 @@ def _terminal(raw: Block, dialect: Dialect) -> bool:
     return event.data.startswith(b"[DONE]")
 
 
-async def send_broken_end(visit: Visit, error: GatewayError, dialect: Dialect) -> None:
+def send_broken_end(visit: Visit, error: GatewayError, dialect: Dialect) -> None:
     """Tell a stream's caller that it broke: one error event, then the end, never [DONE]."""
     visit.keep = False
     block = error_event(error, dialect, visit.id)
     data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(block), block) if visit.chunked else block
-    await visit.write(data)
+    visit.write(data)
 
 
 def out_of_time() -> UpstreamTimeout:

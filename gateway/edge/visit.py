@@ -1,16 +1,15 @@
 """One request's visit at the door: what is known of it, and the way back to its caller."""
 
-import asyncio
-
 from gateway.core.chat import Dialect
 from gateway.core.errors import Fault, GatewayError
 from gateway.core.exchange import Caller
 from gateway.core.notes import Notes
-from gateway.core.outcome import Outcome
+from gateway.core.outcome import Facts, Outcome, gather
 from gateway.core.ports import Clock
 from gateway.edge.connection import Connection
 from gateway.edge.identity import STRANGER
 from gateway.edge.routes import OTHER
+from gateway.policy.snapshot import Snapshot
 
 CLIENT_GONE = 499
 
@@ -23,7 +22,8 @@ class Visit:
     """The facts of one request, filled while it is served; `outcome` is their last word."""
 
     __slots__ = (
-        "address",
+        "_facts",
+        "_read",
         "caller",
         "chunked",
         "client_retry",
@@ -45,11 +45,11 @@ class Visit:
         "policy",
         "received",
         "sent",
+        "snapshot",
         "started",
         "status",
         "stream",
         "streaming",
-        "task",
         "template",
         "upstream_id",
     )
@@ -59,14 +59,13 @@ class Visit:
         self.clock = clock
         self.connection = connection
         self.started = clock.monotonic()
-        self.task: asyncio.Task[object] | None = asyncio.current_task()
         self.interruption: GatewayError | None = None
         self.template = OTHER
         self.dialect: Dialect = "openai"
-        self.address = ""
         self.caller: Caller = STRANGER
-        self.policy = ""
-        self.model = ""
+        # The policies that it was let in under, held until its end.
+        self.snapshot: Snapshot | None = None
+        self.policy = self.model = ""
         self.stream = False
         self.status = 0
         self.keep = False
@@ -81,6 +80,8 @@ class Visit:
         self.received = 0
         self.sent = 0
         self.notes = Notes()
+        self._facts: Facts | None = None
+        self._read = 0
         self.code = ""
         self.fault: Fault | None = None
         self.detail = ""
@@ -90,9 +91,10 @@ class Visit:
 
     def interrupt(self, error: GatewayError) -> None:
         """End what is being done for this request, and answer it with `error`."""
-        if self.interruption is None and self.task is not None:
+        task = self.connection.task
+        if self.interruption is None and task is not None:
             self.interruption = error
-            self.task.cancel()
+            task.cancel()
 
     def blame(self, error: GatewayError) -> None:
         """Note why this request failed."""
@@ -113,20 +115,26 @@ class Visit:
         if self.connection.transport is not None:
             self.connection.transport.abort()
 
-    async def write(self, data: bytes) -> None:
-        """Hand bytes to the socket; wait while the client is slow. Raises ClientGone."""
-        connection = self.connection
-        transport = connection.transport
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the socket; `drain` before much follows. Raises ClientGone."""
+        transport = self.connection.transport
         if transport is None or transport.is_closing():
             raise ClientGone
         transport.write(data)
         self.sent += len(data)
-        if connection.writing_paused:
-            await self.drain()
 
     async def drain(self) -> None:
         """Wait until the client has taken enough; should it leave, this task is cancelled."""
+        if self.connection.transport is None:
+            raise ClientGone
         await self.connection._drain_helper()  # noqa: SLF001 - aiohttp has no public name
+
+    def facts(self) -> Facts:
+        """Return what the notes say by now."""
+        count = len(self.notes)
+        if self._facts is None or count != self._read:
+            self._facts, self._read = gather(self.notes), count
+        return self._facts
 
     def outcome(self) -> Outcome:
         """Return the record of this request."""
@@ -134,7 +142,7 @@ class Visit:
             id=self.id,
             endpoint=self.template,
             caller=self.caller,
-            address=self.address,
+            address=self.connection.address,
             policy=self.policy,
             model=self.model,
             stream=self.stream,
@@ -144,7 +152,7 @@ class Visit:
             first_byte=self.first_byte,
             received=self.received,
             sent=self.sent,
-            notes=self.notes,
+            facts=self.facts(),
             code=self.code,
             fault=self.fault,
             detail=self.detail,

@@ -4,21 +4,42 @@ from collections.abc import Collection, Mapping
 
 from gateway.core.catalogue import Model
 from gateway.documents import Document, suggest
+from gateway.providers import AnyProvider
 from gateway.settings import Settings
+from gateway.state import AnyState
 
 
 def check_keys(document: Document, settings: Settings) -> None:
-    """Report keys that are not there, and tenants that share one."""
+    """Report keys that are not there, and two that are the same."""
     seen: dict[str, str] = {}
+    token = settings.admin_token
+    if token is not None and token.present:
+        seen[token.reveal()] = "admin_token"
+    elif token is not None:
+        what = f"{token.source} is not set. Set it, or remove this line."
+        document.report(("admin_token",), what)
     for tenant, key in settings.keys.items():
         if not key.present:
-            document.report(
-                ("keys", tenant), f"{key.source} is not set. Set it, or remove this line."
-            )
+            cure = "Set" if key.source.startswith("env:") else "Mend"
+            what = f"{key.source} {key.missing}. {cure} it, or remove this line."
+            document.report(("keys", tenant), what)
             continue
         first = seen.setdefault(key.reveal(), tenant)
         if first != tenant:
             document.report(("keys", tenant), f"this is the same key as that of `{first}`.")
+
+
+def check_providers(document: Document, providers: Mapping[str, AnyProvider]) -> None:
+    """Report what a provider's block says that can be written but not be used."""
+    for name, config in providers.items():
+        for place, what in config.check():
+            document.report(("providers", name, *place), what)
+
+
+def check_state(document: Document, state: AnyState) -> None:
+    """Report what the block of the store says that can be written but not be used."""
+    for place, what in state.check():
+        document.report(("state", *place), what)
 
 
 def check_models(
@@ -34,6 +55,9 @@ def check_models(
                 ("models", name, "provider"),
                 f"gateway.yaml has no such provider.{suggest(model.provider, providers)}",
             )
+        if model.price is None:
+            what = "has no price, so what it costs is unknown. Add `price` from your contract."
+            document.report(("models", name), what, "warning")
     for alias, name in aliases.items():
         if alias in models:
             document.report(("aliases", alias), "a model has this name already.")

@@ -2,16 +2,38 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, TypeVar
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
-from gateway.documents import Diagnostic, Document, Invalid, load_document
+from gateway.core.exchange import Caller
+from gateway.documents import (
+    Diagnostic,
+    Document,
+    Invalid,
+    KeyPath,
+    load_document,
+    warnings_of,
+)
+from gateway.policy.cases import Case
+from gateway.policy.reach import check_when
+from gateway.policy.tenants import (
+    TENANTS,
+    Known,
+    Tenant,
+    TenantsFile,
+    callers_of,
+    check_tenants,
+)
 from gateway.stages import AnyStage
-from gateway.stages.base import Names, StagePolicy
+from gateway.stages.base import StagePolicy
+from gateway.stages.names import Names
 from gateway.stages.relay import RelayPolicy
 
-DEFAULT = "default"
+DEFAULT: Final = "default"
+
+T = TypeVar("T")
 
 
 class Policy(Struct, frozen=True):
@@ -30,45 +52,149 @@ class PolicyFile(Struct, frozen=True, forbid_unknown_fields=True):
         tuple[AnyStage, ...],
         Meta(description="The stages a request passes, in order. `relay` is added at the end."),
     ] = ()
+    tests: Annotated[
+        tuple[Case, ...],
+        Meta(description="What must become of requests; `turnout check` tries it, offline."),
+    ] = ()
 
 
-def load_policies(
-    folder: Path, names: Names, environment: Mapping[str, str]
-) -> Mapping[str, Policy]:
-    """Read every policy of a folder. Raises Invalid with all problems of all files."""
-    problems: list[Diagnostic] = []
-    policies: dict[str, Policy] = {}
-    for path in sorted(folder.glob("*.yaml")):
+class Trial(Struct, frozen=True):
+    """A policy's test and where it stands."""
+
+    policy: str
+    case: Case
+    document: Document
+    index: int
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """All that the files below `policies/` say, valid as a whole."""
+
+    policies: Mapping[str, Policy]
+    tenants: Mapping[str, Tenant] | None = None
+    """None when there is no tenants.yaml."""
+    callers: Mapping[str, Caller]
+    """Every tenant, as its requests carry it."""
+    trials: tuple[Trial, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+class _Read(Struct, frozen=True):
+    file: PolicyFile
+    document: Document
+
+
+def load_rules(folder: Path, known: Known, environment: Mapping[str, str]) -> Rules:
+    """Read every file of the folder. Raises Invalid with all problems of all files."""
+    reading = _Reading(folder, environment)
+    people = reading.tenants()
+    callers = callers_of(people, known)
+    files = reading.policies()
+    names = Names(catalogue=known.catalogue, tenants=None if reading.tenants_are_bad else callers)
+    policies = {name: _policy(name, read, names) for name, read in files.items()}
+    if DEFAULT not in policies and reading.policies_are_good:
+        what = f"there is no {DEFAULT}.yaml: every request needs a policy."
+        reading.problems.append(Diagnostic(str(folder), 0, what))
+    if people is not None:
+        there = {*policies, *reading.unread, DEFAULT}
+        check_tenants(reading.opened[TENANTS], people, known, there)
+    if not reading.tenants_are_bad:
+        _check_used(files, callers)
+    return Rules(
+        policies=policies,
+        tenants=people,
+        callers=callers,
+        trials=tuple(
+            Trial(name, case, read.document, index)
+            for name, read in files.items()
+            for index, case in enumerate(read.file.tests)
+        ),
+        warnings=warnings_of(reading.all_problems()),
+    )
+
+
+class _Reading:
+    """One pass over the folder. `problems` are those of files that could not even be opened."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.problems: list[Diagnostic] = []
+        self.opened: dict[str, Document] = {}
+        self.tenants_are_bad = False
+        self.policies_are_good = True
+        self.unread: set[str] = set()
+        """What the policies that could not be read are called, as far as their files tell."""
+        self._folder = folder
+        self._environment = environment
+
+    def tenants(self) -> Mapping[str, Tenant] | None:
+        """Return the tenants, None when there is no file of them or it is bad."""
+        path = self._folder / TENANTS
+        if not path.exists():
+            return None
+        file = self._convert(path, TenantsFile)
+        self.tenants_are_bad = file is None
+        return file.tenants if file else None
+
+    def policies(self) -> Mapping[str, _Read]:
+        """Return the policies that could be read, by name."""
+        found: dict[str, _Read] = {}
+        for path in sorted(self._folder.glob("*.yaml")):
+            if path.name == TENANTS:
+                continue
+            file = self._convert(path, PolicyFile)
+            if file is None:
+                self.policies_are_good = False
+                self.unread.add(path.stem)
+                continue
+            document, name = self.opened[path.name], file.name or path.stem
+            if name in found:
+                document.report(("name",), f"another file already holds the policy `{name}`.")
+                self.policies_are_good = False
+            else:
+                found[name] = _Read(file, document)
+        return found
+
+    def all_problems(self) -> list[Diagnostic]:
+        """Return what is wrong with any file."""
+        in_files = [p for document in self.opened.values() for p in document.problems]
+        return self.problems + in_files
+
+    def _convert(self, path: Path, shape: type[T]) -> T | None:
         try:
-            document = load_document(path, environment)
+            document = load_document(path, self._environment)
         except Invalid as error:
-            problems += error.problems
-            continue
-        policy = _read(document, path.stem, names)
-        if policy is not None and policy.name in policies:
-            document.report(("name",), f"another file already holds the policy `{policy.name}`.")
-        elif policy is not None:
-            policies[policy.name] = policy
-        problems += document.problems
-    if not problems and DEFAULT not in policies:
-        problems.append(
-            Diagnostic(str(folder), 0, f"there is no {DEFAULT}.yaml: every request needs a policy.")
-        )
-    if problems:
-        raise Invalid(problems)
-    return policies
+            self.problems += error.problems
+            return None
+        self.opened[path.name] = document
+        return document.convert(shape)
 
 
-def _read(document: Document, stem: str, names: Names) -> Policy | None:
-    file = document.convert(PolicyFile)
-    if file is None:
-        return None
-    blocks: tuple[StagePolicy, ...] = file.pipeline
-    for index, block in enumerate(blocks):
-        for problem in block.check(names):
-            document.report(("pipeline", index, *problem.path), problem.what)
-        if isinstance(block, RelayPolicy) and index < len(blocks) - 1:
-            document.report(("pipeline", index), "relay answers, so no stage may follow it.")
-    answers = any(isinstance(block, RelayPolicy) for block in blocks)
-    pipeline = file.pipeline if answers else (*file.pipeline, RelayPolicy())
-    return Policy(name=file.name or stem, pipeline=pipeline)
+def _policy(name: str, read: _Read, names: Names) -> Policy:
+    """Return the policy, ending in a stage that answers; report what cannot work."""
+    document, here = read.document, replace(names, policy=name)
+    answered = False
+    for index, block in enumerate(read.file.pipeline):
+        at = ("pipeline", index)
+        if answered:
+            what = f"`{block.name}` is never reached: the stage above answers every request."
+            document.report(at, f"{what} Move it up, or give that one a `when`.")
+            break
+        _check_block(document, at, block, here)
+        answered = block.answers and block.when is None
+    pipeline = read.file.pipeline if answered else (*read.file.pipeline, RelayPolicy())
+    return Policy(name=name, pipeline=pipeline)
+
+
+def _check_block(document: Document, at: KeyPath, block: StagePolicy, names: Names) -> None:
+    for problem in block.check(names):
+        document.report((*at, *problem.path), problem.what, problem.severity)
+    for problem in check_when(block.when, names) if block.when else ():
+        document.report((*at, "when", *problem.path), problem.what, problem.severity)
+
+
+def _check_used(files: Mapping[str, _Read], callers: Mapping[str, Caller]) -> None:
+    used = {caller.policy for caller in callers.values()}
+    for name, read in files.items():
+        if name not in used and name != DEFAULT:
+            what = f"no tenant uses the policy `{name}`. Name it in {TENANTS}, or remove the file."
+            read.document.report((), what, "warning")

@@ -1,6 +1,6 @@
 """Everything the YAML says, decoded and cross-checked without opening anything."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Generic, TypeVar
@@ -9,12 +9,13 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from gateway.core.catalogue import Catalogue, Model
-from gateway.documents import Diagnostic, Document, Invalid, load_document
-from gateway.policy.check import check_keys, check_models
-from gateway.policy.load import Policy, load_policies
+from gateway.documents import Diagnostic, Document, Invalid, load_document, warnings_of
+from gateway.policy.check import check_keys, check_models, check_providers, check_state
+from gateway.policy.load import Rules, load_rules
+from gateway.policy.tenants import Known
+from gateway.policy.watch import Folder, look
 from gateway.providers import AnyProvider
 from gateway.settings import Name, Settings, address_problems
-from gateway.stages.base import Names
 from gateway.state import AnyState
 from gateway.state.sqlite import SqliteConfig
 
@@ -46,14 +47,26 @@ class _Loaded(Struct, Generic[T], frozen=True):
     content: T
 
 
+class Folders(Struct, frozen=True):
+    """Where the files are, and as they were when they were read."""
+
+    config: Folder
+    policies: Folder
+
+
 class Setup(Struct, frozen=True, kw_only=True):
-    """All configuration, valid as a whole."""
+    """All configuration, valid as a whole. `rules` are what a reload replaces."""
 
     settings: Settings
     providers: Mapping[str, AnyProvider]
     catalogue: Catalogue
-    policies: Mapping[str, Policy]
     state: AnyState
+    rules: Rules
+    reload: Callable[[], Rules]
+    """Reads the policies again. Raises Invalid with every problem of every file."""
+    folders: Folders
+    warnings: tuple[Diagnostic, ...] = ()
+    """What was hardly meant in the files of config/."""
 
 
 def load_setup(
@@ -66,37 +79,39 @@ def load_setup(
 
     `addresses` may hold `listen` and `admin` from the command line, which win over the file.
     """
+    folders = Folders(look(config), look(policies))
     problems: list[Diagnostic] = []
     gateway = _read(config / "gateway.yaml", GatewayFile, environment, problems)
     models = _read(config / "models.yaml", ModelsFile, environment, problems)
     settings = replace(gateway.content, **addresses) if gateway else GatewayFile()
     if gateway:
         problems += _check_addresses(gateway.document, settings, addresses)
-        check_keys(gateway.document, settings)
-        for field, what in settings.state.problems():
-            gateway.document.report(("state", field), what)
+        _check_blocks(gateway.document, settings)
     if models:
         file = models.content
-        known = settings.providers if gateway else None
-        check_models(models.document, file.models, file.aliases, known)
+        providers = settings.providers if gateway else None
+        check_models(models.document, file.models, file.aliases, providers)
     catalogue = _catalogue(models.content, settings.providers) if models else Catalogue(models={})
-    loaded: Mapping[str, Policy] = {}
-    try:
-        loaded = load_policies(
-            policies, Names(models={*catalogue.models, *catalogue.aliases}), environment
-        )
-    except Invalid as error:
-        problems += error.problems
+    known = Known(catalogue=catalogue, keys=tuple(settings.keys))
     problems += gateway.document.problems if gateway else ()
     problems += models.document.problems if models else ()
-    if problems:
-        raise Invalid(problems)
+
+    def reload() -> Rules:
+        return load_rules(policies, known, environment)
+
+    try:
+        rules = reload()
+    except Invalid as error:
+        raise Invalid([*problems, *error.problems]) from error
     return Setup(
         settings=settings,
         providers=settings.providers,
         catalogue=catalogue,
-        policies=loaded,
         state=settings.state,
+        rules=rules,
+        reload=reload,
+        folders=folders,
+        warnings=warnings_of(problems),
     )
 
 
@@ -114,6 +129,12 @@ def _read(
         problems += document.problems
         return None
     return _Loaded(document=document, content=content)
+
+
+def _check_blocks(document: Document, file: GatewayFile) -> None:
+    check_keys(document, file)
+    check_providers(document, file.providers)
+    check_state(document, file.state)
 
 
 def _check_addresses(

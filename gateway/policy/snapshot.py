@@ -1,6 +1,7 @@
 """Policies as they run: chains folded once, behind one reference that a reload swaps."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 
 import msgspec
@@ -8,46 +9,97 @@ from msgspec import Struct
 
 from gateway.core import wire
 from gateway.core.errors import InternalError
-from gateway.core.exchange import Exchange
+from gateway.core.exchange import Caller, Exchange
 from gateway.core.ports import Tools
 from gateway.core.reply import Reply
-from gateway.core.stage import Next, compose
-from gateway.policy.load import Policy
+from gateway.core.stage import Next, Stage, compose
+from gateway.policy.load import Policy, Rules
+from gateway.stages.base import StagePolicy
+from gateway.stages.when import Conditional, predicate
+
+Wrap = Callable[[StagePolicy, Stage], Stage]
 
 
-class Snapshot(Struct, frozen=True):
-    """All policies at one moment. `version` is equal exactly when their content is."""
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """All policies and tenants at one moment. `version` is equal exactly when their content is."""
 
     version: str
-    policies: Mapping[str, Policy]
     chains: Mapping[str, Next]
+    callers: Mapping[str, Caller]
+    """Every tenant that may call, as its requests carry it."""
+    headers: tuple[str, ...] = ()
+    """The request headers that some policy asks about."""
 
 
 class Holder:
-    """Where the current snapshot is found. A request reads `current` once and keeps what it got."""
+    """Where the current snapshot is found, and which older ones still have exchanges.
 
-    __slots__ = ("current",)
+    A request takes the snapshot once, keeps what it got, and gives it back at its end.
+    """
 
-    def __init__(self, current: Snapshot) -> None:
+    __slots__ = ("_retired", "current", "in_use")
+
+    def __init__(self, current: Snapshot, retired: Callable[[str], None] | None = None) -> None:
+        """`retired` is called with a version that is not current when its last exchange ended."""
         self.current = current
+        self.in_use: Counter[str] = Counter()
+        self._retired = retired
+
+    def take(self) -> Snapshot:
+        """Return the current snapshot, to be given back."""
+        current = self.current
+        self.in_use[current.version] += 1
+        return current
+
+    def give_back(self, snapshot: Snapshot) -> None:
+        """End one use of a snapshot."""
+        self.in_use[snapshot.version] -= 1
+        if snapshot is not self.current:
+            self._retire(snapshot.version)
+
+    def swap(self, snapshot: Snapshot) -> None:
+        """Let every request from now on have `snapshot`; those under way keep what they have."""
+        before, self.current = self.current, snapshot
+        self._retire(before.version)
+
+    def _retire(self, version: str) -> None:
+        if version != self.current.version and not self.in_use[version]:
+            del self.in_use[version]
+            if self._retired is not None:
+                self._retired(version)
 
 
-def build_snapshot(policies: Mapping[str, Policy], tools: Tools) -> Snapshot:
-    """Return policies ready to serve; their pipelines end in a stage that answers."""
+def build_snapshot(rules: Rules, tools: Tools, wrap: Wrap | None = None) -> Snapshot:
+    """Return policies ready to serve. `wrap` may put something around each stage."""
+    blocks = [block for policy in rules.policies.values() for block in policy.pipeline]
     return Snapshot(
-        version=fingerprint(policies),
-        policies=policies,
+        version=fingerprint(rules),
         chains={
-            name: compose([block.build(tools) for block in policy.pipeline], _nobody)
-            for name, policy in policies.items()
+            name: compose([_stage(block, tools, wrap) for block in policy.pipeline], _nobody)
+            for name, policy in rules.policies.items()
         },
+        callers=rules.callers,
+        headers=tuple(sorted({name for b in blocks if b.when for name in b.when.header})),
     )
 
 
-def fingerprint(policies: Mapping[str, Policy]) -> str:
+def fingerprint(rules: Rules) -> str:
     """Return 12 hex digits that name this content, whatever the order or layout of its files."""
-    plain = msgspec.to_builtins(policies, order="sorted")
+    content: Mapping[str, Mapping[str, Policy | Caller]] = {
+        "policies": rules.policies,
+        "callers": rules.callers,
+    }
+    plain = msgspec.to_builtins(content, order="sorted")
     return sha256(wire.encode(plain)).hexdigest()[:12]
+
+
+def _stage(block: StagePolicy, tools: Tools, wrap: Wrap | None) -> Stage:
+    stage = block.build(tools)
+    if wrap is not None:
+        stage = wrap(block, stage)
+    if block.when is None:
+        return stage
+    return Conditional(block.name, stage, predicate(block.when, tools.catalogue))
 
 
 async def _nobody(exchange: Exchange) -> Reply:

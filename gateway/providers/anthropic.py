@@ -1,7 +1,7 @@
 """Anthropic and whatever speaks its messages API."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -18,9 +18,15 @@ from gateway.core.usage import anthropic_usage
 from gateway.providers.anthropic_wire.chat_reply import message_to_chat
 from gateway.providers.anthropic_wire.chat_request import chat_to_messages
 from gateway.providers.anthropic_wire.chat_stream import MessageEventsToChat
-from gateway.providers.base import ProviderConfig
-from gateway.providers.streaming import read_answer, read_json
-from gateway.providers.transport.client import Response, Transport, TransportConfig
+from gateway.providers.base import ProviderConfig, cure_of
+from gateway.providers.streaming import read_answer
+from gateway.providers.transport.client import (
+    NO_HEADERS,
+    Response,
+    Transport,
+    TransportConfig,
+    misfits,
+)
 from gateway.providers.transport.upstream_errors import broken
 from gateway.providers.upstream import Upstream
 
@@ -51,13 +57,17 @@ class AnthropicConfig(ProviderConfig, frozen=True, tag="anthropic"):
             description="anthropic-version for callers that name none themselves.",
         ),
     ] = SAMPLING_VERSION
-    transport: TransportConfig = TransportConfig()
+    transport: Annotated[
+        TransportConfig, Meta(description="Its connections: waits in seconds, and how many.")
+    ] = TransportConfig()
+
+    def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield what is wrong with the address."""
+        return misfits(self.base_url, NO_HEADERS)
 
     def unusable(self) -> str:
-        """Return which variable to set when the key is configured but missing."""
-        if self.api_key is None or self.api_key.present:
-            return ""
-        return f"set {self.api_key.source.removeprefix('env:')}"
+        """Return which variable to set or file to mend when the key is configured but missing."""
+        return cure_of(self.api_key)
 
     def build(self, name: str, runtime: Runtime) -> Provider:
         """Return the provider with its own pool of connections."""
@@ -72,6 +82,9 @@ class AnthropicConfig(ProviderConfig, frozen=True, tag="anthropic"):
 
 class Anthropic:
     """Passes Anthropic requests and answers through as bytes, and translates OpenAI's chat."""
+
+    stands_in_for = frozenset({"response_format"})
+    """By a forced tool or an instruction."""
 
     def __init__(
         self, name: str, transport: Transport, runtime: Runtime, config: AnthropicConfig
@@ -105,13 +118,13 @@ class Anthropic:
         answered = self._upstream.answered(call, response, dropped)
         if request.stream:
             return await self._upstream.stream(response, AnthropicMeter(), call, answered)
-        body = await read_json(response)
+        body = await self._upstream.read(response)
         return Whole(body, dialect="anthropic", usage=check_message(body), answered=answered)
 
     async def _count_tokens(self, call: Call) -> Reply:
         request, dropped = _prepare(call)
         response = await self._ask(request, "/messages/count_tokens", call.deadline)
-        body = await read_json(response)
+        body = await self._upstream.read(response)
         if read_answer(body, _read_whole).input_tokens is None:
             raise broken("bad_upstream", "the answer has no input_tokens")
         return Whole(
@@ -130,7 +143,7 @@ class Anthropic:
                 include_usage=usage, model=model, created=created, form=form
             )
             return await self._upstream.stream(response, codec, call, answered)
-        message = await read_json(response)
+        message = await self._upstream.read(response)
         body, used = message_to_chat(message, model=model, created=created, form=form)
         return Whole(body, dialect="openai", usage=used, answered=answered)
 

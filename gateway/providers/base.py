@@ -1,10 +1,12 @@
 """What every provider's configuration shares."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from gateway.core.ports import Provider, Runtime
+from gateway.core.secret import Secret
 
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Count = Annotated[int, Meta(ge=0, le=100_000)]
@@ -14,7 +16,7 @@ class Warmup(Struct, frozen=True, forbid_unknown_fields=True):
     """What to do at start so that no user pays for it. Readiness waits at most `timeout`."""
 
     connections: Annotated[Count, Meta(description="TLS connections to open and keep.")] = 1
-    prompt: Annotated[str, Meta(description="A prompt to send, empty for none.")] = ""
+    prompt: Annotated[str, Meta(description="A prompt to send, on a connection of its own.")] = ""
     model: Annotated[str, Meta(description="The provider's model name for the prompt.")] = ""
     timeout: Annotated[Seconds, Meta(description="Seconds after which start goes on without.")] = 5
 
@@ -28,7 +30,13 @@ class ProviderConfig(
     `providers/__init__.py`.
     """
 
-    warmup: Warmup | None = None
+    warmup: Annotated[
+        Warmup | None, Meta(description="What to do at start so that no user waits for it.")
+    ] = None
+
+    def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield what the types cannot say: where it stands in this block, and what is wrong."""
+        yield from ()
 
     def unusable(self) -> str:
         """Return why this provider cannot be used here and what to do, or an empty string."""
@@ -37,3 +45,11 @@ class ProviderConfig(
     def build(self, name: str, runtime: Runtime) -> Provider:
         """Return the provider. Opens nothing yet. `name` is the block's key."""
         raise NotImplementedError
+
+
+def cure_of(key: Secret | None) -> str:
+    """Return what to do about a key that is configured but not there, or an empty string."""
+    if key is None or key.present:
+        return ""
+    place, _, name = key.source.partition(":")
+    return f"set {name}" if place == "env" else f"mend {key.source}, which {key.missing}"

@@ -1,14 +1,17 @@
 """OpenAI and whatever speaks its API: Azure v1, vLLM, Ollama, llama.cpp, OpenRouter, ..."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from gateway.core import wire
+from gateway.core.capability import NOTHING
 from gateway.core.chat import ChatRequest, Endpoint
 from gateway.core.errors import UpstreamAnswered
+from gateway.core.estimate import input_tokens
 from gateway.core.meter import OpenAIMeter
 from gateway.core.ports import Call, Provider, Runtime
 from gateway.core.reply import Answered, Reply, Usage, Whole
@@ -17,9 +20,9 @@ from gateway.core.usage import openai_usage
 from gateway.providers.anthropic_wire.messages_reply import chat_to_message
 from gateway.providers.anthropic_wire.messages_request import messages_to_chat
 from gateway.providers.anthropic_wire.messages_stream import ChatEventsToMessage
-from gateway.providers.base import ProviderConfig, Warmup
-from gateway.providers.streaming import read_answer, read_json
-from gateway.providers.transport.client import Response, Transport, TransportConfig
+from gateway.providers.base import ProviderConfig, Warmup, cure_of
+from gateway.providers.streaming import read_answer
+from gateway.providers.transport.client import Response, Transport, TransportConfig, misfits
 from gateway.providers.transport.upstream_errors import broken
 from gateway.providers.upstream import Upstream
 
@@ -28,9 +31,6 @@ _PATHS: Final[Mapping[Endpoint, str]] = {
     "completions": "/completions",
     "embeddings": "/embeddings",
 }
-_BYTES_PER_TOKEN: Final = 4
-_TOKENS_PER_MESSAGE: Final = 4
-_NO_TEXT: Final = frozenset({"type", "role", "id", "source", "data", "signature", "cache_control"})
 
 
 class OpenAIConfig(ProviderConfig, frozen=True, tag="openai", kw_only=True):
@@ -50,13 +50,17 @@ class OpenAIConfig(ProviderConfig, frozen=True, tag="openai", kw_only=True):
     headers: Annotated[
         Mapping[str, str], Meta(description="Headers to add to every request, none of them secret.")
     ] = {}
-    transport: TransportConfig = TransportConfig()
+    transport: Annotated[
+        TransportConfig, Meta(description="Its connections: waits in seconds, and how many.")
+    ] = TransportConfig()
+
+    def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield what is wrong with the address and the headers."""
+        return misfits(self.base_url, self.headers)
 
     def unusable(self) -> str:
-        """Return which variable to set when the key is configured but missing."""
-        if self.api_key is None or self.api_key.present:
-            return ""
-        return f"set {self.api_key.source.removeprefix('env:')}"
+        """Return which variable to set or file to mend when the key is configured but missing."""
+        return cure_of(self.api_key)
 
     def build(self, name: str, runtime: Runtime) -> Provider:
         """Return the provider with its own pool of connections."""
@@ -81,6 +85,8 @@ _read_whole: Final = wire.decoder(_Whole).decode
 
 class OpenAIProvider:
     """Passes OpenAI requests and answers through as bytes, and translates Anthropic's."""
+
+    stands_in_for = NOTHING
 
     def __init__(
         self,
@@ -116,7 +122,7 @@ class OpenAIProvider:
         if request.stream:
             meter = OpenAIMeter(hide_usage=not call.request.wants_usage)
             return await self._upstream.stream(response, meter, call, answered)
-        body = await read_json(response)
+        body = await self._upstream.read(response)
         usage = check_answer(body, request.endpoint)
         return Whole(body=body, dialect="openai", usage=usage, answered=answered)
 
@@ -128,8 +134,10 @@ class OpenAIProvider:
         if request.stream:
             codec = ChatEventsToMessage(model=call.request.model)
             return await self._upstream.stream(response, codec, call, answered)
-        body = await read_json(response)
+        body = await self._upstream.read(response)
         message, usage = chat_to_message(body, model=call.request.model)
+        if usage is None:
+            answered = replace(answered, degraded=("unknown-usage",))
         return Whole(body=message, dialect="anthropic", usage=usage, answered=answered)
 
     def _ask(self, request: ChatRequest, deadline: float) -> Awaitable[Response]:
@@ -193,27 +201,10 @@ def _renamed_limit(request: ChatRequest) -> dict[str, Any]:
 
 def _estimate(call: Call, provider: str) -> Whole:
     """Guess the tokens of a messages request: no OpenAI upstream counts them."""
-    fields = call.request.fields
-    size = _text_size([fields.get("system"), fields["messages"], fields.get("tools")])
-    tokens = -(-size // _BYTES_PER_TOKEN) + _TOKENS_PER_MESSAGE * len(fields["messages"])
     return Whole(
-        body=wire.encode({"input_tokens": tokens}),
+        body=wire.encode({"input_tokens": input_tokens(call.request)}),
         dialect="anthropic",
         answered=Answered(
             provider=provider, model=call.target.model.name, degraded=("estimated-tokens",)
         ),
     )
-
-
-def _text_size(value: object) -> int:
-    """Return the UTF-8 bytes of all text below `value`; pictures and files are no text."""
-    size, todo = 0, [value]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, str):
-            size += len(node.encode())
-        elif isinstance(node, list):
-            todo += node
-        elif isinstance(node, dict):
-            todo += [child for name, child in node.items() if name not in _NO_TEXT]
-    return size

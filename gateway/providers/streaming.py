@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 import msgspec
 
@@ -22,20 +22,18 @@ from gateway.providers.transport.client import Response
 from gateway.providers.transport.upstream_errors import (
     MAX_ERROR_BODY,
     broken,
-    timed_out,
     upstream_error,
 )
 
 MAX_PREAMBLE: Final = 1 << 20
 LINGER: Final = 0.5
 """Seconds that an upstream has to end its answer after its terminal event."""
-_OK: Final = range(200, 300)
+OK: Final = frozenset(range(200, 300))
+"""The statuses of an answer."""
 
 
-async def require_ok(response: Response, dialect: Dialect, runtime: Runtime) -> None:
-    """Return when the upstream answered 2xx; else read its error and raise what it means."""
-    if response.status in _OK:
-        return
+async def refuse(response: Response, dialect: Dialect, runtime: Runtime) -> NoReturn:
+    """Read the error of an upstream that did not answer 2xx, and raise what it means."""
     try:
         body = await response.read(MAX_ERROR_BODY)
     except UpstreamError:
@@ -79,24 +77,29 @@ def read_answer(body: bytes, decode: Callable[[bytes], A]) -> A:
     return answer
 
 
+class Secrets(Protocol):
+    """Who knows our secrets: `mask` finds them as they are, `redact` also spelt with escapes."""
+
+    def mask(self, text: bytes, /) -> bytes: ...
+    def redact(self, body: bytes, /) -> bytes: ...
+
+
 async def open_stream(
     response: Response,
     codec: StreamCodec,
     *,
     dialect: Dialect,
     answered: Answered,
-    runtime: Runtime,
-    deadline: float,
-    redact: Callable[[bytes], bytes],
+    secrets: Secrets,
 ) -> Stream:
     """Read a 2xx answer until `codec` is primed; the blocks then read on.
 
     Raises what the codec raises, UpstreamBroken (code `bad_upstream`) for an answer that is no
     event stream or says nothing within 1 MiB, UpstreamTimeout. The response is closed then.
-    `redact` takes our secrets out of what the provider says about an error in the stream.
+    `secrets` takes ours out of what the provider says.
     """
     await _require_events(response)
-    blocks = UpstreamBlocks(response, codec, runtime, deadline, redact)
+    blocks = UpstreamBlocks(response, codec, secrets)
     try:
         await blocks.prime()
     except BaseException:
@@ -126,20 +129,17 @@ class UpstreamBlocks:
         self,
         response: Response,
         codec: StreamCodec,
-        runtime: Runtime,
-        deadline: float,
-        redact: Callable[[bytes], bytes],
+        secrets: Secrets,
     ) -> None:
-        self._redact = redact
+        self._mask = secrets.mask
+        self._redact = secrets.redact
         self._response = response
         self._codec = codec
-        self._clock = runtime.clock
-        self._deadline = deadline
         self._framer = Framer()
         self._ready = EMPTY
         self._failure: UpstreamError | None = None
         self._ended = False
-        self._received = 0
+        self._preamble = 0
 
     def __aiter__(self) -> "UpstreamBlocks":
         return self
@@ -147,24 +147,32 @@ class UpstreamBlocks:
     async def prime(self) -> None:
         """Read until the first content event is in hand; what was read is the first block."""
         parts: list[Block] = []
-        while not self._codec.primed:
-            parts.append(await self._read())
-            if self._failure is not None and not self._codec.primed:
-                raise self._failure
-            if self._received > MAX_PREAMBLE:
-                raise broken("bad_upstream", "1 MiB without any content")
+        async for block in self:
+            parts.append(block)
+            if self._codec.primed:
+                break
+        else:
+            raise stream_errors.truncated(primed=False)
         self._ready = Block(b"".join(parts))
+        self._codec.tally.blocks = self._codec.tally.size = 0  # it is counted when it is taken
 
     async def __anext__(self) -> Block:
-        block = self._ready
-        self._ready = EMPTY
+        block, self._ready = self._ready, EMPTY
+        tally = self._codec.tally
         while not block:
             if self._failure is not None:
                 raise self._failure
             if self._ended:
                 raise StopAsyncIteration
-            block = await self._read()
-        tally = self._codec.tally
+            if tally.clean:
+                await self._linger()
+                continue
+            try:
+                data = await (self._rest() if tally.error else self._response.chunk())
+            except UpstreamError as error:
+                self._lose(error)
+            else:
+                block = self._take(data)
         tally.blocks += 1
         tally.size += len(block)
         return block
@@ -175,39 +183,43 @@ class UpstreamBlocks:
         self._ready = EMPTY
         self._response.close()
 
-    async def _read(self) -> Block:
-        """Return the caller's blocks of the next chunk; remember a failure that follows them."""
-        tally = self._codec.tally
-        if tally.clean:
-            return await self._linger()
-        try:
-            data = await (self._rest() if tally.error else self._response.chunk())
-            if self._clock.monotonic() > self._deadline:
-                raise timed_out("upstream_timeout", "bytes kept coming")
-            if data:
-                self._received += len(data)
-                return self._pass(self._framer.feed(data))
+    def _take(self, data: bytes) -> Block:
+        """Return the caller's blocks of the next bytes; remember a failure that follows them."""
+        if not data:
             self._ended = True
             return self._last(self._pass(self._framer.finish()))
+        try:
+            block = self._pass(self._framer.feed(data))
         except EventTooLong as error:
-            return self._fail(stream_errors.garbage(self._codec.primed, str(error)))
-        except UpstreamBroken as error:
-            return self._fail(_cut(error) if self._codec.primed else error)
-        except UpstreamError as error:
-            return self._fail(error)
+            self._fail(stream_errors.garbage(self._codec.primed, str(error)))
+            return EMPTY
+        if not self._codec.primed:
+            self._preamble += len(data)
+            if self._preamble > MAX_PREAMBLE:
+                self._fail(broken("bad_upstream", "1 MiB without any content"))
+        return block
+
+    def _lose(self, error: UpstreamError) -> None:
+        """Note that the upstream broke off."""
+        broke = isinstance(error, UpstreamBroken) and self._codec.primed
+        self._fail(_cut(error) if broke else error)
 
     def _pass(self, block: Block) -> Block:
         """Feed whole events one by one, so that those before a bad one still arrive."""
         if not block:
             return EMPTY
         codec, parts = self._codec, list[Block]()
+        block = Block(self._mask(block))
         try:
-            for event in (block,) if is_single(block) else split_events(block):
+            if is_single(block):
+                part = codec.feed(block)
+                return Block(self._redact(part)) if codec.tally.error else part
+            for event in split_events(block):
                 part = codec.feed(event)
                 parts.append(Block(self._redact(part)) if codec.tally.error else part)
         except UpstreamError as error:
             self._fail(error)
-        return parts[0] if len(parts) == 1 else Block(b"".join(parts))
+        return Block(b"".join(parts))
 
     def _last(self, block: Block) -> Block:
         if self._failure is None:
@@ -217,12 +229,13 @@ class UpstreamBlocks:
                 self._fail(error)
         return block
 
-    def _fail(self, error: UpstreamError) -> Block:
+    def _fail(self, error: UpstreamError) -> None:
         self._ended = True
+        if isinstance(error, StreamCut) and error.body:
+            error.body = self._redact(error.body)
         if not self._codec.tally.error:  # else the caller has been told, by the provider itself
             self._failure = error
         self._response.close()
-        return EMPTY
 
     async def _rest(self) -> bytes:
         """Return what follows an error event, such as usage; nobody waits long for it."""
@@ -232,21 +245,20 @@ class UpstreamBlocks:
         self._response.close()
         return b""
 
-    async def _linger(self) -> Block:
+    async def _linger(self) -> None:
         """After the terminal event nothing matters but whether the connection can be reused."""
         self._ended = True
         with contextlib.suppress(UpstreamError, TimeoutError):
             async with asyncio.timeout(LINGER):
                 await self._response.chunk()
         self._response.close()
-        return EMPTY
 
 
 def _content_type(response: Response) -> str:
     return response.header("content-type").partition(";")[0].strip().lower()
 
 
-def _cut(error: UpstreamBroken) -> StreamCut:
+def _cut(error: UpstreamError) -> StreamCut:
     return StreamCut(
         "The provider's answer ended too early.", code="upstream_truncated", detail=str(error)
     )

@@ -11,10 +11,10 @@ from gateway.core.meter import StreamCodec
 from gateway.core.ports import Call, Runtime
 from gateway.core.reply import Answered, Stream
 from gateway.providers.base import Warmup
-from gateway.providers.streaming import open_stream, require_ok
+from gateway.providers.streaming import OK, open_stream, read_json, refuse
 from gateway.providers.transport.client import Response, Transport
 
-_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+_REQUEST_ID: Final = re.compile(r"[\x21-\x5b\x5d-\x7e]{1,128}")  # no backslash: nothing is escaped
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
@@ -59,8 +59,13 @@ class Upstream:
             deadline=deadline,
             first_byte=self._first_byte if request.stream else None,
         )
-        await require_ok(response, self._dialect, self.runtime)
+        if response.status not in OK:
+            await refuse(response, self._dialect, self.runtime)
         return response
+
+    async def read(self, response: Response) -> bytes:
+        """Return a whole answer's JSON without our own secrets. Raises UpstreamBroken."""
+        return self.transport.mask(await read_json(response))
 
     async def stream(
         self, response: Response, codec: StreamCodec, call: Call, answered: Answered
@@ -71,21 +76,17 @@ class Upstream:
             codec,
             dialect=call.request.dialect,
             answered=answered,
-            runtime=self.runtime,
-            deadline=call.deadline,
-            redact=self.transport.redact,
+            secrets=self.transport,
         )
 
     def answered(self, call: Call, response: Response, dropped: tuple[str, ...] = ()) -> Answered:
         """Return who answered; an id that could be more than an id is left out."""
         request_id = response.header(self._id_header)
-        shown = self.transport.redact(request_id.encode()).decode()
-        return Answered(
-            provider=self.name,
-            model=call.target.model.name,
-            request_id=shown if _REQUEST_ID.fullmatch(shown) else "",
-            dropped=dropped,
-        )
+        if request_id and (
+            not _REQUEST_ID.fullmatch(request_id) or self.transport.reveals(request_id)
+        ):
+            request_id = ""
+        return Answered(self.name, call.target.model.name, request_id, dropped)
 
     async def warm(
         self,
@@ -116,9 +117,7 @@ class Upstream:
                 codec,
                 dialect=self._dialect,
                 answered=Answered(),
-                runtime=self.runtime,
-                deadline=deadline,
-                redact=self.transport.redact,
+                secrets=self.transport,
             )
             await stream.blocks.aclose()
         await self.transport.warm(warmup.connections)

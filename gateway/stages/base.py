@@ -1,32 +1,37 @@
 """The seam that every stage's configuration implements."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gateway.core.ports import Tools
 from gateway.core.stage import Stage
+from gateway.stages.names import Names, Problem
+from gateway.stages.when import When
 
 
-class Names(Struct, frozen=True):
-    """What a policy may refer to; grows with the stages that need it."""
-
-    models: Collection[str]
-
-
-class Problem(Struct, frozen=True):
-    """One thing wrong in a document. `path` leads to it: keys and list indexes."""
-
-    path: tuple[str | int, ...]
-    what: str
-
-
-class StagePolicy(Struct, frozen=True, forbid_unknown_fields=True, tag_field="stage"):
+class StagePolicy(Struct, frozen=True, forbid_unknown_fields=True, tag_field="stage", kw_only=True):
     """One block of a policy's `pipeline`; the struct is the stage.
 
     A subclass adds its fields (each with `Meta(description=...)`), its checks and its behaviour.
     Adding a stage = one file + one line in the union of `stages/__init__.py`.
     """
+
+    answers: ClassVar[bool] = False
+    """Whether no request gets past it."""
+
+    when: Annotated[
+        When | None,
+        Meta(
+            description="The stage is skipped unless all of this holds; left out, it always runs."
+        ),
+    ] = None
+
+    @property
+    def name(self) -> str:
+        """The stage's name in the policy file."""
+        return str(self.__struct_config__.tag)
 
     def check(self, names: Names) -> Iterator[Problem]:
         """Yield what the types cannot say, with paths relative to this block."""

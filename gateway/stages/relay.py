@@ -1,13 +1,14 @@
 """The last stage: one request to one provider, its answer back, and what that took."""
 
 import asyncio
-from collections.abc import Iterator
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import Meta
 from msgspec.structs import replace
 
+from gateway.core import stream_errors
 from gateway.core.assemble import Assembler, assembler_for
+from gateway.core.capability import fit
 from gateway.core.catalogue import Model, Target
 from gateway.core.chat import ChatRequest, Endpoint
 from gateway.core.errors import (
@@ -33,6 +34,7 @@ from gateway.core.reply import (
     Watched,
     Whole,
 )
+from gateway.core.sse import events
 from gateway.core.stage import Next, Stage
 from gateway.stages.base import StagePolicy
 
@@ -46,6 +48,8 @@ _DEADLINE: Final = "deadline_exceeded"
 
 class RelayPolicy(StagePolicy, frozen=True, tag="relay"):
     """Send the request to its model's provider. Always the last stage."""
+
+    answers: ClassVar[bool] = True
 
     mode: Annotated[
         Mode,
@@ -80,7 +84,10 @@ class Relay:
         provider = self._tools.providers.get(model.provider)
         if provider is None:
             raise UnknownModel("This model's provider is not available here.", param="model")
-        asked = _asked(request, self._mode, can_stream="streaming" in model.capabilities)
+        fitting, dropped = fit(
+            request, model, provider.stands_in_for, may_drop=exchange.drop_params
+        )
+        asked = _asked(fitting, self._mode, can_stream=model.may("streaming"))
         call = Call(
             id=exchange.id,
             request=asked,
@@ -89,6 +96,9 @@ class Relay:
             drop_params=exchange.drop_params,
         )
         reply = await self._attempt(provider, call, exchange)
+        if dropped:
+            listed = (*dropped, *reply.answered.dropped)
+            reply = replace(reply, answered=replace(reply.answered, dropped=listed))
         if asked.stream and not request.stream:
             return await self._fold(reply, call, exchange)
         if request.stream and not asked.stream:
@@ -139,14 +149,14 @@ class Relay:
                     reason=reason,
                     blocks=tally.blocks,
                     size=tally.size,
-                    longest_gap=timed.longest_gap,
-                    upstream_seconds=timed.waited,
+                    longest_gap=tally.longest_gap,
+                    upstream_seconds=tally.waited,
                     code=code,
                 )
             )
             self._use(exchange, model, tally.usage)
 
-        timed = Watched(stream.blocks, ended, self._clock.monotonic)
+        timed = Watched(stream.blocks, stream.tally, ended, self._clock.monotonic)
         return replace(stream, blocks=timed)
 
     def _use(self, exchange: Exchange, model: Model, usage: Usage | None) -> None:
@@ -159,16 +169,17 @@ class Relay:
         if not isinstance(reply, Stream):
             raise TypeError("a provider answered whole to a stream request")
         assembler = assembler_for(exchange.request.endpoint)
-        folding = replace(reply, blocks=_Folding(reply, assembler))
-        stream = self._account(folding, exchange, call.target.model)
+        folding = _Folding(reply, assembler)
+        stream = self._account(replace(reply, blocks=folding), exchange, call.target.model)
         try:
             async for _ in stream.blocks:
                 pass
-            if stream.tally.error:
-                raise _bad_upstream("an error event in the stream", code=stream.tally.error)
+            if folding.failure is not None:
+                raise folding.failure
             body, usage = assembler.finish()
         except StreamCut as error:
-            raise UpstreamBroken(error.public, code=error.code, detail=error.detail) from error
+            said = stream_errors.reported(error.body, primed=False) if error.body else None
+            raise said or _uncut(error) from error
         except ValueError as error:
             raise _bad_upstream(str(error)) from error
         finally:
@@ -196,6 +207,8 @@ class _Folding:
         self._inner = stream.blocks
         self._tally = stream.tally
         self._assembler = assembler
+        self.failure: UpstreamError | None = None
+        """What the provider itself reported instead of going on."""
 
     def __aiter__(self) -> "_Folding":
         return self
@@ -204,6 +217,9 @@ class _Folding:
         block = await self._inner.__anext__()
         if self._tally.size > MAX_WHOLE:
             raise _bad_upstream("an answer over 64 MiB")
+        if self._tally.error:
+            self.failure = self.failure or _reported_in(block)
+            return block
         try:
             self._assembler.feed(block)
         except ValueError as error:
@@ -215,26 +231,28 @@ class _Folding:
 
 
 class _Told:
-    """The blocks of an answer that is already there."""
+    """The blocks of an answer that is already there. The last one is its terminal event."""
 
     def __init__(self, blocks: list[Block], tally: Tally) -> None:
-        self._blocks: Iterator[Block] = iter(blocks)
+        self._blocks = blocks
         self._tally = tally
+        self._next = 0
 
     def __aiter__(self) -> "_Told":
         return self
 
     async def __anext__(self) -> Block:
-        block = next(self._blocks, None)
-        if block is None:
-            self._tally.clean = True
+        if self._next >= len(self._blocks):
             raise StopAsyncIteration
+        block = self._blocks[self._next]
+        self._next += 1
+        self._tally.clean = self._next == len(self._blocks)
         self._tally.blocks += 1
         self._tally.size += len(block)
         return block
 
     async def aclose(self) -> None:
-        self._blocks = iter(())
+        self._next = len(self._blocks)
 
 
 def _asked(request: ChatRequest, mode: Mode, *, can_stream: bool) -> ChatRequest:
@@ -274,5 +292,17 @@ def _end(error: BaseException | None, tally: Tally, *, late: bool) -> tuple[End,
     return ("error", _DEADLINE) if late else ("client_gone", "")
 
 
-def _bad_upstream(detail: str, code: str = "bad_upstream") -> UpstreamBroken:
-    return UpstreamBroken("The provider's answer makes no sense.", code=code, detail=detail)
+def _reported_in(block: Block) -> UpstreamError:
+    """Return the error of a block that has one. Nothing has left, so it may still be a status."""
+    errors = (stream_errors.reported_in(event.data) for event in events(block))
+    return next(filter(None, errors), None) or _bad_upstream("an error event in the stream")
+
+
+def _uncut(error: StreamCut) -> UpstreamBroken:
+    return UpstreamBroken(error.public, code=error.code, detail=error.detail)
+
+
+def _bad_upstream(detail: str) -> UpstreamBroken:
+    return UpstreamBroken(
+        "The provider's answer makes no sense.", code="bad_upstream", detail=detail
+    )

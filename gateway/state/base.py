@@ -23,8 +23,8 @@ class StateConfig(Struct, frozen=True, forbid_unknown_fields=True, tag_field="ki
     `state/__init__.py`.
     """
 
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """Yield what the types cannot say, as (field, what) pairs."""
+    def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield what the types cannot say: where in this block, and what."""
         yield from ()
 
     def open(self, runtime: Runtime, data: Path) -> AbstractAsyncContextManager[State]:

@@ -2,48 +2,15 @@
 
 from collections.abc import Container
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
-from msgspec import Struct
-
-from gateway.core.notes import Attempted, Notes, StreamEnded, Used
+from gateway.core.notes import Used
 from gateway.core.outcome import Outcome
 from gateway.core.reply import Usage
 
 OTHER: Final = "other"
 """Stands for every name that we did not give: a stranger's text is neither logged nor a label."""
-_NO_USAGE: Final = Usage()
-
-
-class Facts(Struct):
-    """The notes of one request, read in one pass; the newest of a kind counts."""
-
-    provider: str = ""
-    """Who answered or was tried last, else where the request was sent."""
-    model: str = ""
-    attempts: list[Attempted] = []
-    waited: float = 0.0
-    """Seconds spent waiting for providers."""
-    stream: StreamEnded | None = None
-    used: Used | None = None
-
-
-def gather(notes: Notes) -> Facts:
-    """Return what the notes say."""
-    facts = Facts()
-    for note in notes:
-        if isinstance(note, Attempted):
-            facts.provider, facts.model = note.provider, note.model
-            facts.attempts.append(note)
-            facts.waited += note.ended - note.started
-        elif isinstance(note, Used):
-            facts.used = note
-        elif isinstance(note, StreamEnded):
-            facts.stream = note
-            facts.waited += note.upstream_seconds
-        elif not facts.attempts:
-            facts.provider, facts.model = note.provider, note.model
-    return facts
 
 
 def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, object]:
@@ -53,13 +20,13 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
     `upstream_id` come from outside and still need redaction. Prompts and answers are not part of
     an outcome and so cannot get here.
     """
-    facts = gather(outcome.notes)
+    facts = outcome.facts
     stream = facts.stream
-    started, first = outcome.started, outcome.first_byte
+    started, first = outcome.started, outcome.first_token
     total = outcome.ended - started
     waited = min(facts.waited, total)
     return {
-        "ts": datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds"),
+        "ts": _stamp(int(wall * 1000)),
         "request_id": outcome.id,
         "endpoint": outcome.endpoint,
         "tenant": outcome.caller.tenant,
@@ -79,7 +46,8 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
         "overhead_ms": _ms(total - waited),
         "upstream_ms": _ms(waited),
         "attempts": len(facts.attempts),
-        **_spent(facts.used),
+        "stages": [f"{v.stage}: {v.verdict}" for v in facts.verdicts] if facts.verdicts else (),
+        **(_spent(facts.used) if facts.used else _NOTHING_SPENT),
         "bytes_in": outcome.received,
         "bytes_out": outcome.sent,
         "stream_end": stream.reason if stream else None,
@@ -91,19 +59,27 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
     }
 
 
-def _spent(used: Used | None) -> dict[str, object]:
-    """Return tokens and money; what the provider did not say is null, never 0."""
-    usage = used.usage if used else _NO_USAGE
-    dollars = used.micro_dollars if used else None
+def _spent(used: Used) -> dict[str, object]:
+    usage, price = used.usage, used.micro_dollars
     return {
-        "tokens_in": usage.input if used else None,
-        "tokens_out": usage.output if used else None,
+        "tokens_in": usage.input,
+        "tokens_out": usage.output,
         "tokens_cached": usage.cached,
         "tokens_cache_write": usage.cache_write,
         "tokens_reasoning": usage.reasoning,
-        "cost_usd": None if dollars is None else dollars / 1e6,
+        "cost_usd": None if price is None else price / 1e6,
     }
 
 
+# What the provider did not say is null, never 0.
+_NOTHING_SPENT: Final = _spent(Used("", Usage(), None)) | {"tokens_in": None, "tokens_out": None}
+
+
+@lru_cache(maxsize=2)  # under load many requests end in one millisecond
+def _stamp(milliseconds: int) -> str:
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds")
+
+
 def _ms(seconds: float) -> float:
-    return int(seconds * 1e6) / 1e3
+    return seconds * 1e6 // 1 / 1e3

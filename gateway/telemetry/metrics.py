@@ -15,9 +15,10 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from gateway.core.outcome import Outcome
-from gateway.telemetry.fold import OTHER, Facts, gather
+from gateway.core.outcome import Facts, Outcome
+from gateway.telemetry.fold import OTHER
 
+CONFIG_OK: Final = "turnout_config_ok"
 CAP: Final = 100
 """So many tenants, models, providers and codes get series of their own; the rest share `other`."""
 SECONDS: Final = (
@@ -104,17 +105,21 @@ class Metrics(Collector):
     """What one worker has counted since it started.
 
     `in_flight` returns how many requests are being answered, `pools` each provider's connection
-    pool; both are asked when the text is rendered.
+    pool, `config` the version of the policies in use and whether it is what their files say; all
+    are asked when the text is rendered.
     """
 
     def __init__(
         self,
         in_flight: Callable[[], int] = int,
         pools: Callable[[], Mapping[str, Pool]] = dict,
+        config: Callable[[], tuple[str, bool]] = lambda: ("", True),
     ) -> None:
         self._in_flight = in_flight
         self._pools = pools
-        self._names: dict[str, _Names] = defaultdict(_Names)
+        self._config = config
+        self._providers, self._models = _Names(), _Names()
+        self._codes, self._callers = _Names(), _Names()
         self._series: dict[Labels, _Series] = defaultdict(_Series)
         self._requests: dict[Labels, int] = defaultdict(int)
         self._errors: dict[Labels, int] = defaultdict(int)
@@ -126,19 +131,17 @@ class Metrics(Collector):
 
     def observe(self, outcome: Outcome) -> None:
         """Count a finished request."""
-        facts = gather(outcome.notes)
-        names = self._names
-        endpoint = outcome.endpoint
-        provider = names["provider"][facts.provider]
-        model = names["model"][facts.model]
-        code = names["code"][outcome.code]
+        facts, endpoint = outcome.facts, outcome.endpoint
+        providers, models, codes = self._providers, self._models, self._codes
+        provider, model = providers[facts.provider], models[facts.model]
+        code = codes[outcome.code]
         self._requests[endpoint, provider, model, str(outcome.status), code] += 1
-        self._tenants[names["tenant"][outcome.caller.tenant],] += 1
+        self._tenants[self._callers[outcome.caller.tenant],] += 1
         if outcome.fault is not None:
             self._errors[outcome.fault, code] += 1
         for attempt in facts.attempts:
-            tried = names["provider"][attempt.provider], names["model"][attempt.model]
-            self._attempts[*tried, names["code"][attempt.code]] += 1
+            tried = providers[attempt.provider], models[attempt.model], codes[attempt.code]
+            self._attempts[tried] += 1
         if facts.stream is not None:
             self._ends[facts.stream.reason,] += 1
         _measure(self._series[endpoint, provider, model], outcome, facts)
@@ -179,11 +182,24 @@ class Metrics(Collector):
         yield GaugeMetricFamily(
             "turnout_requests_in_flight", "Requests being answered.", self._in_flight()
         )
+        version, right = self._config()
+        yield GaugeMetricFamily(
+            CONFIG_OK, "1 when the policies in use are what their files say.", float(right)
+        )
+        used = GaugeMetricFamily(
+            "turnout_config_version", "Workers that use this version.", labels=("version",)
+        )
+        used.add_metric((version,), 1)
+        yield used
 
     def _histograms(self) -> Iterator[Metric]:
         for name, text, part in (
             ("gen_ai_server_request_duration_seconds", "Whole request.", "duration"),
-            ("gen_ai_server_time_to_first_token_seconds", "First byte out.", "first"),
+            (
+                "gen_ai_server_time_to_first_token_seconds",
+                "First byte out, or first token gathered.",
+                "first",
+            ),
             ("gen_ai_client_operation_duration_seconds", "Waited for providers.", "upstream"),
             ("turnout_overhead_seconds", "The gateway's own part.", "overhead"),
             ("turnout_stream_longest_gap_seconds", "Longest silence of a stream.", "gap"),
@@ -248,8 +264,9 @@ def _measure(series: _Series, outcome: Outcome, facts: Facts) -> None:
     stream, used = facts.stream, facts.used
     if stream is not None:
         series.gap.observe(stream.longest_gap)
-        if outcome.first_byte is not None:
-            series.first.observe(outcome.first_byte - outcome.started)
+        first = outcome.first_token
+        if first is not None:
+            series.first.observe(first - outcome.started)
     if used is not None:
         usage = used.usage
         series.tokens_in.observe(usage.input)
@@ -271,7 +288,7 @@ def _counter(name: str, text: str, labels: Labels, counts: Mapping[Labels, int])
 
 
 def merge(texts: Iterable[bytes]) -> bytes:
-    """Add up the texts of several workers, sample by sample."""
+    """Add up the texts of several workers, sample by sample; all are right only if each one is."""
     families: dict[bytes, dict[bytes, float]] = {}
     head = b""
     for text in texts:
@@ -283,9 +300,26 @@ def merge(texts: Iterable[bytes]) -> bytes:
                 samples = families.setdefault(head + b"\n" + line, {})
             else:
                 name, _, value = line.rpartition(b" ")
-                samples[name] = samples.get(name, 0.0) + float(value)
+                known = samples.get(name)
+                if name == CONFIG_OK.encode():
+                    samples[name] = min(float(value), 1.0 if known is None else known)
+                else:
+                    samples[name] = (known or 0.0) + float(value)
     lines = []
     for heading, samples in families.items():
         lines.append(heading)
         lines += [b"%b %r" % (name, value) for name, value in samples.items()]
     return b"\n".join(lines) + b"\n" if lines else b""
+
+
+def without_gauges(text: bytes) -> bytes:
+    """Return what of a worker's text outlives it: all that only ever grows."""
+    kept, lines = True, list[bytes]()
+    for line in text.splitlines(keepends=True):
+        if line.startswith(b"# TYPE "):
+            kept = not line.rstrip().endswith(b" gauge")
+            if not kept:
+                lines.pop()  # its # HELP
+        if kept or line.startswith(b"# HELP "):
+            lines.append(line)
+    return b"".join(lines)

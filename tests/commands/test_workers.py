@@ -40,6 +40,10 @@ def restarted(process: Process, times: int) -> bool:
     return bool(process.readiness()["workers"][1]["restarts"] == times)
 
 
+def all_restarted(process: Process, times: int) -> bool:
+    return all(worker["restarts"] == times for worker in process.readiness()["workers"])
+
+
 def await_ready(process: Process) -> None:
     until(lambda: bool(process.readiness()["ready"]), process)
 
@@ -50,6 +54,17 @@ def post(process: Process) -> int:
         response = client.getresponse()
         response.read()
         return response.status
+
+
+def test_workers_know_the_addresses_of_the_command_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        taken = f"127.0.0.1:{probe.getsockname()[1]}"
+    write_config(tmp_path, settings={"admin": taken})
+    with serving(
+        tmp_path, "--workers", "2", "--listen", taken, "--admin", "127.0.0.1:0"
+    ) as process:
+        await_ready(process)
+        assert post(process) == 200
 
 
 def test_metrics_of_all_workers_are_added_up(tmp_path: Path) -> None:
@@ -64,6 +79,33 @@ def test_metrics_of_all_workers_are_added_up(tmp_path: Path) -> None:
         assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
         process.running.send_signal(signal.SIGTERM)
         assert process.end() == 0
+
+
+def total(process: Process) -> float:
+    """What all workers say that they have served, 0 before the first request."""
+    _, metrics = process.get("/metrics", admin=True)
+    lines = [line for line in metrics.splitlines() if line.startswith(b"turnout_requests_total{")]
+    return sum(float(line.rpartition(b" ")[2]) for line in lines)
+
+
+def test_no_counter_falls_when_a_worker_dies(tmp_path: Path) -> None:
+    """A sum that falls looks like a restart of the whole gateway to whoever watches it."""
+    write_config(tmp_path)
+    with serving(tmp_path, "--workers", "2") as process:
+        await_ready(process)
+        served = 0
+        for death in range(1, 3):
+            assert [post(process) for _ in range(10)] == [200] * 10
+            served += 10
+            assert total(process) == served
+            for pid in pids(process):
+                os.kill(pid, signal.SIGKILL)
+            assert total(process) == served
+            until(partial(all_restarted, process, death), process)
+            await_ready(process)
+            assert total(process) == served
+        assert post(process) == 200
+        assert total(process) == served + 1
 
 
 def test_i09_a_killed_worker_is_replaced_while_its_peer_serves(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_an_entry_is_read_strictly() -> None:
     model = wire.decode_as(
         b'{"provider":"p","capabilities":["tools"],"price":{"input":1,"output":2}}', Model
     )
-    assert model.capabilities == {"tools"}
+    assert list(model.capabilities or ()) == ["tools"]
     assert model.price == Price(input=1, output=2)
     for bad in (b'{"provider":"p","colour":1}', b'{"provider":"p","context":0}',
                 b'{"provider":"p","price":{"input":-1,"output":2}}', b"{}"):  # fmt: skip
@@ -73,3 +73,19 @@ def test_entries_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         CATALOGUE.models["fast"].name = "x"  # type: ignore[misc]  # the point of the test
     assert msgspec.structs.asdict(CATALOGUE.models["fast"])["name"] == "fast"
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names"),
+    [
+        (["fast"], {"fast", "default"}),
+        (["default"], {"default"}),
+        (["*s*"], {"fast", "slow", "closed", "default", "gone"}),
+        (["d*"], set()),
+        (["nobody"], {"nobody"}),
+    ],
+)
+def test_a_model_brings_its_aliases_and_an_alias_only_itself(
+    patterns: list[str], names: set[str]
+) -> None:
+    assert CATALOGUE.matching(patterns) == frozenset(names)

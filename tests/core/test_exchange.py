@@ -4,6 +4,7 @@ import pytest
 
 from gateway.core.catalogue import Model, Target
 from gateway.core.chat import parse_request
+from gateway.core.errors import Forbidden
 from gateway.core.exchange import Caller, Exchange, Route
 from gateway.core.notes import Notes
 
@@ -34,3 +35,17 @@ def test_nobody_changes_an_exchange_in_place() -> None:
     exchange = make()
     with pytest.raises(AttributeError):
         exchange.deadline = 0.0  # type: ignore[misc]  # the point of the test
+
+
+def test_a_caller_may_use_what_is_on_its_list_exactly_as_it_is_written() -> None:
+    caller = Caller("acme", models=frozenset({"small", "cheap"}))
+    caller.check_model("cheap")
+    for other in ("Small", "small ", "large", ""):
+        with pytest.raises(Forbidden) as caught:
+            caller.check_model(other)
+        assert (caught.value.status, caught.value.code) == (403, "model_not_allowed")
+        assert caught.value.param == "model"
+
+
+def test_a_caller_without_a_list_may_ask_for_every_model() -> None:
+    Caller("acme").check_model("anything")

@@ -124,7 +124,7 @@ def test_an_end_after_every_finish_reason_is_clean_without_done() -> None:
     assert not is_clean(meter)
     meter.feed(chunk(finish="length", index=1))
     meter.feed(chunk({"content": ""}))
-    assert meter.finish() == EMPTY
+    assert meter.finish() == DONE
     assert is_clean(meter)
 
 

@@ -1,23 +1,46 @@
-"""Overhead is the time that no provider is to blame for."""
+"""What the notes of a request say, read in one pass."""
 
-from gateway.core.notes import Attempted, Notes, StreamEnded
-from gateway.core.outcome import overhead
+from gateway.core.notes import Attempted, Note, Notes, Routed, StreamEnded, Verdict
+from gateway.core.outcome import Facts, gather
+
+
+def facts(*left: Note) -> Facts:
+    notes = Notes()
+    for note in left:
+        notes.add(note)
+    return gather(notes)
 
 
 def test_without_a_provider_all_time_is_overhead() -> None:
-    assert overhead(Notes(), 10.0, 10.5) == 0.5
+    assert facts().overhead(10.0, 10.5) == 0.5
 
 
 def test_time_spent_waiting_for_providers_is_not_overhead() -> None:
-    notes = Notes()
-    notes.add(Attempted("p", "m", 10.0, 11.0, code="upstream_busy", status=429))
-    notes.add(Attempted("q", "m", 11.25, 12.25))
-    notes.add(StreamEnded("done", 5, 100, 0.5, upstream_seconds=2.0))
-    assert overhead(notes, 10.0, 15.0) == 1.0
+    waited = facts(
+        Attempted("p", "m", 10.0, 11.0, code="upstream_busy", status=429),
+        Attempted("q", "m", 11.25, 12.25),
+        StreamEnded("done", 5, 100, 0.5, upstream_seconds=2.0),
+    )
+    assert waited.overhead(10.0, 15.0) == 1.0
 
 
 def test_overhead_is_never_below_zero() -> None:
-    notes = Notes()
-    notes.add(Attempted("p", "m", 10.0, 12.0))
-    notes.add(Attempted("q", "m", 10.0, 12.0))
-    assert overhead(notes, 10.0, 12.0) == 0.0
+    twice = facts(Attempted("p", "m", 10.0, 12.0), Attempted("q", "m", 10.0, 12.0))
+    assert twice.overhead(10.0, 12.0) == 0.0
+
+
+def test_a_routed_request_that_was_never_tried_names_its_target() -> None:
+    routed = facts(Routed("gpt", "one", "explicit"))
+    assert (routed.provider, routed.model, routed.reason) == ("one", "gpt", "explicit")
+
+
+def test_who_was_tried_last_counts_more_than_where_it_was_sent() -> None:
+    tried = facts(Attempted("one", "a", 0, 1), Routed("b", "two", "late"))
+    assert (tried.provider, tried.reason) == ("one", "late")
+
+
+def test_verdicts_are_kept_in_order_and_route_nothing() -> None:
+    limit, cache = Verdict("rate_limit", "admitted"), Verdict("semantic_cache", "skipped")
+    told = facts(limit, Routed("b", "two", "late"), cache)
+    assert told.verdicts == [limit, cache]
+    assert (told.provider, told.reason) == ("two", "late")

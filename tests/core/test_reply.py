@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from gateway.core.errors import StreamCut
-from gateway.core.reply import Block, Blocks, Watched
+from gateway.core.reply import Block, Blocks, Tally, Watched
 
 
 class Scripted:
@@ -38,7 +38,7 @@ class BadlyClosed(Scripted):
 
 def watched(inner: Blocks) -> tuple[Watched, list[BaseException | None]]:
     ends: list[BaseException | None] = []
-    return Watched(inner, ends.append, count().__next__), ends
+    return Watched(inner, Tally(), ends.append, count().__next__), ends
 
 
 async def test_a_clean_end_is_told_once_with_nothing() -> None:
@@ -89,7 +89,8 @@ async def test_the_end_is_told_even_when_closing_fails() -> None:
 
 async def test_waiting_and_gaps_are_timed() -> None:
     times = iter([10.0, 11.0, 14.0, 20.0, 20.5, 21.0, 21.0])
-    blocks = Watched(Scripted(b"a", b"b"), lambda _: None, times.__next__)
+    tally = Tally()
+    blocks = Watched(Scripted(b"a", b"b"), tally, lambda _: None, times.__next__)
     assert [block async for block in blocks] == [b"a", b"b"]
-    assert blocks.waited == 3.0 + 0.5 + 0.0
-    assert blocks.longest_gap == 6.5
+    assert tally.waited == 3.0 + 0.5 + 0.0
+    assert tally.longest_gap == 6.5

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from itertools import cycle, pairwise
+from itertools import cycle
 
 import pytest
 from hypothesis import given
@@ -21,6 +21,7 @@ from gateway.core.sse import (
     read_event,
     split_events,
 )
+from tests.fakes.mutations import cut
 
 LINES = st.one_of(
     st.text(alphabet=st.characters(exclude_characters="\r\n", codec="utf-8"), max_size=12).map(
@@ -39,11 +40,6 @@ def encode(stream: Sequence[Sequence[str]], ends: Sequence[str]) -> bytes:
     return "".join(
         "".join(line + next(choice) for line in event) + next(choice) for event in stream
     ).encode()
-
-
-def cut(data: bytes, borders: Sequence[int]) -> list[bytes]:
-    places = sorted({0, len(data), *(border % (len(data) + 1) for border in borders)})
-    return [data[start:end] for start, end in pairwise(places)]
 
 
 def run(chunks: Sequence[bytes]) -> list[bytes]:

@@ -42,6 +42,8 @@ def test_details_are_short_and_never_public() -> None:
         error = reported(body, primed=primed)
         assert len(error.detail) <= 300
         assert "secret" not in error.public
+    assert isinstance(denied := reported(b'{"error":{"code":401}}', primed=True), StreamCut)
+    assert denied.body == b""
     assert reported(b"[1]", primed=False).detail == "an error without details"
 
 

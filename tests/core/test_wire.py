@@ -1,6 +1,8 @@
 """Strangers' JSON is read strictly, quickly, and to what every other reader sees."""
 
 import json
+import sys
+import threading
 import time
 from typing import Any
 
@@ -66,6 +68,10 @@ REFUSED: dict[str, bytes] = {
     "a 5000-digit fraction": b'{"a":0.' + b"9" * 5000 + b"}",
     "over 100,000 keys": b"{%s}" % b",".join(b'"%d":1' % i for i in range(100_001)),
     "over 100,000 keys below": b'{"a":[%s]}' % b",".join([b'{"a":1}'] * 100_001),
+    "over 100,000 keys, blanks before the colons": b"{%s}"
+    % b",".join(b'"%d" :1' % i for i in range(100_001)),
+    "a 400-digit integer": b'{"a":' + b"9" * 400 + b"}",
+    "a long integer after a long text": b'{"a":"' + b"9" * 70_000 + b'","b":' + b"9" * 400 + b"}",
     "over a million values": b'{"a":[%s]}' % b",".join([b"1"] * 1_000_002),
 }
 
@@ -100,6 +106,9 @@ ACCEPTED: dict[str, bytes] = {
     "keys with colons": b'{"a\\":":1,"b":"\\":"}',
     "a long number inside text": b'{"a":"' + b"9" * 5000 + b'"}',
     "a long number behind an escaped quote": b'{"a":"\\"' + b"9" * 5000 + b'"}',
+    "a 399-digit integer": b'{"a":-' + b"9" * 399 + b"}",
+    "100,001 keys in a text": b'{"a":"' + b'\\"k\\":1,' * 100_001 + b'"}',
+    "100,001 texts that begin with a colon": b'{"a":[%s]}' % b",".join([b'":","  :"'] * 100_001),
     "commas in text": b'{"a":"' + b"," * 900_000 + b'"}',
 }
 
@@ -107,6 +116,15 @@ ACCEPTED: dict[str, bytes] = {
 @pytest.mark.parametrize("body", ACCEPTED.values(), ids=ACCEPTED.keys())
 def test_plain_json_reads_to_what_the_standard_library_sees(body: bytes) -> None:
     assert wire.decode_object(body) == json.loads(body)
+
+
+@pytest.mark.parametrize("before", range(wire._BIG - 410, wire._BIG + 10, 3))
+def test_a_long_integer_is_found_wherever_it_stands(before: int) -> None:
+    text = b'{"a":"%b","b":%b}' % (b"x" * (before - 12), b"9" * 400)
+    assert text.index(b"9") == before
+    with pytest.raises(BadRequest, match="too many digits"):
+        wire.decode_object(text)
+    assert len(wire.decode_object(text.replace(b"9", b"", 1))) == 2
 
 
 json_values: st.SearchStrategy[Any] = st.recursive(
@@ -215,3 +233,28 @@ def test_no_body_is_slow_by_design(body: bytes) -> None:
     started = time.process_time()
     wire.decode_object(body)
     assert time.process_time() - started < 1.5, "8 MB took far more than linear time"
+
+
+TEXTS: dict[str, bytes] = {
+    "plain": b'{"a":"' + b"x" * (64 << 20) + b'"}',
+    "digits": b'{"a":"' + b"9" * (16 << 20) + b'"}',
+    "like keys": b'{"a":"' + b'\\":' * (5 << 20) + b'"}',
+}
+
+
+@pytest.mark.parametrize("body", TEXTS.values(), ids=TEXTS.keys())
+def test_other_threads_go_on_while_a_big_body_is_searched(body: bytes) -> None:
+    """One search through all of it would hold the interpreter, and the event loop with it."""
+    turns = 0
+    reading = threading.Thread(target=wire.decode_object, args=(body,))
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        reading.start()
+        while reading.is_alive():
+            turns += 1
+            time.sleep(0)
+        reading.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert turns > 20

@@ -44,6 +44,12 @@ def test_a_fitting_tree_becomes_structs() -> None:
     )
 
 
+def test_a_field_that_is_not_known_may_have_any_name() -> None:
+    """D18: msgspec quotes it with backticks, whatever it holds."""
+    _, said = convert({"only": {"kind": "nearby", "a`b` c": 1}})
+    assert said == ["only.a`b` c: there is no such field. Known: `threads`."]
+
+
 def test_every_misfit_is_found_in_one_pass() -> None:
     tree = {
         "mode": "drect",

@@ -77,10 +77,23 @@ def test_a_secret_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
     held.write_text("hunter2\n")
     assert read_secret("env:KEY", {"KEY": "hunter2"}).reveal() == "hunter2"
     assert read_secret(f"file:{held}", {}).reveal() == "hunter2"
-    for source in ("env:KEY", f"file:{tmp_path}/none", f"file:{tmp_path}"):
+
+
+def test_a_secret_that_is_not_there_says_why(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text(" \n")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    for source, why in {
+        "env:KEY": "is not set",
+        f"file:{tmp_path}/none": "cannot be read: No such file or directory",
+        f"file:{tmp_path}": "cannot be read: Is a directory",
+        f"file:{tmp_path}/empty": "is empty",
+        f"file:{tmp_path}/binary": "is not UTF-8 text",
+    }.items():
         secret = read_secret(source, {"KEY": " "})
         assert not secret.present
-        assert secret.source == source
+        assert (secret.source, secret.missing) == (source, why)
+        with pytest.raises(LookupError, match=why):
+            secret.reveal()
 
 
 @pytest.mark.parametrize("given", ["hunter2", "env:", "env:a b", "file:relative", "ENV:X", 3, None])
@@ -88,3 +101,16 @@ def test_j07_a_literal_secret_is_refused_and_not_repeated(given: object) -> None
     with pytest.raises(ValueError, match="stays out of this file") as caught:
         read_secret(given, {"a b": "x"})
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["ab\nc", "sk-\x07", "schl\u00fcssel"])
+def test_a_secret_that_cannot_be_sent_as_a_key_is_refused_with_its_line(
+    tmp_path: Path, value: str
+) -> None:
+    held = tmp_path / "key"
+    held.write_text(value)
+    for source in ("env:KEY", f"file:{held}"):
+        with pytest.raises(ValueError, match="cannot be a key") as caught:
+            read_secret(source, {"KEY": value})
+        assert source in str(caught.value)
+        assert value not in str(caught.value)

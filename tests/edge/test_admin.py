@@ -2,15 +2,15 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
+from aiohttp.web import BaseRequest
 
 from gateway.core import wire
-from gateway.edge.admin import CONNECTIONS, open_admin
-from gateway.edge.readiness import Readiness, Warmed
+from gateway.core.secret import Secret
+from gateway.edge.admin import CONNECTIONS, AdminAnswer, AdminRoute, open_admin
 
-METRICS = b"turnout_requests_total 1.0\n"
+TOKEN = Secret("hunter2-admin", "test")
 
 
 async def ask(port: int, request: str) -> tuple[int, Mapping[str, str], bytes]:
@@ -30,80 +30,111 @@ def split(answer: bytes) -> tuple[int, Mapping[str, str], bytes]:
     return int(status.split()[1]), headers, body
 
 
-def get(path: str, method: str = "GET") -> str:
-    return f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n"
+def get(path: str, method: str = "GET", **headers: str) -> str:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"{method} {path} HTTP/1.1\r\nHost: x\r\n{lines}\r\n"
 
 
-async def test_metrics_are_served_as_prometheus_text() -> None:
-    async with open_admin("127.0.0.1", 0, metrics=lambda: METRICS, readiness=Readiness()) as admin:
-        status, headers, body = await ask(admin.port, get("/metrics"))
-    assert (status, body) == (200, METRICS)
-    assert headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+async def pong(_request: BaseRequest) -> AdminAnswer:
+    return AdminAnswer(b"pong", content_type="text/plain")
+
+
+async def fail(_request: BaseRequest) -> AdminAnswer:
+    raise RuntimeError("an internal detail")
+
+
+ROUTES = [
+    AdminRoute("GET", "/ping", pong),
+    AdminRoute("POST", "/admin/ping", pong),
+    AdminRoute("GET", "/admin/ping", pong),
+    AdminRoute("GET", "/fail", fail),
+]
+
+
+async def test_a_route_is_answered_and_never_cached() -> None:
+    async with open_admin("127.0.0.1", 0, ROUTES) as admin:
+        status, headers, body = await ask(admin.port, get("/ping?verbose"))
+    assert (status, body) == (200, b"pong")
+    assert headers["content-type"] == "text/plain"
+    assert headers["cache-control"] == "no-store"
     assert headers["x-content-type-options"] == "nosniff"
 
 
-async def test_metrics_may_have_to_be_collected_first() -> None:
-    async def collect() -> bytes:
-        await asyncio.sleep(0)
-        return METRICS
-
-    async with open_admin("127.0.0.1", 0, metrics=collect, readiness=Readiness()) as admin:
-        assert (await ask(admin.port, get("/metrics")))[2] == METRICS
-
-
-async def test_readiness_says_what_is_missing_and_liveness_does_not_care() -> None:
-    readiness = Readiness(warmups={"openai": Warmed()})
-    async with open_admin("127.0.0.1", 0, metrics=lambda: METRICS, readiness=readiness) as admin:
-        assert (await ask(admin.port, get("/livez")))[0] == 200
-        status, _, body = await ask(admin.port, get("/readyz"))
-        assert status == 503
-        assert wire.decode(body)["warmups"]["openai"]["state"] == "pending"
-        readiness.warmups["openai"].state = "ready"
-        assert (await ask(admin.port, get("/readyz?verbose")))[0] == 200
-
-
 @pytest.mark.parametrize(
-    ("request_text", "status"),
+    ("request_text", "status", "allow"),
     [
-        (get("/"), 404),
-        (get("/v1/models"), 404),
-        (get("/metrics/<evil>"), 404),
-        (get("/metrics", "POST"), 405),
-        (get("/livez", "DELETE"), 405),
-        ("<evil>\r\n\r\n", 400),
-        ("GET /<evil>\x00 HTTP/1.1\r\n\r\n", 400),
-        (f"GET /metrics HTTP/1.1\r\nHost: x\r\nX: <evil>{'a' * 9_000}\r\n\r\n", 400),
+        (get("/"), 404, None),
+        (get("/v1/models"), 404, None),
+        (get("/ping/<evil>"), 404, None),
+        (get("/ping", "POST"), 405, "get"),
+        (get("/admin/ping", "DELETE"), 405, "post, get"),
+        ("<evil>\r\n\r\n", 400, None),
+        ("GET /<evil>\x00 HTTP/1.1\r\n\r\n", 400, None),
+        (f"GET /ping HTTP/1.1\r\nHost: x\r\nX: <evil>{'a' * 9_000}\r\n\r\n", 400, None),
     ],
 )
 async def test_everything_else_gets_a_constant_error_without_an_echo(
-    request_text: str, status: int
+    request_text: str, status: int, allow: str | None
 ) -> None:
-    async with open_admin("127.0.0.1", 0, metrics=lambda: METRICS, readiness=Readiness()) as admin:
+    async with open_admin("127.0.0.1", 0, ROUTES) as admin:
         got, headers, body = await ask(admin.port, request_text)
     assert got == status
     assert b"evil" not in body
     assert set(wire.decode(body)["error"]) == {"code", "message"}
-    assert (headers.get("allow") == "get") == (status == 405)
+    assert headers.get("allow") == allow
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ({}, 401),
+        ({"authorization": "Bearer hunter2-admi"}, 401),
+        ({"authorization": "Basic hunter2-admin"}, 401),
+        ({"authorization": "hunter2-admin"}, 401),
+        ({"x-api-key": "hunter2-admin"}, 401),
+        ({"authorization": "Bearer hunter2-admin", "Authorization": "Bearer x"}, 401),
+        ({"authorization": "Bearer \xff\xfe"}, 401),
+        ({"authorization": "Bearer hunter2-admin"}, 200),
+        ({"Authorization": "bearer  hunter2-admin "}, 200),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_below_admin_the_token_is_asked_for(
+    method: str, sent: dict[str, str], status: int
+) -> None:
+    async with open_admin("127.0.0.1", 0, ROUTES, token=TOKEN) as admin:
+        got, headers, body = await ask(admin.port, get("/admin/ping", method, **sent))
+        assert (await ask(admin.port, get("/ping")))[0] == 200
+    assert got == status
+    assert b"hunter2" not in body
+    assert ("www-authenticate" in headers) == (status == 401)
+
+
+async def test_without_a_token_admin_is_off_and_says_why() -> None:
+    async with open_admin("127.0.0.1", 0, ROUTES) as admin:
+        sent = {"authorization": "Bearer "}
+        status, _, body = await ask(admin.port, get("/admin/ping", "POST", **sent))
+    assert status == 403
+    assert wire.decode(body)["error"] == {
+        "code": "admin_token_missing",
+        "message": "/admin is off: set `admin_token` in gateway.yaml, and restart.",
+    }
 
 
 async def test_a_failing_source_is_a_constant_error_and_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def fail() -> bytes:
-        raise RuntimeError("an internal detail")
-
     with caplog.at_level(logging.ERROR):
-        async with open_admin("127.0.0.1", 0, metrics=fail, readiness=Readiness()) as admin:
-            status, _, body = await ask(admin.port, get("/metrics"))
+        async with open_admin("127.0.0.1", 0, ROUTES) as admin:
+            status, _, body = await ask(admin.port, get("/fail"))
     assert status == 500
     assert b"detail" not in body
     assert "an admin request failed" in caplog.text
 
 
-@pytest.mark.parametrize("sent", ["", "GET /metrics HTTP/1.1\r\nHost:"])
+@pytest.mark.parametrize("sent", ["", "GET /ping HTTP/1.1\r\nHost:"])
 async def test_who_does_not_finish_a_request_in_time_is_cut_off(sent: str) -> None:
-    metrics: dict[str, Any] = {"metrics": lambda: METRICS, "readiness": Readiness()}
-    async with open_admin("127.0.0.1", 0, **metrics, deadline=0.05) as admin:
+    async with open_admin("127.0.0.1", 0, ROUTES, deadline=0.05) as admin:
         reader, writer = await asyncio.open_connection("127.0.0.1", admin.port)
         writer.write(sent.encode())
         assert await reader.read() == b""
@@ -112,23 +143,24 @@ async def test_who_does_not_finish_a_request_in_time_is_cut_off(sent: str) -> No
 
 
 async def test_only_so_many_connections_are_held() -> None:
-    async with open_admin("127.0.0.1", 0, metrics=lambda: METRICS, readiness=Readiness()) as admin:
+    async with open_admin("127.0.0.1", 0, ROUTES) as admin:
         held = [await asyncio.open_connection("127.0.0.1", admin.port) for _ in range(CONNECTIONS)]
         reader, writer = await asyncio.open_connection("127.0.0.1", admin.port)
         assert await reader.read() == b""
         for _, each in [*held, (reader, writer)]:
             each.close()
             await each.wait_closed()
-        assert (await ask(admin.port, get("/livez")))[0] == 200
+        assert (await ask(admin.port, get("/ping")))[0] == 200
 
 
 async def test_a_worker_listens_on_a_unix_socket_that_is_gone_afterwards(tmp_path: Path) -> None:
+    """Who reaches the socket is our supervisor: no token is asked for there."""
     path = tmp_path / "admin.sock"
-    async with open_admin(str(path), 0, metrics=lambda: METRICS, readiness=Readiness()) as admin:
+    async with open_admin(str(path), 0, ROUTES, token=TOKEN) as admin:
         assert admin.port == 0
         reader, writer = await asyncio.open_unix_connection(path)
-        writer.write(get("/metrics").encode())
-        assert split(await reader.read())[2] == METRICS
+        writer.write(get("/admin/ping", "POST").encode())
+        assert split(await reader.read())[2] == b"pong"
         writer.close()
         await writer.wait_closed()
     assert not path.exists()

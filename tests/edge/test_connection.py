@@ -25,7 +25,7 @@ GET = b"GET /v1/models HTTP/1.1\r\nhost: gateway\r\n"
 @pytest.mark.parametrize(
     ("head", "statuses"),
     [
-        (b"".join(b"h%d: v\r\n" % n for n in range(129)), {400}),
+        (b"".join(b"h%d: v\r\n" % n for n in range(129)), {431}),
         (b"long: " + MARK + b"v" * 8200 + b"\r\n", {431}),
         (MARK + b"n" * 8200 + b": v\r\n", {431}),
         (b"".join(b"h%d: %b\r\n" % (n, b"v" * 8000) for n in range(9)), {431}),
@@ -68,7 +68,7 @@ async def test_garbage_behind_a_request_is_kept_once() -> None:
             client.send(b"garbage\r\n\r\n")
             await asyncio.sleep(0.01)
         (connection,) = house.edge.connections_open
-        assert len(connection._messages) == 1
+        assert len(connection._arrived) == 1
         go_on.set()
         assert (await client.answer()).status == 200
         assert (await client.answer()).status == 400

@@ -76,6 +76,9 @@ PACKED = gzip.compress(CHAT, mtime=0)
     [
         (gzip.compress(b" " * 50_000_000, mtime=0), "gzip", 413),
         (zlib.compress(b" " * 50_000_000), "deflate", 413),
+        (gzip.compress(b" " * 50_000_000, mtime=0)[:-4] + b"\xff" * 4, "gzip", 400),
+        (gzip.compress(b" " * 50_000_000, mtime=0)[:-4] + b"\x64\x00\x00\x00", "gzip", 400),
+        (gzip.compress(b" " * 50_000_000, mtime=0)[:-4] + b"\xa0\x86\x01\x00", "gzip", 413),
         (PACKED[:-9], "gzip", 400),
         (PACKED + b"x", "gzip", 400),
         (PACKED + PACKED, "gzip", 400),
@@ -93,6 +96,17 @@ async def test_bombs_and_broken_compression_are_refused(
         answer = await client.ask(post(body, content_encoding=coding))
     assert answer.status == status
     assert not house.chain.exchanges
+
+
+async def test_an_honest_bomb_is_refused_without_unpacking_any_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """D08: gzip says at its end how large it is, so nothing needs to be unpacked to know."""
+    monkeypatch.delattr(zlib, "decompressobj")
+    bomb = gzip.compress(b" " * 50_000_000, mtime=0)
+    async with open_house(limits=SMALL) as house, connect(house.port) as client:
+        answer = await client.ask(post(bomb, content_encoding="gzip"))
+    assert (answer.status, answer.code) == (413, "body_too_large")
 
 
 async def test_a_body_above_the_limit_is_refused_before_and_while_it_is_read() -> None:
@@ -239,7 +253,7 @@ async def test_line_breaks_in_values_reach_no_header() -> None:
         ("/v1/chat/completions", {"x_turnout_deadline_ms": "0"}, "x-turnout-deadline-ms"),
         ("/v1/chat/completions", {"x_turnout_deadline_ms": "-5"}, "x-turnout-deadline-ms"),
         ("/v1/chat/completions", {"x_turnout_deadline_ms": "1e3"}, "x-turnout-deadline-ms"),
-        ("/v1/chat/completions", {"x_turnout_deadline_ms": "9" * 12}, "x-turnout-deadline-ms"),
+        ("/v1/chat/completions", {"x_turnout_deadline_ms": "9" * 19}, "x-turnout-deadline-ms"),
         ("/v1/chat/completions", {"x_turnout_drop_params": "yes"}, "x-turnout-drop-params"),
         ("/v1/messages", {"anthropic_version": "latest"}, "anthropic-version"),
         ("/v1/messages", {"anthropic_beta": "a b"}, "anthropic-beta"),
@@ -256,12 +270,26 @@ async def test_a_header_that_makes_no_sense_is_named(
     assert not house.chain.exchanges
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("x-turnout-deadline-ms", ("5", "5")), ("x-turnout-drop-params", ("false", "true"))],
+)
+async def test_a_header_that_comes_twice_is_refused(name: str, values: tuple[str, str]) -> None:
+    lines = "".join(f"{name}: {value}\r\n" for value in values).encode()
+    twice = post().replace(b"\r\n\r\n", b"\r\n" + lines + b"\r\n", 1)
+    async with open_house() as house, connect(house.port) as client:
+        answer = await client.ask(twice)
+    assert (answer.status, answer.json["error"]["param"]) == (400, name)
+    assert answer.json["error"]["message"] == f"'{name}' must be sent once."
+    assert not house.chain.exchanges
+
+
 async def test_headers_at_rest_change_nothing() -> None:
     async with open_house() as house, connect(house.port) as client:
         await client.ask(
             post(
                 x_turnout_drop_params="false",
-                x_turnout_deadline_ms="999999999",
+                x_turnout_deadline_ms="999999999999",
                 x_stainless_retry_count="many",
                 anthropic_beta=" , ",
             )

@@ -9,6 +9,7 @@ from gateway.core.secret import Secret
 from gateway.edge.identity import Identity, TooManyBadKeys
 
 KEY = "tk-acme-0123456789"
+CALLERS = {name: Caller(tenant=name) for name in ("acme", "local")}
 
 
 def identity(**keys: str) -> Identity:
@@ -19,7 +20,7 @@ def refused(
     who: Identity, *headers: tuple[str, str], query: str = "", now: float = 0
 ) -> GatewayError:
     with pytest.raises(GatewayError) as caught:
-        who.identify(CIMultiDict(headers), query, "10.0.0.1", now)
+        who.identify(CIMultiDict(headers), query, "10.0.0.1", now, CALLERS)
     return caught.value
 
 
@@ -34,7 +35,7 @@ def refused(
 )
 def test_each_accepted_header_names_the_same_caller(header: tuple[str, str]) -> None:
     """A05."""
-    caller = identity().identify(CIMultiDict([header]), "", "10.0.0.1", 0)
+    caller = identity().identify(CIMultiDict([header]), "", "10.0.0.1", 0, CALLERS)
     assert caller == Caller("acme", caller.fingerprint)
     assert len(bytes.fromhex(caller.fingerprint)) == 4
     assert caller.fingerprint not in KEY
@@ -42,7 +43,7 @@ def test_each_accepted_header_names_the_same_caller(header: tuple[str, str]) -> 
 
 def test_the_same_key_twice_in_both_headers_is_one_key() -> None:
     both = CIMultiDict([("authorization", f"Bearer {KEY}"), ("x-api-key", KEY)])
-    assert identity().identify(both, "", "", 0).tenant == "acme"
+    assert identity().identify(both, "", "", 0, CALLERS).tenant == "acme"
 
 
 @pytest.mark.parametrize(
@@ -94,11 +95,11 @@ def test_a_key_in_the_url_is_refused_even_when_a_good_one_is_in_a_header(name: s
 
 def test_other_queries_are_let_through() -> None:
     header = CIMultiDict([("x-api-key", KEY)])
-    assert identity().identify(header, "beta=true&limit=5", "", 0).tenant == "acme"
+    assert identity().identify(header, "beta=true&limit=5", "", 0, CALLERS).tenant == "acme"
 
 
 def test_without_keys_everybody_is_the_local_tenant() -> None:
-    caller = Identity({}).identify(CIMultiDict([("x-api-key", "any")]), "", "", 0)
+    caller = Identity({}).identify(CIMultiDict([("x-api-key", "any")]), "", "", 0, CALLERS)
     assert caller == Caller("local", "")
 
 
@@ -110,7 +111,10 @@ def test_more_than_20_wrong_keys_a_minute_are_answered_429_and_a_good_key_still_
     error = refused(who, ("x-api-key", "guess"), now=30)
     assert isinstance(error, TooManyBadKeys)
     assert error.retry_after == 30
-    assert who.identify(CIMultiDict([("x-api-key", KEY)]), "", "10.0.0.1", 31).tenant == "acme"
+    assert (
+        who.identify(CIMultiDict([("x-api-key", KEY)]), "", "10.0.0.1", 31, CALLERS).tenant
+        == "acme"
+    )
     assert refused(who, ("x-api-key", "guess"), now=61).status == 401
 
 
@@ -120,7 +124,7 @@ def test_addresses_are_counted_apart_and_an_ipv6_network_is_one_sender() -> None
 
     def tries(address: str) -> int:
         with pytest.raises(GatewayError) as caught:
-            who.identify(CIMultiDict([("x-api-key", "guess")]), "", address, 0)
+            who.identify(CIMultiDict([("x-api-key", "guess")]), "", address, 0, CALLERS)
         return caught.value.status
 
     assert [tries(f"2001:db8::{n:x}") for n in range(21)] == [401] * 20 + [429]
@@ -135,5 +139,15 @@ def test_the_table_of_senders_is_bounded() -> None:
     for n in range(5000):
         refused_from = f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}"
         with pytest.raises(Unauthenticated):
-            who.identify(CIMultiDict([("x-api-key", "guess")]), "", refused_from, 0)
+            who.identify(CIMultiDict([("x-api-key", "guess")]), "", refused_from, 0, CALLERS)
     assert len(who._tries) == 4096
+
+
+def test_h03_the_key_of_a_tenant_that_is_gone_is_a_wrong_key() -> None:
+    who, header = identity(), CIMultiDict([("x-api-key", KEY)])
+    assert who.identify(header, "", "", 0, CALLERS).tenant == "acme"
+    with pytest.raises(Unauthenticated) as caught:
+        who.identify(header, "", "", 0, {"other": Caller(tenant="other")})
+    assert caught.value.public == "This API key is not valid."
+    again = {"acme": Caller(tenant="acme", policy="research")}
+    assert who.identify(header, "", "", 0, again).policy == "research"

@@ -20,10 +20,12 @@ def test_the_report_names_warm_ups_and_problems() -> None:
     readiness = Readiness(
         warmups={"acme": Warmed("timeout", 5.0004, "no answer")},
         problems={"default.yaml": "line 3: unknown stage"},
+        policies=lambda: {"version": "abc"},
     )
     assert readiness.report() == {
         "ready": True,
         "draining": False,
         "warmups": {"acme": {"state": "timeout", "seconds": 5.0, "detail": "no answer"}},
         "problems": {"default.yaml": "line 3: unknown stage"},
+        "policies": {"version": "abc"},
     }

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.core.catalogue import Catalogue
+from gateway.core.catalogue import Catalogue, Model
 from gateway.core.errors import NotFound, UnknownModel
 from gateway.edge.routes import ModelPages, WrongMethod, check_method, find_route
 from tests.fakes.service import CATALOGUE
@@ -77,6 +77,16 @@ def test_models_are_listed_in_either_dialect_with_aliases() -> None:
     assert anthropic["last_id"] == "fast"
     assert anthropic["has_more"] is False
     assert anthropic["data"][0]["type"] == "model"
+
+
+def test_what_fits_into_a_model_is_told_where_the_dialect_has_a_word_for_it() -> None:
+    models = {
+        "a": Model(provider="p", name="a", context=200_000, max_output=64_000),
+        "b": Model(provider="p", name="b"),
+    }
+    told = json.loads(ModelPages(Catalogue(models=models, aliases={"c": "a"})).all("anthropic"))
+    sizes = [(m["id"], m["max_input_tokens"], m["max_tokens"]) for m in told["data"]]
+    assert sizes == [("a", 200_000, 64_000), ("b", None, None), ("c", 200_000, 64_000)]
 
 
 def test_an_empty_catalogue_is_an_empty_list() -> None:

@@ -5,10 +5,12 @@ import json
 import time
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.core.chat import Dialect
 from gateway.core.errors import StreamCut, UpstreamTimeout
-from gateway.core.reply import Stream
+from gateway.core.exchange import Exchange
+from gateway.core.reply import Reply, Stream, Watched
 from tests.fakes.clock import FakeClock
 from tests.fakes.raw_client import STREAM, connect, get, post
 from tests.fakes.service import FakeBlocks, Step, make_stream, open_house
@@ -228,7 +230,13 @@ async def test_a_client_that_leaves_closes_the_stream_at_once(leave: str) -> Non
 
 async def test_overhead_does_not_count_the_wait_for_blocks() -> None:
     gate = asyncio.Event()
-    async with open_house(make_stream([A, gate, DONE])) as house, connect(house.port) as client:
+    stream = make_stream([A, gate, DONE])
+
+    async def timed(_: Exchange) -> Reply:
+        now = house.clock.monotonic
+        return replace(stream, blocks=Watched(stream.blocks, stream.tally, lambda _: None, now))
+
+    async with open_house(timed) as house, connect(house.port) as client:
         client.send(ask())
         await client.head()
         await client.chunk()

@@ -12,7 +12,10 @@ from tests.fakes.upstream import ScriptedUpstream
 MODELS: dict[str, dict[str, Any]] = {
     "openai": {
         "endpoints": ["chat", "completions", "embeddings"],
-        "capabilities": ["streaming", "tools", "vision", "documents", "json_schema"],
+        "capabilities": [
+            *("streaming", "tools", "vision", "documents", "audio"),
+            *("json_schema", "json_object", "logprobs"),
+        ],
     },
     "anthropic": {
         "capabilities": ["streaming", "tools", "vision", "documents", "json_schema"],

@@ -18,7 +18,8 @@ from gateway.telemetry.log import open_log
 
 LOOPBACK = "127.0.0.1:0"
 SIMULATED: Mapping[str, Any] = {"simulated": {"kind": "simulated"}}
-DEMO: Mapping[str, Any] = {"simulated/demo": {"provider": "simulated"}}
+FREE: Mapping[str, int] = {"input": 0, "output": 0}
+DEMO: Mapping[str, Any] = {"simulated/demo": {"provider": "simulated", "price": FREE}}
 
 
 class OpenGateway(Struct, frozen=True):
@@ -33,6 +34,11 @@ class OpenGateway(Struct, frozen=True):
     def root(self) -> str:
         """The base_url of an Anthropic SDK."""
         return self.url.removesuffix("/v1")
+
+    @property
+    def policies(self) -> Path:
+        """The folder that it watches."""
+        return self.log.parent / "policies"
 
     def events(self) -> list[dict[str, Any]]:
         """Return what was logged so far; lines are written up to 20 ms after the fact."""

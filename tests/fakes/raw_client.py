@@ -126,7 +126,7 @@ async def connect(port: int, *, window: int | None = None) -> AsyncIterator[RawC
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
     try:
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-    except OSError:
+    except BaseException:  # cancelled too
         sock.close()
         raise
     reader, writer = await asyncio.open_connection(sock=sock, limit=window or (1 << 20))

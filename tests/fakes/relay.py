@@ -94,6 +94,8 @@ class ScriptedBlocks:
 class ScriptedProvider:
     """Answers whole or as a stream, as it is asked, after two seconds of virtual time."""
 
+    stands_in_for = frozenset({"response_format"})
+
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
         self.calls: list[Call] = []

@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.core.catalogue import Catalogue, Model, Price
 from gateway.core.chat import Dialect
-from gateway.core.exchange import Exchange
+from gateway.core.exchange import Caller, Exchange
 from gateway.core.notes import Attempted, Routed
 from gateway.core.outcome import Outcome
 from gateway.core.ports import Clock
@@ -103,14 +103,26 @@ def make_service(
     clock: Clock | None = None,
     keys: Mapping[str, str] | None = None,
     limits: Limits | None = None,
+    callers: Mapping[str, Caller] | None = None,
+    headers: tuple[str, ...] = (),
+    policies: tuple[str, ...] = (),
     **more: Any,
 ) -> Service:
+    if callers is None:
+        callers = {name: Caller(tenant=name) for name in keys or {"local": ""}}
     secrets = {name: Secret(value, "test") for name, value in (keys or {}).items()}
     return Service(
         runtime=make_runtime(clock),
         limits=limits or Limits(),
         keys=Identity(secrets),
-        holder=Holder(Snapshot("test", {}, {"default": chain})),
+        holder=Holder(
+            Snapshot(
+                version="test",
+                chains=dict.fromkeys(("default", *policies), chain),
+                callers=callers,
+                headers=headers,
+            )
+        ),
         catalogue=CATALOGUE,
         report=outcomes.append,
         readiness=Readiness(),

@@ -79,6 +79,9 @@ def slots(limit: int, amount: int = 1, *, enforce: bool = True) -> Slots:
     return Slots("acme/slots", amount, limit, enforce)
 
 
+AWAY = "redis does not answer"
+
+
 @asynccontextmanager
 async def open_store(kind: str, folder: Path, url: str = "") -> AsyncIterator[Store]:
     """Open a store; `url` is the Redis server's. Stores of one folder share what they keep."""
@@ -174,6 +177,11 @@ async def until(reached: Callable[[], bool]) -> None:
 async def healthy(store: Store) -> None:
     """Wait until a store with a real clock goes by Redis."""
     await until(lambda: not store.state.limiter.down)  # type: ignore[attr-defined]  # this kind's
+
+
+async def away(store: Store) -> None:
+    """Wait until a store with a real clock says that Redis does not answer."""
+    await until(lambda: AWAY in store.state.problem())
 
 
 def _age(url: str, prefix: str, seconds: float) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.__main__ import main
 from gateway.policy.setup import load_setup
 from tests.fakes.gateway import open_test_gateway
 
@@ -27,7 +28,28 @@ def examples(language: str) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.parametrize(("place", "text"), examples("yaml"))
+NAMED = re.compile(r"# ((?:config|policies)/\S+\.yaml)\n")
+
+
+def test_the_files_that_examples_name_are_one_right_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They pass `turnout check`, their own tests included, without a warning."""
+    for name in ("config", "policies"):
+        (tmp_path / name).mkdir()
+    for _, text in examples("yaml"):
+        if named := NAMED.match(text):
+            (tmp_path / named[1]).write_text(text)
+            for variable in re.findall(r"env:(\w+)", text):
+                monkeypatch.setenv(variable, f"the value of {variable}")
+    code = main(["check", str(tmp_path)])
+    said = capsys.readouterr().out
+    assert (code, said[:12]) == (0, "All is well:"), said
+
+
+@pytest.mark.parametrize(
+    ("place", "text"), [each for each in examples("yaml") if not NAMED.match(each[1])]
+)
 def test_a_yaml_example_loads(place: str, text: str, tmp_path: Path) -> None:
     for name in ("config", "policies"):
         (tmp_path / name).mkdir()
@@ -45,7 +67,7 @@ def test_a_yaml_example_loads(place: str, text: str, tmp_path: Path) -> None:
         gateway.write_text(gateway.read_text() + blocks)
     elif first is None:
         (tmp_path / "config/models.yaml").write_text("models: {}\n")
-    environment = dict.fromkeys(re.findall(r"env:(\w+)", text), "a-value")
+    environment = {name: f"the value of {name}" for name in re.findall(r"env:(\w+)", text)}
     environment["REDIS_URL"] = "redis://a-value"
     load_setup(tmp_path / "config", tmp_path / "policies", environment)
 

@@ -144,7 +144,17 @@ def test_the_readme_names_the_two_commands_and_ci_runs_one_of_them() -> None:
 
 def test_every_make_target_says_what_it_did() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    for target in ("install", "dev", "run", "test", "test-long", "lint", "lock", "clean"):
+    for target in (
+        "install",
+        "dev",
+        "run",
+        "test",
+        "test-long",
+        "lint",
+        "generate",
+        "lock",
+        "clean",
+    ):
         recipe = re.search(rf"^{target}:.*\n((?:\t.*\n|\s*\\\n)+)", makefile, re.MULTILINE)
         assert recipe is not None, target
         assert "echo" in recipe[1].splitlines()[-1], target

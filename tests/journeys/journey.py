@@ -18,7 +18,7 @@ from gateway.policy.setup import load_setup
 from tests.fakes.doors import MODELS
 from tests.fakes.gateway import serve_setup, write_config
 from tests.fakes.raw_client import Answer, RawClient, connect, get, post
-from tests.fakes.upstream import Script, ScriptedUpstream, open_upstream
+from tests.fakes.upstream import NO_HEADERS, Script, ScriptedUpstream, open_upstream
 
 QUADRANTS = [
     (caller, provider) for caller in ("openai", "anthropic") for provider in ("openai", "anthropic")
@@ -54,7 +54,14 @@ class Journey:
     def client(self, *, window: int | None = None) -> AbstractAsyncContextManager[RawClient]:
         return connect(self.gateway.port, window=window)
 
-    def request(self, caller: str = "openai", *, stream: bool = True, **fields: Any) -> bytes:
+    def request(
+        self,
+        caller: str = "openai",
+        *,
+        stream: bool = True,
+        headers: Mapping[str, str] = NO_HEADERS,
+        **fields: Any,
+    ) -> bytes:
         """Return the bytes of a request that is going to be sent once."""
         self.asked += 1
         body = {"model": "the-model", "messages": [{"role": "user", "content": PROMPT}]}
@@ -63,7 +70,7 @@ class Journey:
         if stream:
             fields["stream"] = True
         data = json.dumps({**body, **fields}).encode()
-        return post(data, PATHS[caller], authorization=f"Bearer {CLIENT_KEY}")
+        return post(data, PATHS[caller], authorization=f"Bearer {CLIENT_KEY}", **headers)
 
     async def ask(self, caller: str = "openai", *, stream: bool = True, **fields: Any) -> Answer:
         async with asyncio.timeout(LIMIT), self.client() as client:
@@ -96,6 +103,7 @@ async def open_journey(
     base_url: str = "",
     limits: Mapping[str, Any] | None = None,
     capabilities: Sequence[str] | None = None,
+    aliases: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Journey]:
     """Serve `the-model` from an upstream that speaks the dialect `provider`."""
     with tempfile.TemporaryDirectory() as folder:
@@ -115,6 +123,7 @@ async def open_journey(
                     }
                 },
                 models={"the-model": model},
+                aliases=aliases,
                 settings={
                     "keys": {"tenant": "env:CLIENT_KEY_CANARY"},
                     "limits": dict(limits or {}),

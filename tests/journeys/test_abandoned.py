@@ -1,6 +1,7 @@
 """Clients that leave: the provider is let go of at once, and it is noted once."""
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from typing import overload
 
@@ -41,6 +42,40 @@ async def test_a_client_that_leaves_in_the_middle_of_a_stream(
     )
     assert event["fault"] == "caller"
     assert event["bytes_out"] > 0
+
+
+CLIENT = """
+import socket, sys, time
+line = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+line.sendall(bytes.fromhex(sys.argv[2]))
+if sys.argv[3] == "middle":
+    line.recv(1)
+print("here", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("when", ["middle", "before"])
+@pytest.mark.parametrize("caller", ["openai", "anthropic"])
+async def test_a_client_whose_process_is_killed(caller: str, when: str) -> None:
+    """E03: nobody is left to say goodbye, so the kernel says it."""
+    script = [answers.stream(caller, keep=3 if when == "middle" else 1, then=[STALL])]
+    async with asyncio.timeout(LIMIT), open_journey(script, caller) as journey:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", CLIENT, str(journey.gateway.port)),
+            *(journey.request(caller).hex(), when),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"here\n"
+        await journey.upstream.until_received()
+        process.kill()
+        await journey.upstream.until_closed()
+        await journey.until_quiet()
+        await process.communicate()
+    event = journey.event
+    assert (event["status"], event["code"], event["fault"]) == (499, "client_gone", "caller")
+    assert (event["stream_end"] == "client_gone") == (when == "middle")
 
 
 @pytest.mark.parametrize("caller", ["openai", "anthropic"])

@@ -74,14 +74,15 @@ async def test_a_whole_answer_that_breaks_off_is_a_502(
 @pytest.mark.parametrize("caller", ["openai", "anthropic"])
 @pytest.mark.parametrize("usage", [True, False])
 async def test_a_missing_done_after_the_finish_is_complete(caller: str, usage: bool) -> None:
-    """Wire C "no [DONE]": all clients take it; what the provider says is passed on."""
+    """Wire E1.4: a chat stream ends with [DONE], also where the provider forgot it."""
     events = answers.chat_chunks(usage=usage)[:-1]
     async with open_journey([sse_reply(events)]) as journey:
         answer = await journey.ask(caller)
     assert said(answer.body) == "Hello."
     assert not [d for _, d in told(answer.body) if isinstance(d, dict) and "error" in d]
-    if caller == "anthropic":
-        assert complete(answer.body, caller)
+    assert complete(answer.body, caller)
+    last = b"data: [DONE]" if caller == "openai" else b"event: message_stop"
+    assert answer.body.index(b": turnout ") < answer.body.index(last)
     assert journey.event["stream_end"] == "done"
     assert journey.event["code"] == ""
 
@@ -106,6 +107,44 @@ async def test_an_error_in_the_middle_of_a_stream_is_told_in_the_callers_shape(
     if provider == "openai" or shape == "message":
         assert event["code"] == "upstream_error"
         assert "overloaded_error" in event["detail"]
+
+
+ACROSS = {
+    "overloaded": ("overloaded_error", "Overloaded", "server_error", "overloaded_error"),
+    "broken": ("server_error", "the model fell over", "server_error", "api_error"),
+    "refused": ("invalid_request_error", "no", "invalid_request_error", "invalid_request_error"),
+    "busy": ("rate_limit_error", "slow down", "requests", "rate_limit_error"),
+}
+
+
+@pytest.mark.parametrize("what", ACROSS)
+@pytest.mark.parametrize(("caller", "provider"), [("openai", "anthropic"), ("anthropic", "openai")])
+async def test_an_error_in_the_middle_keeps_its_words_and_kind_across_dialects(
+    caller: str, provider: str, what: str
+) -> None:
+    """E4: the caller learns as much as a caller of the provider's own dialect."""
+    kind, message, chat, messages = ACROSS[what]
+    error = {"type": "error", "error": {"type": kind, "message": message}}
+    event = b"event: error\n" * (provider == "anthropic") + b"data: " + json.dumps(error).encode()
+    script = [answers.stream(provider, keep=3, then=[event + b"\n\n"])]
+    async with open_journey(script, provider) as journey:
+        answer = await journey.ask(caller)
+    told_as = broken(answer.body, caller)
+    assert told_as["message"] == message
+    assert told_as["type"] == (chat if caller == "openai" else messages)
+    assert (journey.event["code"], journey.event["status"]) == ("upstream_error", 200)
+
+
+@pytest.mark.parametrize(("caller", "provider"), [("openai", "anthropic"), ("anthropic", "openai")])
+async def test_what_a_provider_says_of_our_key_in_the_middle_is_not_told(
+    caller: str, provider: str
+) -> None:
+    error = {"type": "error", "error": {"type": "authentication_error", "message": "account 7"}}
+    event = b"event: error\ndata: " + json.dumps(error).encode() + b"\n\n"
+    script = [answers.stream(provider, keep=3, then=[event])]
+    async with open_journey(script, provider) as journey:
+        answer = await journey.ask(caller)
+    assert "account 7" not in broken(answer.body, caller)["message"]
 
 
 SAME = [

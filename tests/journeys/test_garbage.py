@@ -19,6 +19,10 @@ BAD: dict[str, list[Part]] = {
         b'data: {"type":"ping","id":"canary-garbage \xe2\x82',
         b'"}\n\n',
     ],
+    "invalid UTF-8 in an unknown field": [
+        b'data: {"type":"ping","choices":[],"x":"canary-garbage \xff\xfe"}\n\n'
+    ],
+    "invalid UTF-8 in no field": [b"\x00\xff\xfe canary-garbage\n\n"],
     "wrong types": [b'data: {"type":7,"choices":"canary-garbage"}\n\n'],
     "HTML": [b"<html>canary-garbage</html>\n\ndata: <html>\n\n"],
     "deep": [b"data: " + b"[" * 5000 + b"\n\n"],

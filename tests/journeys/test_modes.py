@@ -1,5 +1,6 @@
 """The relay's modes, set by policy: `buffered` streams upstream, `replay` never does."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -82,6 +83,26 @@ async def test_buffered_streams_upstream_and_answers_whole(
     assert (event["tokens_in"], event["tokens_out"]) == (9, 4)
 
 
+@pytest.mark.parametrize(("caller", "provider"), QUADRANTS)
+async def test_the_first_token_of_a_gathered_answer_is_noted_when_it_came(
+    caller: str, provider: str
+) -> None:
+    """The client's own first byte is the last thing that happens."""
+    held = asyncio.Event()
+    script = [sse_reply([*(events := answers.events(provider))[:3], held, *events[3:]])]
+    async with open_journey(script, provider, pipeline=mode("buffered")) as journey:
+        asking = asyncio.ensure_future(journey.ask(caller, stream=False))
+        await journey.upstream.until_received()
+        await asyncio.sleep(0.3)
+        held.set()
+        assert (await asking).status == 200
+        text = await journey.metrics()
+    event = journey.event
+    assert event["ttft_ms"] < 200 <= event["duration_ms"]
+    [told] = [line for line in text.splitlines() if "first_token_seconds_sum{" in line]
+    assert float(told.rpartition(" ")[2]) == pytest.approx(event["ttft_ms"] / 1000, abs=0.001)
+
+
 @pytest.mark.parametrize("calls", [[], CALLS], ids=["text", "tools"])
 @pytest.mark.parametrize(("caller", "provider"), QUADRANTS)
 async def test_replay_asks_for_a_whole_answer_and_streams_it(
@@ -94,6 +115,8 @@ async def test_replay_asks_for_a_whole_answer_and_streams_it(
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert said(answer.body) == "Hello."
     assert complete(answer.body, caller)
+    last = b"data: [DONE]" if caller == "openai" else b"event: message_stop"
+    assert answer.body.index(b": turnout ") < answer.body.index(last)
     assert streamed_calls(answer.body, caller) == calls
     assert "stream" not in journey.upstream.requests[0].json
     event = journey.event
@@ -132,7 +155,7 @@ async def test_a_mode_leaves_alone_what_it_is_not_for(
         ([], 502, "upstream_truncated"),
         ([STALL], 504, "upstream_idle"),
         ([b"data: {\n\n"], 502, "upstream_garbage"),
-        ("error", 502, "upstream_error"),
+        ("error", 503, "upstream_busy"),
     ],
     ids=["cut", "stall", "garbage", "error"],
 )
@@ -147,8 +170,9 @@ async def test_a_buffered_stream_that_breaks_is_a_plain_error(
         script, provider, pipeline=mode("buffered"), transport={"idle": 0.3}
     ) as journey:
         answer = await journey.ask(caller, stream=False)
-    assert answer.status == status
+    assert answer.status == (529 if (status, caller) == (503, "anthropic") else status)
     assert "choices" not in answer.json
+    assert then != "error" or answer.json["error"]["message"] == "Overloaded"
     assert (journey.event["code"], journey.event["stream_end"]) == (code, "upstream_cut")
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.fakes import answers
 from tests.fakes.raw_client import Answer as Received
 from tests.fakes.raw_client import get, post
-from tests.fakes.upstream import CUT, RESET, Answer, json_reply, raw_reply, sse_reply
+from tests.fakes.upstream import CUT, RESET, Answer, Part, json_reply, raw_reply, sse_reply
 from tests.journeys.journey import (
     CLIENT_KEY,
     ENVIRONMENT,
@@ -114,6 +114,33 @@ async def test_an_error_event_that_repeats_our_key_is_told_without_it(
         assert b"***" in answer.body
     else:
         assert "***" in journey.event["detail"]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(("caller", "provider"), QUADRANTS)
+async def test_an_answer_that_repeats_our_key_is_told_without_it(
+    caller: str, provider: str, stream: bool
+) -> None:
+    """J02: a provider that puts our key into the text of an answer; only the key is taken out."""
+    text = f"the key is {PROVIDER_KEY}, is it not?"
+    told = answers.stream(provider, (text, " It is."))
+    script = [told if stream else answers.whole(provider, f"{text} It is.")]
+    async with open_journey(script, provider) as journey:
+        answer = await journey.ask(caller, stream=stream)
+    assert answer.status == 200
+    assert_clean(text_of(answer))
+    assert b"the key is ***, is it not?" in answer.body
+    assert b" It is." in answer.body
+
+
+async def test_a_key_in_an_event_that_arrives_in_two_pieces_is_found() -> None:
+    events = answers.events("openai", (f"it is {PROVIDER_KEY}!",))
+    half = events[1].index(b"canary")
+    pieces: list[Part] = [events[0], events[1][:half], 0.05, events[1][half:], *events[2:]]
+    async with open_journey([sse_reply(pieces)]) as journey:
+        answer = await journey.ask()
+    assert_clean(text_of(answer))
+    assert b"it is ***!" in answer.body
 
 
 def faults(*, stream: bool) -> list[Answer]:

@@ -2,9 +2,10 @@
 
 import asyncio
 import functools
+import re
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 
 import pytest
 
@@ -100,6 +101,9 @@ async def test_a_stream_that_pauses_and_goes_on_is_complete(
     assert SIGNS[caller] in answer.body
     assert complete(answer.body, caller)
     assert journey.event["stream_end"] == "done"
+    told = re.search(rb": turnout .*overhead-ms=([0-9.]+)\n", answer.body)
+    assert told, "the time that no provider is to blame for is told, and is never negative"
+    assert float(told[1]) < 400 <= journey.event["upstream_ms"]
 
 
 @pytest.mark.parametrize(("caller", "provider"), QUADRANTS)
@@ -176,6 +180,33 @@ async def test_a_connect_that_hangs_ends_with_the_connect_budget() -> None:
         async with open_journey(script, base_url=url, transport={"connect": 0.3}) as journey:
             answer = await journey.ask()
     assert (answer.status, answer.code) == (504, "upstream_connect_timeout")
+
+
+@contextmanager
+def black_hole() -> Iterator[int]:
+    """Yield a port that answers no SYN: its queue of connections to accept is full."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(closing(socket.socket()))
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(closing(socket.socket()))
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_connect_that_nobody_answers_ends_with_the_connect_budget(stream: bool) -> None:
+    """E05: neither refused nor accepted, as behind a firewall that drops what comes."""
+    with black_hole() as port:
+        url = f"http://127.0.0.1:{port}/v1"
+        script = [answers.whole("openai")]
+        async with open_journey(script, base_url=url, transport={"connect": 0.3}) as journey:
+            answer = await journey.ask(stream=stream)
+    assert (answer.status, answer.code) == (504, "upstream_connect_timeout")
+    assert journey.event["attempts"] == 1
+    assert not journey.upstream.requests
 
 
 @pytest.mark.parametrize(("caller", "provider"), QUADRANTS[1:3])

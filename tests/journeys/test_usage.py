@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.fakes import answers
-from tests.fakes.upstream import Part, sse_reply
-from tests.journeys.journey import complete, open_journey, said, told
+from tests.fakes.upstream import Answer, Part, json_reply, sse_reply
+from tests.journeys.journey import QUADRANTS, complete, open_journey, said, told
 
 ON: dict[str, Any] = {"stream_options": {"include_usage": True}}
 COUNTED = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
@@ -27,6 +27,11 @@ USAGE: dict[str, list[bytes]] = {
     ],
     "on the finish chunk": [*PLAIN[:-2], with_usage(PLAIN[-2], COUNTED), PLAIN[-1]],
     "twice": [*PLAIN[:-2], with_usage(PLAIN[-2], COUNTED), *answers.chat_chunks()[-2:]],
+    "twice, each in its own chunk": [
+        *answers.chat_chunks()[:-2],
+        with_usage(answers.chat_chunks()[-2], {**COUNTED, "completion_tokens": 3}),
+        *answers.chat_chunks()[-2:],
+    ],
     "on every chunk": [
         *[with_usage(e, {**COUNTED, "completion_tokens": n}) for n, e in enumerate(PLAIN[:-2])],
         *answers.chat_chunks()[-2:],
@@ -92,6 +97,38 @@ async def test_an_anthropic_client_always_sees_usage(how: str) -> None:
     assert (ending["usage"]["input_tokens"], ending["usage"]["output_tokens"]) == (9, 4)
     assert complete(answer.body, "anthropic")
     assert (journey.event["tokens_in"], journey.event["tokens_out"]) == (9, 4)
+
+
+def without_usage(provider: str) -> Answer:
+    [whole] = answers.whole(provider).parts
+    assert isinstance(whole, bytes)
+    fields = json.loads(whole.partition(b"\r\n\r\n")[2])
+    del fields["usage"]
+    return json_reply(fields)
+
+
+@pytest.mark.parametrize(("caller", "provider"), QUADRANTS)
+async def test_a_whole_answer_without_usage_has_unknown_usage(caller: str, provider: str) -> None:
+    """E11: an Anthropic message must state numbers, so a header says that they mean nothing."""
+    async with open_journey([without_usage(provider)], provider) as journey:
+        answer = await journey.ask(caller, stream=False)
+    event = journey.event
+    assert (event["tokens_in"], event["tokens_out"], event["cost_usd"]) == (None, None, None)
+    assert "x-turnout-cost" not in answer.headers
+    made_up = (caller, provider) == ("anthropic", "openai")
+    assert answer.headers.get("x-turnout-degraded") == ("unknown-usage" if made_up else None)
+    assert ("usage" in answer.json) is made_up
+
+
+async def test_a_stream_without_usage_invents_no_usage_chunk() -> None:
+    start, *events = answers.message_events()
+    silent = [start.replace(b'"usage"', b'"unused"')]
+    silent += [event.replace(b'"usage"', b'"unused"') for event in events]
+    async with open_journey([sse_reply(list[Part](silent))], "anthropic") as journey:
+        answer = await journey.ask("openai", **ON)
+    assert complete(answer.body, "openai")
+    assert counts(answer.body) == []
+    assert journey.event["tokens_out"] is None
 
 
 @pytest.mark.parametrize(("caller", "provider"), [("openai", "openai"), ("anthropic", "openai")])

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gateway.core.catalogue import Model
+from gateway.core.catalogue import Model, Price
 from gateway.core.secret import Secret
 from gateway.documents import Document, load_document
 from gateway.policy.check import check_keys, check_models
@@ -16,7 +16,7 @@ def document(tmp_path: Path) -> Document:
 
 
 def said(read: Document) -> list[str]:
-    return [problem.text for problem in read.problems]
+    return [problem.text for problem in read.problems if problem.severity == "error"]
 
 
 def test_keys_are_present_and_different(tmp_path: Path) -> None:
@@ -26,11 +26,13 @@ def test_keys_are_present_and_different(tmp_path: Path) -> None:
         "bob": Secret("one", "env:BOB"),
         "carol": Secret(None, "env:CAROL"),
         "dave": Secret("two", "env:DAVE"),
+        "erin": Secret(None, "file:/erin", "is empty"),
     }
     check_keys(read, Settings(keys=keys))
     assert said(read) == [
         "keys.bob: this is the same key as that of `alice`.",
         "keys.carol: env:CAROL is not set. Set it, or remove this line.",
+        "keys.erin: file:/erin is empty. Mend it, or remove this line.",
     ]
 
 
@@ -49,3 +51,12 @@ def test_providers_that_could_not_be_read_are_not_blamed_on_models(tmp_path: Pat
     read = document(tmp_path)
     check_models(read, {"a": Model(provider="here")}, {}, None)
     assert said(read) == []
+
+
+def test_a_model_without_a_price_is_a_warning(tmp_path: Path) -> None:
+    read = document(tmp_path)
+    priced = Model(provider="here", price=Price(input=1, output=2))
+    check_models(read, {"a": Model(provider="here"), "b": priced}, {}, None)
+    (problem,) = read.problems
+    assert problem.severity == "warning"
+    assert problem.text.startswith("models.a: has no price, so what it costs is unknown.")

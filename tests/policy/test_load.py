@@ -4,45 +4,135 @@ from pathlib import Path
 
 import pytest
 
+from gateway.core.catalogue import Catalogue, Model
 from gateway.documents import Invalid
-from gateway.policy.load import load_policies
-from gateway.stages.base import Names
+from gateway.policy.load import Rules, load_rules
+from gateway.policy.tenants import Known
 from gateway.stages.relay import RelayPolicy
+from gateway.stages.when import When
 
-NAMES = Names(models={"gpt-4o"})
+CATALOGUE = Catalogue(
+    models={name: Model(provider="p", name=name) for name in ("gpt-4o", "small")},
+    aliases={"cheap": "small"},
+)
 
 
-def folder(tmp_path: Path, **files: str) -> Path:
+def load(tmp_path: Path, *keys: str, **files: str) -> Rules:
     for name, text in files.items():
         (tmp_path / f"{name}.yaml").write_text(text)
-    return tmp_path
+    return load_rules(tmp_path, Known(catalogue=CATALOGUE, keys=keys), {})
+
+
+def problems(tmp_path: Path, *keys: str, **files: str) -> list[str]:
+    with pytest.raises(Invalid) as caught:
+        load(tmp_path, *keys, **files)
+    return [line.removeprefix(f"{tmp_path}/") for line in str(caught.value).splitlines()]
+
+
+def warnings(rules: Rules) -> list[str]:
+    return [problem.text for problem in rules.warnings]
 
 
 def test_relay_is_added_where_it_is_missing(tmp_path: Path) -> None:
-    policies = load_policies(folder(tmp_path, default="# nothing\n"), NAMES, {})
-    assert policies["default"].pipeline == (RelayPolicy(),)
+    assert load(tmp_path, default="# no\n").policies["default"].pipeline == (RelayPolicy(),)
 
 
 def test_a_relay_that_is_there_is_kept(tmp_path: Path) -> None:
-    text = "pipeline: [{stage: relay, mode: buffered}]\n"
-    policies = load_policies(folder(tmp_path, default=text), NAMES, {})
-    assert policies["default"].pipeline == (RelayPolicy(mode="buffered"),)
+    rules = load(tmp_path, default="pipeline: [{stage: relay, mode: buffered}]\n")
+    assert rules.policies["default"].pipeline == (RelayPolicy(mode="buffered"),)
+
+
+def test_a_relay_that_only_sometimes_answers_is_followed_by_one_that_always_does(
+    tmp_path: Path,
+) -> None:
+    text = "pipeline: [{stage: relay, mode: buffered, when: {stream: false}}]\n"
+    assert load(tmp_path, default=text).policies["default"].pipeline == (
+        RelayPolicy(mode="buffered", when=When(stream=False)),
+        RelayPolicy(),
+    )
+
+
+def test_nothing_may_follow_a_stage_that_always_answers(tmp_path: Path) -> None:
+    text = "pipeline:\n  - stage: relay\n  - stage: relay\n    mode: replay\n"
+    assert problems(tmp_path, default=text) == [
+        (
+            "default.yaml:3: pipeline[1]: `relay` is never reached: the stage above answers every "
+            "request. Move it up, or give that one a `when`."
+        )
+    ]
 
 
 def test_a_policy_is_called_as_it_says_or_else_as_its_file(tmp_path: Path) -> None:
-    files = folder(tmp_path, default="", research="", other="name: bulk\n")
-    assert list(load_policies(files, NAMES, {})) == ["default", "bulk", "research"]
+    rules = load(tmp_path, default="", research="", other="name: bulk\n")
+    assert list(rules.policies) == ["default", "bulk", "research"]
 
 
 def test_without_a_default_nothing_is_loaded(tmp_path: Path) -> None:
+    (what,) = problems(tmp_path, other="")
+    assert "there is no default.yaml" in what
     with pytest.raises(Invalid, match=r"there is no default.yaml"):
-        load_policies(folder(tmp_path, other=""), NAMES, {})
-    with pytest.raises(Invalid, match=r"there is no default.yaml"):
-        load_policies(tmp_path / "nowhere", NAMES, {})
+        load(tmp_path / "nowhere")
 
 
 def test_problems_of_all_files_come_together(tmp_path: Path) -> None:
-    files = folder(tmp_path, default="a: [\n", other="pipline: []\n", third="")
-    with pytest.raises(Invalid) as caught:
-        load_policies(files, NAMES, {})
-    assert [Path(problem.file).stem for problem in caught.value.problems] == ["default", "other"]
+    said = problems(
+        tmp_path, default="a: [\n", other="pipline: []\n", third="", tenants="tenants: 3\n"
+    )
+    assert [line.partition(":")[0] for line in said] == [
+        "default.yaml",
+        "other.yaml",
+        "tenants.yaml",
+    ]
+
+
+def test_without_a_file_everyone_with_a_key_is_a_plain_tenant(tmp_path: Path) -> None:
+    callers = load(tmp_path, "alice", "bob", default="").callers
+    assert list(callers) == ["alice", "bob"]
+    assert callers["alice"].policy == "default"
+    assert callers["alice"].models is None
+
+
+def test_a_tenant_brings_its_policy_labels_models_and_priority(tmp_path: Path) -> None:
+    tenants = (
+        "tenants:\n  alice:\n    policy: research\n    labels: {team: ml}\n"
+        "    models: [small]\n    priority: high\n"
+    )
+    alice = load(tmp_path, "alice", default="", research="", tenants=tenants).callers["alice"]
+    assert (alice.policy, alice.priority, alice.labels) == ("research", "high", {"team": "ml"})
+    assert alice.models == frozenset({"small", "cheap"})
+
+
+def test_a_policy_that_no_tenant_uses_is_a_warning(tmp_path: Path) -> None:
+    rules = load(tmp_path, default="", research="")
+    assert warnings(rules) == [
+        "no tenant uses the policy `research`. Name it in tenants.yaml, or remove the file."
+    ]
+
+
+def test_a_condition_is_checked_against_the_tenants_of_its_policy(tmp_path: Path) -> None:
+    policy = "pipeline: [{stage: relay, when: {tenant: [alise, bob, alice]}}]\n"
+    rules = load(
+        tmp_path,
+        "alice",
+        "bob",
+        default="",
+        research=policy,
+        tenants="tenants: {alice: {policy: research}, bob: {}}\n",
+    )
+    assert warnings(rules) == [
+        "pipeline[0].when.tenant[0]: there is no tenant `alise`. Did you mean `alice`?",
+        "pipeline[0].when.tenant[1]: never holds here: `bob` uses the policy `default`.",
+    ]
+
+
+def test_bad_tenants_are_not_blamed_on_policies(tmp_path: Path) -> None:
+    policy = "pipeline: [{stage: relay, when: {tenant: alice}}]\n"
+    said = problems(tmp_path, "alice", default=policy, other="", tenants="tenants: {a: {x: 1}}\n")
+    assert len(said) == 1
+    assert said[0].startswith("tenants.yaml:1: tenants.a.x: there is no such field.")
+
+
+def test_the_tests_of_a_policy_are_kept_for_the_check(tmp_path: Path) -> None:
+    text = "tests: [{name: it works, given: {request: {model: small}}, expect: {status: 200}}]\n"
+    (trial,) = load(tmp_path, default=text).trials
+    assert (trial.policy, trial.index, trial.case.name) == ("default", 0, "it works")

@@ -25,7 +25,7 @@ def home(tmp_path: Path) -> Path:
 def said(home: Path, **addresses: str) -> list[str]:
     with pytest.raises(Invalid) as caught:
         load_setup(home / "config", home / "policies", {}, addresses)
-    return [str(problem).removeprefix(f"{home}/") for problem in caught.value.problems]
+    return [line.removeprefix(f"{home}/") for line in str(caught.value).splitlines()]
 
 
 def test_models_carry_their_names(home: Path) -> None:
@@ -72,3 +72,42 @@ def test_the_containers_configuration_asks_for_a_key_and_loads_with_one(tmp_path
     assert "simulated/demo" in setup.catalogue.served()
     with pytest.raises(Invalid, match="TURNOUT_KEY"):
         load_setup(tmp_path, root / "policies", {})
+
+
+UNSENDABLE = """\
+providers:
+  simulated:
+    kind: simulated
+  acme:
+    kind: openai
+    base_url: http://127.0.0.1:99999/v1
+    headers:
+      x-good: fine
+      "bad name": x
+      content-length: "3"
+      x-umlaut: schlüssel
+  claude:
+    kind: anthropic
+    api_key: env:UPKEY
+"""
+
+
+def test_what_cannot_be_sent_to_a_provider_is_found_before_anything_starts(home: Path) -> None:
+    """A header or an address that only fails when it is used fails in every worker, for ever."""
+    (home / "config/gateway.yaml").write_text(UNSENDABLE)
+    places = [problem.partition(" ")[0] for problem in said(home)]
+    assert places == [
+        "config/gateway.yaml:6:",
+        "config/gateway.yaml:9:",
+        "config/gateway.yaml:10:",
+        "config/gateway.yaml:11:",
+    ]
+
+
+def test_a_key_that_cannot_be_sent_is_found_before_anything_starts(home: Path) -> None:
+    (home / "config/gateway.yaml").write_text(UNSENDABLE)
+    with pytest.raises(Invalid) as caught:
+        load_setup(home / "config", home / "policies", {"UPKEY": "ab\nc"})
+    problem = str(caught.value.problems[0]).removeprefix(f"{home}/")
+    assert problem.startswith("config/gateway.yaml:14: providers.claude.api_key: env:UPKEY holds")
+    assert "ab" not in problem.partition("holds")[2].replace("visible", "")

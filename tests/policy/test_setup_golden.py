@@ -18,6 +18,7 @@ PLACES = {
     "gateway": "config/gateway.yaml",
     "models": "config/models.yaml",
     "policy": "policies/default.yaml",
+    "tenants": "policies/tenants.yaml",
 }
 ENVIRONMENT = {"ALICE_KEY": "hunter2-alice"}
 

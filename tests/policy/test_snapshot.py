@@ -2,22 +2,28 @@
 
 import pytest
 
+from gateway.core.capability import NOTHING
 from gateway.core.catalogue import Catalogue, Model
 from gateway.core.chat import parse_request
 from gateway.core.errors import InternalError
 from gateway.core.exchange import Caller, Exchange
-from gateway.core.notes import Notes
+from gateway.core.notes import Notes, Verdict
 from gateway.core.ports import Call, Tools
 from gateway.core.reply import Reply, Whole
-from gateway.policy.load import Policy
+from gateway.core.stage import Stage
+from gateway.policy.load import Policy, Rules
 from gateway.policy.snapshot import Holder, build_snapshot, fingerprint
-from gateway.stages.relay import RelayPolicy
+from gateway.stages.base import StagePolicy
+from gateway.stages.relay import Relay, RelayPolicy
+from gateway.stages.when import When
 from tests.fakes.runtime import make_runtime
 
 WHOLE = Whole(b"{}")
 
 
 class Answers:
+    stands_in_for = NOTHING
+
     async def send(self, _call: Call, /) -> Reply:
         return WHOLE
 
@@ -39,24 +45,80 @@ def exchange() -> Exchange:
     return Exchange(id="req-1", caller=Caller(), request=request, deadline=2_000.0, notes=Notes())
 
 
+def rules(*policies: Policy, **callers: Caller) -> Rules:
+    named = {policy.name: policy for policy in policies}
+    return Rules(policies=named, callers=callers or {"local": Caller()})
+
+
+DIRECT = Policy(name="default", pipeline=(RelayPolicy(),))
+BUFFERED = Policy(name="default", pipeline=(RelayPolicy(mode="buffered"),))
+
+
 async def test_a_chain_answers_through_its_stages() -> None:
-    policies = {"default": Policy(name="default", pipeline=(RelayPolicy(),))}
-    holder = Holder(build_snapshot(policies, tools()))
+    holder = Holder(build_snapshot(rules(DIRECT), tools()))
     assert await holder.current.chains["default"](exchange()) is WHOLE
-    assert holder.current.policies == policies
 
 
 async def test_a_chain_that_nobody_answers_is_our_fault() -> None:
-    snapshot = build_snapshot({"default": Policy(name="default", pipeline=())}, tools())
+    snapshot = build_snapshot(rules(Policy(name="default", pipeline=())), tools())
     with pytest.raises(InternalError, match="no stage answered"):
         await snapshot.chains["default"](exchange())
 
 
+async def test_a_stage_whose_when_does_not_hold_is_skipped_with_a_note() -> None:
+    never = RelayPolicy(mode="replay", when=When(tenant="nobody"))
+    policy = Policy(name="default", pipeline=(never, RelayPolicy()))
+    sent = exchange()
+    assert await build_snapshot(rules(policy), tools()).chains["default"](sent) is WHOLE
+    assert sent.notes.all(Verdict) == [Verdict("relay", "skipped")]
+
+
+def test_a_stage_without_when_is_built_as_it_is() -> None:
+    built: list[Stage] = []
+
+    def keep(_block: StagePolicy, stage: Stage) -> Stage:
+        built.append(stage)
+        return stage
+
+    build_snapshot(rules(DIRECT), tools(), keep)
+    assert [type(stage) for stage in built] == [Relay]
+
+
+def test_a_snapshot_knows_the_headers_that_policies_ask_about() -> None:
+    asks = RelayPolicy(when=When(header={"x-team": "a", "x-app": "b"}))
+    policy = Policy(name="default", pipeline=(asks, RelayPolicy()))
+    assert build_snapshot(rules(policy), tools()).headers == ("x-app", "x-team")
+
+
 def test_the_version_depends_on_content_alone() -> None:
-    direct = Policy(name="a", pipeline=(RelayPolicy(),))
     other = Policy(name="b", pipeline=(RelayPolicy(mode="buffered"),))
-    version = fingerprint({"a": direct, "b": other})
-    assert version == fingerprint({"b": other, "a": direct})
+    version = fingerprint(rules(DIRECT, other))
+    assert version == fingerprint(rules(other, DIRECT))
     assert len(version) == 12
-    assert version != fingerprint({"a": direct})
-    assert version != fingerprint({"a": direct, "b": Policy(name="b", pipeline=(RelayPolicy(),))})
+    assert version != fingerprint(rules(DIRECT))
+    assert version != fingerprint(rules(DIRECT, Policy(name="b", pipeline=(RelayPolicy(),))))
+    allowed = Caller(models=frozenset({"b", "a", "c"}))
+    assert version != fingerprint(rules(DIRECT, other, local=allowed))
+
+
+def test_an_old_snapshot_is_retired_when_its_last_exchange_ends() -> None:
+    gone: list[str] = []
+    old, new = (build_snapshot(rules(policy), tools()) for policy in (DIRECT, BUFFERED))
+    holder = Holder(old, gone.append)
+    first, second = holder.take(), holder.take()
+    holder.swap(new)
+    assert holder.take() is new
+    holder.give_back(first)
+    assert (gone, dict(holder.in_use)) == ([], {old.version: 1, new.version: 1})
+    holder.give_back(second)
+    assert (gone, dict(holder.in_use)) == ([old.version], {new.version: 1})
+
+
+def test_a_snapshot_that_nobody_uses_is_retired_at_once() -> None:
+    gone: list[str] = []
+    old, new = (build_snapshot(rules(policy), tools()) for policy in (DIRECT, BUFFERED))
+    holder = Holder(old, gone.append)
+    holder.swap(new)
+    assert gone == [old.version]
+    holder.swap(build_snapshot(rules(BUFFERED), tools()))
+    assert gone == [old.version]

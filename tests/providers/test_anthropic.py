@@ -228,6 +228,7 @@ async def test_without_a_warm_up_nothing_is_opened() -> None:
         ({}, ""),
         ({"api_key": Secret("k", "env:A_KEY")}, ""),
         ({"api_key": Secret("", "env:A_KEY")}, "set A_KEY"),
+        ({"api_key": Secret("", "file:/a", "is empty")}, "mend file:/a, which is empty"),
     ],
 )
 def test_a_missing_key_names_its_variable(facts: Mapping[str, Any], reason: str) -> None:

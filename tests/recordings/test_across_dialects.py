@@ -121,8 +121,12 @@ async def test_a_recorded_error_in_mid_stream_raises_in_the_anthropic_sdk(
         open_doors(upstream, "openai", model=MODEL) as doors,
         anthropic.AsyncAnthropic(base_url=doors.url, api_key="x", max_retries=0) as client,
     ):
-        with pytest.raises(anthropic.APIStatusError, match="in the middle of its answer"):
+        with pytest.raises(anthropic.APIStatusError) as raised:
             await _ask_anthropic(client, stream=True)
+    [event] = [line for line in recording.body.splitlines() if b'"error":{' in line]
+    message = json.loads(event.removeprefix(b"data: "))["error"]["message"]
+    assert isinstance(raised.value.body, dict)
+    assert raised.value.body["error"]["message"] == message
 
 
 @needs_recordings

@@ -4,7 +4,8 @@ import pytest
 
 from gateway.core.catalogue import Catalogue
 from gateway.core.ports import Tools
-from gateway.stages.base import Names, StagePolicy
+from gateway.stages.base import StagePolicy
+from gateway.stages.names import Names
 from tests.fakes.runtime import make_runtime
 
 
@@ -13,7 +14,7 @@ class BarePolicy(StagePolicy, frozen=True, tag="bare"):
 
 
 def test_a_stage_without_checks_has_no_problems() -> None:
-    assert list(BarePolicy().check(Names(models=()))) == []
+    assert list(BarePolicy().check(Names())) == []
 
 
 def test_a_stage_without_behaviour_cannot_be_built() -> None:

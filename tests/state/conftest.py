@@ -16,6 +16,13 @@ def redis() -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """A server that this test may harm."""
+    with redis_server() as own:
+        yield own
+
+
 @pytest.fixture(params=["memory", "sqlite", "redis"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     url = request.getfixturevalue("redis").url if request.param == "redis" else ""

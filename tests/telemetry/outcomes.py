@@ -4,7 +4,7 @@ from typing import Any
 
 from gateway.core.exchange import Caller
 from gateway.core.notes import Note, Notes
-from gateway.core.outcome import Outcome
+from gateway.core.outcome import Outcome, gather
 
 
 def make_outcome(*left: Note, **changes: Any) -> Outcome:
@@ -24,6 +24,6 @@ def make_outcome(*left: Note, **changes: Any) -> Outcome:
         "first_byte": 100.9,
         "received": 500,
         "sent": 700,
-        "notes": notes,
+        "facts": gather(notes),
     }
     return Outcome(**{**values, **changes})

@@ -4,10 +4,10 @@ from hypothesis import strategies as st
 
 from gateway.core import wire
 from gateway.core.exchange import Caller
-from gateway.core.notes import Attempted, Note, Notes, Routed, StreamEnded, Used
+from gateway.core.notes import Attempted, Note, Routed, StreamEnded, Used
 from gateway.core.outcome import Outcome
 from gateway.core.reply import Usage
-from gateway.telemetry.fold import OTHER, fold, gather
+from gateway.telemetry.fold import OTHER, fold
 from tests.telemetry.outcomes import make_outcome
 
 WALL = 1_763_700_000.25
@@ -75,11 +75,6 @@ def test_a_model_name_that_is_not_served_is_a_strangers_text_and_not_logged() ->
     assert event["model"] == OTHER
 
 
-def test_a_routed_request_that_was_never_tried_names_its_target() -> None:
-    facts = gather(make_outcome(Routed("gpt", "one", "explicit")).notes)
-    assert (facts.provider, facts.model) == ("one", "gpt")
-
-
 times = st.floats(min_value=-1e9, max_value=1e9)
 counts = st.integers(min_value=0, max_value=1 << 50)
 usages = st.builds(Usage, counts, counts, counts, counts, counts)
@@ -105,10 +100,3 @@ def test_every_outcome_folds_to_encodable_json(
 ) -> None:
     outcome: Outcome = make_outcome(*left, started=started, ended=ended, first_byte=first)
     assert wire.decode(wire.encode(fold(outcome, WALL, SERVED)))["request_id"] == outcome.id
-
-
-def test_notes_are_read_in_the_order_they_were_left() -> None:
-    notes = Notes()
-    notes.add(Attempted("one", "a", 0, 1))
-    notes.add(Routed("b", "two", "late"))
-    assert gather(notes).provider == "one"

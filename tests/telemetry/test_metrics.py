@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.core.exchange import Caller
 from gateway.core.notes import Attempted, Note, Routed, StreamEnded, Used
 from gateway.core.reply import Usage
-from gateway.telemetry.metrics import CAP, Metrics, merge
+from gateway.telemetry.metrics import CAP, Metrics, merge, without_gauges
 from tests.telemetry.outcomes import make_outcome
 
 CHAT = "/v1/chat/completions"
@@ -145,6 +145,32 @@ def test_merging_one_worker_changes_no_value_and_merging_none_gives_nothing() ->
     assert merge([]) == b""
 
 
+def test_what_outlives_a_worker_is_what_only_grows() -> None:
+    metrics = Metrics(in_flight=lambda: 2)
+    metrics.observe(make_outcome(*GOOD))
+    text = without_gauges(metrics.render())
+    families = parsed(text)
+    assert "turnout_requests_in_flight" not in families
+    assert {family.type for family in families.values()} == {"counter", "histogram"}
+    lasting = [name for name, each in parsed(metrics.render()).items() if each.type != "gauge"]
+    assert list(families) == lasting
+    assert value(text, "gen_ai_server_request_duration_seconds_count") == 1
+
+
 def test_metrics_need_nothing_to_render() -> None:
     make: Callable[[], Metrics] = Metrics
     assert "turnout_requests" in parsed(make().render())
+
+
+def test_the_version_of_the_policies_is_counted_and_one_bad_worker_shows() -> None:
+    right, wrong = Metrics(config=lambda: ("abc", True)), Metrics(config=lambda: ("abd", False))
+    text = right.render()
+    assert value(text, "turnout_config_ok") == 1
+    assert value(text, "turnout_config_version", version="abc") == 1
+    both = merge([right.render(), right.render()])
+    assert value(both, "turnout_config_ok") == 1
+    assert value(both, "turnout_config_version", version="abc") == 2
+    for order in ((right, wrong), (wrong, right)):
+        mixed = merge([each.render() for each in order])
+        assert value(mixed, "turnout_config_ok") == 0
+        assert value(mixed, "turnout_config_version", version="abd") == 1

@@ -20,14 +20,15 @@ _PLAIN_STOPS: Final = frozenset({"end_turn", "max_tokens", "tool_use"})
 
 def message_to_chat(
     body: bytes, *, model: str, created: int, form: AnswerForm = PLAIN
-) -> tuple[bytes, Usage]:
-    """Return the completion and its usage. Raises UpstreamError when `body` is no message.
+) -> tuple[bytes, Usage | None]:
+    """Return the completion and its usage, None when the message has none. Raises UpstreamError.
 
     Blocks without a counterpart (server tools and their results, kinds not known yet) are left
     out; a stop reason that OpenAI has no word for stays as `native_finish_reason`.
     """
     said = _read(body)
-    usage = anthropic_usage(_object(said.get("usage")))
+    told = said.get("usage")
+    usage = anthropic_usage(told) if isinstance(told, dict) else None
     answer = _Answer(form)
     for block in said["content"]:
         if isinstance(block, dict):
@@ -46,8 +47,9 @@ def message_to_chat(
         "created": created,
         "model": model,
         "choices": [choice],
-        "usage": chat_usage(usage),
     }
+    if usage is not None:
+        whole["usage"] = chat_usage(usage)
     return wire.encode(whole), usage
 
 

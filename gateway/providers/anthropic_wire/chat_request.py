@@ -36,11 +36,11 @@ _QUIET: Final = frozenset(
         "prompt_cache_key",
         "prompt_cache_options",
         "prompt_cache_retention",
-        "store",
-        "metadata",
     }
 )
-"""Left out without a word: they change nothing about the answer."""
+"""Left out without a word: they change nothing about the answer, nor what becomes of it."""
+_LISTED: Final = frozenset({"store", "metadata"})
+"""Left out and listed: the answer is the same, but nobody keeps it or finds it by them."""
 _SAMPLING: Final = frozenset({"seed", "logit_bias", "presence_penalty", "frequency_penalty"})
 _REFUSED: Final = frozenset(
     {
@@ -103,7 +103,10 @@ def _settle_the_rest(fields: Fields, losses: Losses) -> None:
     for name, value in fields.items():
         if name in _TRANSLATED or name in _QUIET or value is None:
             continue
-        if name in _SAMPLING:
+        if name in _LISTED:
+            if value:
+                losses.note(name)
+        elif name in _SAMPLING:
             if value not in (0, {}) or name == "seed":
                 losses.sampling(name)
         elif name in _REFUSED:

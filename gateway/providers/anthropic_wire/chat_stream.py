@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final, TypeAlias
 
 from gateway.core import stream_errors, wire
-from gateway.core.reply import Block, Tally, Usage
+from gateway.core.reply import Block, Tally
 from gateway.core.sse import DONE, EMPTY, comment, events
 from gateway.core.usage import anthropic_usage
 from gateway.providers.anthropic_wire.chat_reply import (
@@ -53,6 +53,8 @@ class MessageEventsToChat:
 
     def feed(self, block: Block) -> Block:
         """Return the caller's chunks for the upstream's events, possibly none."""
+        if not block.isascii():
+            stream_errors.check_text(block, self.primed)
         return Block(b"".join([self._event(event.data) for event in events(block)]))
 
     def finish(self) -> Block:
@@ -141,8 +143,8 @@ class MessageEventsToChat:
     def _message_stop(self, _event: Mapping[str, Any]) -> bytes:
         last = self._end("", _NOTHING)
         self.tally.clean = True
-        if self._include_usage:
-            said = wire.encode(chat_usage(self.tally.usage or Usage()))
+        if self._include_usage and self.tally.usage is not None:
+            said = wire.encode(chat_usage(self.tally.usage))
             last += self._head + b',"choices":[],"usage":' + said + b"}\n\n"
         return last + DONE
 

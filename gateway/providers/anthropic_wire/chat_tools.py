@@ -160,12 +160,14 @@ def _response_format(value: object, found: Tooling, model: Model, losses: Losses
     schema = given.get("schema") if isinstance(given, dict) else None
     if not isinstance(given, dict) or not isinstance(schema, dict):
         raise bad("response_format.json_schema.schema", "an object")
-    if "json_schema" in model.capabilities:
+    if model.takes_schema:
         strict, lost = strict_schema(schema)
         found.format = {"type": "json_schema", "schema": strict}
         for keyword in sorted(lost):
             losses.note(f"response_format.{keyword}")
         return
+    if not model.may("tools"):
+        raise losses.refusal("response_format")
     _force_json(given, schema, found)
 
 

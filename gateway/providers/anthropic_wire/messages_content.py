@@ -8,9 +8,10 @@ from gateway.providers.anthropic_wire.messages_media import part_of
 from gateway.providers.anthropic_wire.messages_shape import (
     blocks,
     expected,
+    joined,
     object_of,
     text_of,
-    texts,
+    text_parts,
 )
 from gateway.providers.anthropic_wire.vocabulary import Losses, missing, openai_tool_id
 
@@ -31,7 +32,7 @@ def chat_messages(call: Call, losses: Losses) -> list[dict[str, Any]]:
     for index, message in enumerate(messages):
         turns.add(message, f"messages[{index}]")
     if messages[-1].get("role") == "assistant":
-        losses.parameter(PREFILL)
+        losses.parameter(f"messages[{len(messages) - 1}]", listed=PREFILL)
     chat = turns.end()
     if not chat:
         raise expected("messages", "a list with at least one message that is not empty")
@@ -60,11 +61,9 @@ class _Turns:
         elif role == "user":
             self._user(content, place)
         elif role == "system":
-            self._waiting += [
-                {"role": "system", "content": text}
-                for text in ("\n\n".join(texts(content, place)),)
-                if text
-            ]
+            parts = list(text_parts(blocks(content, place), self._losses))
+            if parts:
+                self._waiting.append({"role": "system", "content": joined(parts, "\n\n")})
         else:
             raise expected(f"{path}.role", "user, assistant or system")
 
@@ -78,19 +77,20 @@ class _Turns:
         self._waiting = []
 
     def _assistant(self, content: object, path: str) -> None:
-        said, reasoning, calls = [], [], []
+        said, reasoning, calls = list[dict[str, Any]](), list[str](), []
         for place, block in blocks(content, path):
             kind = block.get("type")
             if kind == "text":
-                said.append(text_of(block, "text", place))
+                said += text_parts([(place, block)], self._losses)
             elif kind == "tool_use":
-                calls.append(_call(block, place))
-            elif kind == "thinking":
-                if self._keep_reasoning and not block.get("signature"):
-                    reasoning.append(text_of(block, "thinking", place))
-            elif kind != "redacted_thinking":
+                calls.append(_call(block, place, self._losses))
+            elif kind == "thinking" and self._keep_reasoning and not block.get("signature"):
+                reasoning.append(text_of(block, "thinking", place))
+            elif kind in {"thinking", "redacted_thinking"}:
+                self._losses.note("messages.thinking")
+            else:
                 raise missing(f"{place}.type")
-        message: dict[str, Any] = {"role": "assistant", "content": "".join(said) or None}
+        message: dict[str, Any] = {"role": "assistant", "content": joined(said, "") or None}
         if reasoning:
             message["reasoning_content"] = "".join(reasoning)
         if calls:
@@ -111,33 +111,40 @@ class _Turns:
     def _result(self, block: dict[str, Any], path: str) -> None:
         call_id = openai_tool_id(text_of(block, "tool_use_id", path))
         said: list[str] = []
+        marks: dict[str, Any] = {}
         media: list[dict[str, Any]] = []
         for place, item in blocks(block.get("content", ""), f"{path}.content"):
             for part in part_of(item, place, self._losses):
                 if part["type"] == "text":
-                    said.append(part["text"])
+                    said.append(part.pop("text"))
+                    marks |= part
                 else:
                     media.append(part)
         text = "\n\n".join(said) or ("The result follows as an attachment." if media else "")
         if block.get("is_error") is True:
             text = f"Error: {text}"
-        self._out.append({"role": "tool", "tool_call_id": call_id, "content": text})
+        self._losses.mark(block, marks)
+        marked = [{**marks, "type": "text", "text": text}]
+        content = marked if text and "cache_control" in marks else text
+        self._out.append({"role": "tool", "tool_call_id": call_id, "content": content})
         if media:
             label = {"type": "text", "text": f"Attachment to the result of tool call {call_id}:"}
             self._waiting.append({"role": "user", "content": [label, *media]})
 
 
-def _call(block: dict[str, Any], path: str) -> dict[str, Any]:
+def _call(block: dict[str, Any], path: str, losses: Losses) -> dict[str, Any]:
     arguments = wire.encode(object_of(block, "input", path)).decode()
-    return {
+    call: dict[str, Any] = {
         "id": openai_tool_id(text_of(block, "id", path)),
         "type": "function",
         "function": {"name": text_of(block, "name", path), "arguments": arguments},
     }
+    losses.mark(block, call)
+    return call
 
 
 def _user(parts: list[dict[str, Any]]) -> dict[str, Any]:
     """Return a user message; a lone text is a plain string, which every server takes."""
-    if len(parts) == 1 and parts[0]["type"] == "text":
+    if len(parts) == 1 and parts[0].keys() == {"type", "text"}:
         return {"role": "user", "content": parts[0]["text"]}
     return {"role": "user", "content": parts}

@@ -15,6 +15,13 @@ def part_of(block: dict[str, Any], path: str, losses: Losses) -> list[dict[str, 
 
     Raises BadRequest for a malformed block, CapabilityMissing for one that chat has no words for.
     """
+    found = _parts(block, path, losses)
+    if found:
+        losses.mark(block, found[-1])
+    return found
+
+
+def _parts(block: dict[str, Any], path: str, losses: Losses) -> list[dict[str, Any]]:
     kind = block.get("type")
     if kind == "text":
         return _text(text_of(block, "text", path))

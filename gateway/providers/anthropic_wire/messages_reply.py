@@ -148,8 +148,11 @@ def refusal_details(text: str) -> dict[str, Any] | None:
     return {"type": "refusal", "category": None, "explanation": text} if text else None
 
 
-def chat_to_message(body: bytes, *, model: str) -> tuple[bytes, Usage]:
-    """Return the Messages body and what it cost. Raises UpstreamError when it is no completion."""
+def chat_to_message(body: bytes, *, model: str) -> tuple[bytes, Usage | None]:
+    """Return the Messages body and its usage. Raises UpstreamError when it is no completion.
+
+    A message must state numbers: where the provider told none they are 0, and the usage is None.
+    """
     try:
         completion = read_completion(body)
     except BAD_JSON as error:
@@ -167,7 +170,7 @@ def chat_to_message(body: bytes, *, model: str) -> tuple[bytes, Usage]:
         raise stream_errors.garbage(False, f"a tool call is broken: {error}") from error
     finish = choice.finish_reason if isinstance(choice.finish_reason, str) else None
     reason = stop_reason(finish, called=called, stop_sequence=choice.stop_sequence)
-    usage = openai_usage(completion.usage) or Usage()
+    usage = openai_usage(completion.usage)
     message: dict[str, Any] = {
         "id": name,
         "type": "message",
@@ -176,7 +179,7 @@ def chat_to_message(body: bytes, *, model: str) -> tuple[bytes, Usage]:
         "content": content,
         "stop_reason": "refusal" if refused else reason,
         "stop_sequence": choice.stop_sequence if reason == "stop_sequence" else None,
-        "usage": messages_usage(usage),
+        "usage": messages_usage(usage or Usage()),
     }
     if refused:
         message["stop_details"] = refusal_details(refused)

@@ -8,7 +8,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.errors import BadRequest
 from gateway.core.ports import Call
 from gateway.providers.anthropic_wire.messages_content import chat_messages
-from gateway.providers.anthropic_wire.messages_shape import expected, texts
+from gateway.providers.anthropic_wire.messages_shape import blocks, expected, joined, text_parts
 from gateway.providers.anthropic_wire.messages_tools import chat_tools
 from gateway.providers.anthropic_wire.vocabulary import (
     Losses,
@@ -22,6 +22,7 @@ DEFAULT_EFFORT: Final = "high"
 """What Anthropic's adaptive thinking uses when no effort is given."""
 _TRANSLATED: Final = frozenset(
     {
+        "cache_control",
         "max_tokens",
         "messages",
         "metadata",
@@ -41,8 +42,8 @@ _TRANSLATED: Final = frozenset(
         "top_p",
     }
 )
-_QUIET: Final = frozenset({"cache_control", "diagnostics"})
-"""Without effect on the answer: OpenAI-style upstreams cache prompts by themselves."""
+_QUIET: Final = frozenset({"diagnostics"})
+"""Without effect on the answer."""
 _INEXPRESSIBLE: Final = frozenset(
     {
         "container",
@@ -59,8 +60,8 @@ def messages_to_chat(call: Call) -> Translated:
     """Return the request as OpenAI chat completions, streamed with usage if it streams.
 
     Raises BadRequest for what Anthropic would refuse as well, and for what a chat upstream has no
-    words for unless dropping is allowed. Earlier thinking is left out silently, as it only matters
-    to the model that signed it. A last assistant message is refused: chat upstreams do not
+    words for unless dropping is allowed. Earlier thinking, which only matters to the model that
+    signed it, is left out and listed. A last assistant message is refused: chat upstreams do not
     continue it, they answer it.
     """
     fields, model = call.request.fields, call.target.model
@@ -69,13 +70,14 @@ def messages_to_chat(call: Call) -> Translated:
     chat: dict[str, Any] = {
         "model": model.upstream_name,
         model.max_tokens_field: _max_tokens(fields, model.max_output),
-        "messages": _with_system(fields, chat_messages(call, losses)),
+        "messages": [*_system(fields, losses), *chat_messages(call, losses)],
         **_sampling(call, losses),
         **chat_tools(fields, losses),
         **_effort(call, losses),
         **_response_format(fields),
         **_caller(fields),
     }
+    losses.mark(fields, chat)
     if call.request.stream:
         chat["stream"] = True
         chat["stream_options"] = {"include_usage": True}
@@ -113,10 +115,10 @@ def _max_tokens(fields: Mapping[str, Any], most: int | None) -> int:
     return min(limit, most or limit)
 
 
-def _with_system(fields: Mapping[str, Any], messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _system(fields: Mapping[str, Any], losses: Losses) -> list[dict[str, Any]]:
     system = fields.get("system")
-    text = "" if system is None else "\n\n".join(texts(system, "system"))
-    return [{"role": "system", "content": text}, *messages] if text else messages
+    parts = [] if system is None else list(text_parts(blocks(system, "system"), losses))
+    return [{"role": "system", "content": joined(parts, "\n\n")}] if parts else []
 
 
 def _sampling(call: Call, losses: Losses) -> dict[str, Any]:

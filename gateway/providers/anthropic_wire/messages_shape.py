@@ -1,10 +1,10 @@
 """Reading a stranger's Messages fields: the right type, or a BadRequest that names the place."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from gateway.core.errors import BadRequest
-from gateway.providers.anthropic_wire.vocabulary import missing
+from gateway.providers.anthropic_wire.vocabulary import Losses, missing
 
 
 def expected(param: str, what: str) -> BadRequest:
@@ -52,9 +52,32 @@ def blocks(content: object, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def texts(content: object, path: str) -> Iterator[str]:
     """Yield the text of content that may hold nothing else; empty texts are left out."""
     for place, block in blocks(content, path):
-        kind = block.get("type")
-        if kind != "text":
-            raise missing(f"{place}.type") if kind else expected(f"{place}.type", "text")
-        text = text_of(block, "text", place)
+        text = _plain_text(block, place)
         if text:
             yield text
+
+
+def text_parts(
+    found: Iterable[tuple[str, dict[str, Any]]], losses: Losses
+) -> Iterator[dict[str, Any]]:
+    """Yield blocks as text parts, with the cache marks that `losses` lets through."""
+    for place, block in found:
+        text = _plain_text(block, place)
+        if text:
+            part = {"type": "text", "text": text}
+            losses.mark(block, part)
+            yield part
+
+
+def _plain_text(block: dict[str, Any], path: str) -> str:
+    kind = block.get("type")
+    if kind != "text":
+        raise missing(f"{path}.type") if kind else expected(f"{path}.type", "text")
+    return text_of(block, "text", path)
+
+
+def joined(parts: list[dict[str, Any]], between: str) -> str | list[dict[str, Any]]:
+    """Return texts as one plain string, which every server takes, unless marks stand on them."""
+    if any("cache_control" in part for part in parts):
+        return parts
+    return between.join(part["text"] for part in parts)

@@ -28,7 +28,7 @@ class ChatEventsToMessage:
     """A StreamCodec from OpenAI chat chunks to Messages events.
 
     `message_start` goes out with the first choice, before token counts are known; the real ones
-    are in `message_delta`, which waits for the usage chunk, [DONE] or the end.
+    are in `message_delta`, which waits for [DONE] or the end: the last usage told is the right one.
     """
 
     def __init__(self, *, model: str) -> None:
@@ -47,6 +47,8 @@ class ChatEventsToMessage:
 
     def feed(self, block: Block) -> Block:
         """Return the events that `block` means, possibly none."""
+        if not block.isascii():
+            stream_errors.check_text(block, self.primed)
         if block.startswith(b":") or block.find(b"\n:") >= 0:
             for text in block.split(b"\n\n"):
                 self._passage(text)
@@ -98,8 +100,6 @@ class ChatEventsToMessage:
             self.tally.usage = openai_usage(chunk.usage, self.tally.usage)
         if chunk.choices:
             self._choices(chunk, data)
-        elif self._finish is not None and isinstance(chunk.usage, dict):
-            self._complete()
 
     def _choices(self, chunk: Completion, data: bytes) -> None:
         if not self._started:

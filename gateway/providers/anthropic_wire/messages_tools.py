@@ -35,7 +35,9 @@ def _function(tool: dict[str, Any], path: str, losses: Losses) -> dict[str, Any]
     function["parameters"] = object_of(tool, "input_schema", path)
     if isinstance(tool.get("strict"), bool):
         function["strict"] = tool["strict"]
-    return {"type": "function", "function": function}
+    chat: dict[str, Any] = {"type": "function", "function": function}
+    losses.mark(tool, chat)
+    return chat
 
 
 def _choice(choice: object) -> dict[str, Any]:

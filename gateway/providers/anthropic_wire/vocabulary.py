@@ -158,7 +158,7 @@ def _digest(text: str) -> str:
 
 # --- what cannot be said ------------------------------------------------------------------------
 
-_UNCLEAN = re.compile(r"[^a-z0-9_.-]")
+_PLAIN_NAME = re.compile(r"(?=.{1,40}\Z)[a-z]+(?:_[a-z]+)*[0-9]{0,2}")
 
 
 class Losses:
@@ -172,6 +172,7 @@ class Losses:
     def __init__(self, call: Call) -> None:
         self._may_drop = call.drop_params
         self._chosen = call.target.chosen
+        self._keeps_marks = call.target.model.cache_marks
         self._names: dict[str, None] = {}
 
     @property
@@ -183,6 +184,16 @@ class Losses:
         """List something that was changed or left out in any case. `what` is our own text."""
         self._names[what] = None
 
+    def mark(self, source: Mapping[str, Any], target: dict[str, Any]) -> None:
+        """Carry `cache_control` over to a provider that takes it, else list it as dropped."""
+        control = source.get("cache_control")
+        if control is None:
+            return
+        if self._keeps_marks:
+            target["cache_control"] = control
+        else:
+            self.note("cache_control")
+
     def sampling(self, param: str) -> None:
         """Drop a parameter that only tunes the sampling. Raises BadRequest."""
         if self._may_drop or self._chosen:
@@ -190,10 +201,13 @@ class Losses:
             return
         raise _unsupported(param)
 
-    def parameter(self, param: str) -> None:
-        """Drop a parameter that changes what is asked. Raises BadRequest or CapabilityMissing."""
+    def parameter(self, param: str, listed: str = "") -> None:
+        """Drop a parameter that changes what is asked. Raises BadRequest or CapabilityMissing.
+
+        `listed` is what to call it where it is dropped, when that is not the same.
+        """
         if self._may_drop:
-            self.note(param)
+            self.note(listed or param)
             return
         raise self.refusal(param)
 
@@ -202,12 +216,19 @@ class Losses:
         return missing(param) if self._chosen else _unsupported(param)
 
     def unknown(self, name: str) -> None:
-        """Drop a field that this house does not know; its name is the caller's text."""
+        """Drop a field that this house does not know. Raises BadRequest.
+
+        Its name is the caller's text, so it is shown only where it cannot be much else than a name.
+        """
+        plain = bool(_PLAIN_NAME.fullmatch(name))
         if self._may_drop:
-            self.note(_UNCLEAN.sub("", name.lower())[:64] or "unnamed")
+            self.note(name if plain else "unnamed")
             return
+        if plain:
+            raise _unsupported(name)
         raise BadRequest(
-            "The request has a parameter that this model cannot take, and that is not a known one.",
+            "The request has a parameter that this model cannot take, and whose name is not shown"
+            " since it may be anything.",
             code="unsupported_parameter",
         )
 

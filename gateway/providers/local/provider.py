@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
+from gateway.core.capability import NOTHING
 from gateway.core.errors import UpstreamBroken, UpstreamError
-from gateway.core.ports import Call, Provider, Runtime
+from gateway.core.ports import Call, Provider, Runtime, Task
 from gateway.core.reply import Reply
 from gateway.providers.base import ProviderConfig, Seconds
 from gateway.providers.local.process import Launch, ModelProcess, launch, not_started, settled
@@ -28,6 +30,8 @@ STEADY: Final = 60.0
 MAX_BACKOFF: Final = 30.0
 _DEATH_NOTICE: Final = 1.0
 _OK: Final = 200
+_LIMITED: Final = frozenset({"chat", "completions"})
+_LIMITS: Final = ("max_tokens", "max_completion_tokens")
 # One request is worked on at a time, so the others' first byte may take long; llama.cpp's server
 # closes idle connections after 5 s.
 _TRANSPORT: Final = TransportConfig(first_byte=300, idle=60, keep_idle=4)
@@ -45,6 +49,9 @@ class LocalConfig(ProviderConfig, frozen=True, tag="local", kw_only=True):
     context: Annotated[
         int, Meta(ge=256, le=1_000_000, description="Tokens that fit in, with the answer.")
     ] = 2048
+    max_tokens: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Length of an answer when the caller names none.")
+    ] = 256
     start_timeout: Annotated[Seconds, Meta(description="Longest wait for the model to load.")] = 60
 
     def unusable(self) -> str:
@@ -82,6 +89,8 @@ class _Running(Struct, frozen=True):
 class Local:
     """Starts the child when it is needed, watches it, and starts it again after its death."""
 
+    stands_in_for = NOTHING
+
     def __init__(self, name: str, config: LocalConfig, runtime: Runtime) -> None:
         self._name = name
         self._config = config
@@ -90,6 +99,7 @@ class Local:
         self._process: ModelProcess | None = None
         self._running: _Running | None = None
         self._starting: asyncio.Future[_Running | str] | None = None
+        self._restarting: Task | None = None
         self._deaths = 0
         self._not_before = 0.0
         self._closed = False
@@ -100,15 +110,34 @@ class Local:
         return self._process.pid if self._process else None
 
     async def send(self, call: Call, /) -> Reply:
-        """Ask the model, loading it if need be. Raises UpstreamError."""
+        """Ask the model, loading it if need be. Raises UpstreamError.
+
+        When the child dies over the request, or was dead already, its successor is asked once.
+        """
+        call = self._limited(call)
+        try:
+            return await self._ask(call)
+        except _Died as error:
+            if error.retry_after is not None:
+                raise
+            return await self._ask(call)
+
+    async def _ask(self, call: Call) -> Reply:
         running = await self._ready(call.deadline)
         try:
             return await running.upstream.send(call)
         except UpstreamBroken as error:
             notice = self._clock.monotonic() + _DEATH_NOTICE
-            if await settled(running.process.ended, notice, self._clock):
-                raise _died(str(error)) from error
-            raise
+            if not await settled(running.process.ended, notice, self._clock):
+                raise
+            raise _died(str(error)) from error
+
+    def _limited(self, call: Call) -> Call:
+        """Bound an answer that its caller did not: a small model rambles on now and then."""
+        request = call.request
+        if request.endpoint not in _LIMITED or any(request.fields.get(n) for n in _LIMITS):
+            return call
+        return replace(call, request=request.with_fields(max_tokens=self._config.max_tokens))
 
     async def warm(self) -> None:
         """Load the model, and do what the warmup block says. Raises UpstreamError."""
@@ -118,6 +147,8 @@ class Local:
     async def aclose(self) -> None:
         """End the child at once and wait until it is gone."""
         self._closed = True
+        if self._restarting is not None:
+            self._restarting.cancel()
         if self._process is not None:
             self._process.kill()
         if self._starting is not None:
@@ -189,6 +220,14 @@ class Local:
             self._running = self._process = None
             await running.upstream.aclose()
         self._count_death(self._clock.monotonic() - running.started)
+        if not self._closed:
+            self._restarting = self._runtime.spawn("local model restart", self._restart())
+
+    async def _restart(self) -> None:
+        """Start the next child as soon as it may be, unless a request has done so already."""
+        await self._clock.sleep(max(0.0, self._not_before - self._clock.monotonic()))
+        if not (self._closed or self._running or self._starting):
+            self._starting = self._start()
 
     async def _check_health(self, running: _Running) -> None:
         """End a child that answers nothing any more, so that the next request gets a new one."""
@@ -214,8 +253,12 @@ class Local:
         self._not_before = self._clock.monotonic() + delay
 
 
+class _Died(UpstreamBroken):
+    """The child is gone, and the request with it."""
+
+
 def _died(detail: str, retry_after: float | None = None) -> UpstreamBroken:
-    return UpstreamBroken(
+    return _Died(
         "The local model stopped; it is started again. Try again.",
         code="local_model_died",
         detail=detail,

@@ -66,13 +66,13 @@ Latency = Fixed | Lognormal | Saturating
 class RateLimit(Struct, frozen=True, forbid_unknown_fields=True):
     """Token buckets that refill over a minute, as OpenAI's and Anthropic's do."""
 
-    requests: Annotated[int, Meta(ge=1, le=10_000_000, description="Requests a minute.")] | None = (
-        None
-    )
-    tokens: (
-        Annotated[int, Meta(ge=1, le=10_000_000_000, description="Tokens a minute, in and out.")]
-        | None
-    ) = None
+    requests: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000_000)] | None, Meta(description="Requests a minute.")
+    ] = None
+    tokens: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000_000_000)] | None,
+        Meta(description="Tokens a minute, in and out."),
+    ] = None
 
 
 class Errors(Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,8 +91,8 @@ class Errors(Struct, frozen=True, forbid_unknown_fields=True):
 class Window(Struct, frozen=True, forbid_unknown_fields=True):
     """A span of seconds since start, its end excluded."""
 
-    start: Seconds
-    end: Seconds
+    start: Annotated[Seconds, Meta(description="Its first second.")]
+    end: Annotated[Seconds, Meta(description="The first second behind it.")]
 
     def holds(self, elapsed: float) -> bool:
         """Whether `elapsed` lies in it."""
@@ -102,7 +102,9 @@ class Window(Struct, frozen=True, forbid_unknown_fields=True):
 class Brownout(Window, frozen=True, forbid_unknown_fields=True):
     """A window in which everything takes `factor` times as long."""
 
-    factor: Annotated[float, Meta(ge=1, le=1000)] = 5.0
+    factor: Annotated[
+        float, Meta(ge=1, le=1000, description="How many times as long everything takes.")
+    ] = 5.0
 
 
 class Behaviour(Struct, frozen=True, kw_only=True):

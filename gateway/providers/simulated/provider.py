@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta
 
+from gateway.core.capability import NOTHING
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError
 from gateway.core.ports import Call, Runtime
@@ -66,6 +67,8 @@ class SimulatedConfig(ProviderConfig, frozen=True, tag="simulated", kw_only=True
 
 class Simulated:
     """Answers by the laws of its configuration; seconds count from when it was built."""
+
+    stands_in_for = NOTHING
 
     def __init__(self, name: str, config: SimulatedConfig, runtime: Runtime) -> None:
         self._name = name

@@ -6,7 +6,7 @@ keeps what a gateway needs of it: no redirects, cookies, proxies or content codi
 
 import re
 import ssl as tls_library
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -101,6 +101,7 @@ class Transport:
         self._config = config
         self._constant = _constant_lines(self._origin.authority, headers)
         self._secrets = _secrets(headers)
+        self._secret_texts = tuple(secret.decode() for secret in self._secrets)
         self._heads: dict[tuple[str, str], bytes] = {}
         self._receive = memoryview(bytearray(RECEIVE))
         self._pool = Pool(
@@ -136,24 +137,23 @@ class Transport:
         request = self._encode(method, path, body, headers)
         if deadline <= self._clock.monotonic():
             raise timed_out("upstream_timeout", "no time was left")
-        connection = await self._pool.take(deadline)
-        try:
-            return await self._exchange(connection, request, method, deadline, first_byte)
-        except UpstreamBroken:
-            # An idle connection that its server just closed looks like this: not one byte came
-            # back on a connection that worked before, so the server did not take the request.
-            if not (connection.used and connection.silent):
-                self._pool.release(connection, clean=False)
-                raise
-        except BaseException:
-            self._pool.release(connection, clean=False)
-            raise
-        connection = await self._pool.replace(connection, deadline)
-        try:
-            return await self._exchange(connection, request, method, deadline, first_byte)
-        except BaseException:
-            self._pool.release(connection, clean=False)
-            raise
+        pool, idle = self._pool, self._config.idle
+        connection = pool.take_idle() or await pool.take(deadline)
+        while True:
+            connection.begin(request, bodiless=method == "HEAD")
+            due, late = deadline, "upstream_timeout"
+            if first_byte is not None and (limit := self._clock.monotonic() + first_byte) < due:
+                due, late = limit, "upstream_first_byte_timeout"
+            try:
+                message = await connection.head(due, late)
+            except BaseException as error:
+                if not (connection.was_stale and isinstance(error, UpstreamBroken)):
+                    pool.release(connection, clean=False)
+                    raise
+                connection = await pool.replace(connection, deadline)
+            else:
+                give_back, clock = pool.release, self._clock
+                return Response(connection, message, give_back, clock, deadline=deadline, idle=idle)
 
     async def warm(self, connections: int) -> None:
         """Open connections and keep them idle. Raises UpstreamError."""
@@ -164,17 +164,22 @@ class Transport:
 
         JSON that spells a secret with escapes is written anew, and masked then.
         """
-        masked = self._mask(body)
+        masked = self.mask(body)
         if b"\\" in masked:
             try:
                 plain = wire.encode(wire.decode(masked))
             except ValueError:
                 return masked
-            if self._mask(plain) != plain:
-                return self._mask(plain)
+            if self.mask(plain) != plain:
+                return self.mask(plain)
         return masked
 
-    def _mask(self, text: bytes) -> bytes:
+    def reveals(self, text: str) -> bool:
+        """Return whether a secret of ours stands in an upstream's words."""
+        return any(secret in text for secret in self._secret_texts)
+
+    def mask(self, text: bytes) -> bytes:
+        """Return an upstream's words without our own secrets, where they are spelt as they are."""
         for secret in self._secrets:
             text = text.replace(secret, b"***")
         return text
@@ -182,30 +187,6 @@ class Transport:
     async def aclose(self) -> None:
         """Close every connection; requests in flight fail."""
         await self._pool.aclose()
-
-    async def _exchange(
-        self,
-        connection: Connection,
-        request: Sequence[bytes],
-        method: str,
-        deadline: float,
-        first_byte: float | None,
-    ) -> Response:
-        connection.begin(request, bodiless=method == "HEAD")
-        due, late = deadline, "upstream_timeout"
-        if first_byte is not None:
-            limit = self._clock.monotonic() + first_byte
-            if limit < deadline:
-                due, late = limit, "upstream_first_byte_timeout"
-        message = await connection.head(due, late)
-        return Response(
-            connection,
-            message,
-            self._pool.release,
-            self._clock,
-            deadline=deadline,
-            idle=self._config.idle,
-        )
 
     async def _connect(self, deadline: float) -> Connection:
         seconds = min(self._config.connect, max(0.0, deadline - self._clock.monotonic()))
@@ -238,6 +219,19 @@ class Transport:
         head = f"{method} {target} HTTP/1.1\r\n".encode() + self._constant
         self._heads[method, path] = head
         return head
+
+
+def misfits(base_url: str, headers: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield what a Transport would raise ValueError for: the setting, and what is wrong with it."""
+    try:
+        parse_origin(base_url)
+    except ValueError as error:
+        yield ("base_url",), f"{error}."
+    for name, value in headers.items():
+        try:
+            _constant_lines("", {name: value})
+        except ValueError as error:
+            yield ("headers", name), f"{error}."
 
 
 def _constant_lines(authority: str, headers: Mapping[str, str]) -> bytes:

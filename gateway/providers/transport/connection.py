@@ -105,6 +105,14 @@ class Connection(asyncio.BufferedProtocol):
         transport = self._transport
         return self.error is None and transport is not None and not transport.is_closing()
 
+    @property
+    def was_stale(self) -> bool:
+        """Whether its server may have closed it while it was idle, and so took no request.
+
+        It looks like this: not one byte came back on a connection that worked before.
+        """
+        return self.used and self.silent
+
     def begin(self, request: Sequence[bytes], *, bodiless: bool = False) -> None:
         """Write a request. `bodiless` is for HEAD, whose answer only claims to have a body."""
         self._asking = True
@@ -132,15 +140,14 @@ class Connection(asyncio.BufferedProtocol):
             await self.wait(due, late)
         return self.message
 
-    async def wait(self, due: float, late: str) -> None:
-        """Return when something has come in or failed; at `due` it fails with the code `late`."""
+    def wait(self, due: float, late: str) -> "asyncio.Future[None]":
+        """Return what is done when something has come in or failed; at `due` `late` fails it.
+
+        Who stops waiting before that must `abort`.
+        """
         waiter = self._waiter = self._loop.create_future()
         self._arm(due, late)
-        try:
-            await waiter
-        finally:
-            self._waiter = None
-            self._due = inf
+        return waiter
 
     def end(self) -> bool:
         """End the exchange; return whether the connection is clean enough for another one."""
@@ -185,6 +192,7 @@ class Connection(asyncio.BufferedProtocol):
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None
+            self._due = inf
             if not waiter.done():
                 waiter.set_result(None)
 

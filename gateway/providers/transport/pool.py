@@ -49,17 +49,22 @@ class Pool:
         self._emptied: asyncio.Future[None] | None = None
         self.stats = PoolStats()
 
-    async def take(self, deadline: float) -> Connection:
-        """Return a connection in a slot of its own. Raises UpstreamError."""
-        if self._emptied is not None:
-            raise broken("upstream_reset", "the transport is closed")
+    def take_idle(self) -> Connection | None:
+        """Return an idle connection in a slot of its own, or None when there is none."""
+        stats = self.stats
         while self._idle:
             connection = self._idle.pop()
-            self.stats.idle -= 1
+            stats.idle -= 1
             if connection.usable:
-                self.stats.in_use += 1
-                self.stats.reused += 1
+                stats.in_use += 1
+                stats.reused += 1
                 return connection
+        return None
+
+    async def take(self, deadline: float) -> Connection:
+        """Return a connection in a slot of its own, once one is free. Raises UpstreamError."""
+        if self._emptied is not None:
+            raise broken("upstream_reset", "the transport is closed")
         handed = None
         if self.stats.in_use < self._total:
             self.stats.in_use += 1

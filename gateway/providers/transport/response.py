@@ -1,7 +1,7 @@
 """An upstream's response: its head at once, its body as it comes."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from math import inf
 from typing import Final, Protocol
 
@@ -11,7 +11,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from gateway.core.errors import UpstreamError
 from gateway.core.ports import Clock
 from gateway.providers.transport.connection import Connection
-from gateway.providers.transport.upstream_errors import broken
+from gateway.providers.transport.upstream_errors import broken, timed_out
 
 MAX_WHOLE: Final = 64 << 20
 _NONE: Final = [""]
@@ -40,6 +40,7 @@ class Response:
         "_idle",
         "_payload",
         "_release",
+        "_taken",
         "reused",
         "status",
     )
@@ -65,6 +66,7 @@ class Response:
         self._clock = clock
         self._deadline = deadline
         self._idle = idle
+        self._taken = 0
         if message.code in (101, 204) or 300 <= message.code < 400:  # noqa: PLR2004 - the 3xx
             self._payload = EMPTY_PAYLOAD
             self._connection = None
@@ -80,15 +82,19 @@ class Response:
         }
 
     def header(self, name: str) -> str:
-        """Return one header, the last of several, or an empty string."""
+        """Return what `headers` has under this lower-case name, or an empty string."""
         value = self._headers.getall(name, _NONE)[-1]
-        return value if value.isascii() and value.isprintable() else ""
+        if value.isascii() and value.isprintable():
+            return value
+        return self.headers.get(name, "")
 
     async def read(self, limit: int = MAX_WHOLE) -> bytes:
         """Return the whole body; only the deadline bounds the wait. Raises UpstreamError."""
-        parts = []
+        parts: list[bytes] = []
         size = 0
-        while data := await self._next(inf):
+        while data := await self.chunk(inf):
+            if self._connection is None and not parts and len(data) <= limit:
+                return data  # nearly always: all that there is, in one piece
             parts.append(data)
             size += len(data)
             if size > limit:
@@ -96,9 +102,44 @@ class Response:
                 raise broken("bad_upstream", "a body over the limit")
         return b"".join(parts)
 
-    def chunk(self) -> Awaitable[bytes]:
-        """Return the next bytes, empty at a proper end. Raises UpstreamError."""
-        return self._next(self._idle)
+    async def chunk(self, idle: float | None = None) -> bytes:
+        """Return the next bytes, empty at a proper end. Raises UpstreamError.
+
+        `idle` seconds bound the silence before them, in place of the response's own.
+        """
+        connection, payload = self._connection, self._payload
+        if connection is None:
+            if self._error is not None:
+                raise self._error
+            return b""
+        while True:
+            if payload.total_bytes != self._taken or payload.is_eof():
+                data = payload.read_nowait()
+                self._taken += len(data)
+                if payload.at_eof():
+                    self.close()
+                    return data
+                if data:
+                    return data
+            try:
+                await self._more(connection, self._idle if idle is None else idle)
+            except asyncio.CancelledError:
+                self.close()
+                raise
+
+    def _more(self, connection: Connection, idle: float) -> "asyncio.Future[None]":
+        """Return what is done when more has come in or failed. Raises what has failed already."""
+        now = self._clock.monotonic()
+        due, late = now + idle, "upstream_idle"
+        if due > self._deadline:
+            due, late = self._deadline, "upstream_timeout"
+            if now > due:  # bytes may keep coming faster than a timer rings
+                connection.fail(timed_out(late, "bytes kept coming"))
+        if connection.error is not None:
+            self.close()
+            self._error = connection.error
+            raise self._error
+        return connection.wait(due, late)
 
     def close(self) -> None:
         """Let go of the connection; if the body has not come in whole, its socket is closed."""
@@ -109,29 +150,3 @@ class Response:
         if not self._payload.at_eof():
             self._error = broken("upstream_reset", "closed by us")
         self._release(connection, clean=connection.end())
-
-    async def _next(self, idle: float) -> bytes:
-        connection, payload = self._connection, self._payload
-        if connection is None:
-            if self._error is not None:
-                raise self._error
-            return b""
-        while True:
-            data = payload.read_nowait()
-            if payload.at_eof():
-                self.close()
-                return data
-            if data:
-                return data
-            if connection.error is not None:
-                self.close()
-                self._error = connection.error
-                raise self._error
-            due, late = self._clock.monotonic() + idle, "upstream_idle"
-            if due > self._deadline:
-                due, late = self._deadline, "upstream_timeout"
-            try:
-                await connection.wait(due, late)
-            except asyncio.CancelledError:
-                self.close()
-                raise

@@ -137,7 +137,8 @@ def test_an_empty_conversation_is_refused_here() -> None:
 
 def test_a_prefilled_answer_is_refused_as_chat_upstreams_do_not_continue_it() -> None:
     messages = [*USER, {"role": "assistant", "content": "{"}]
-    assert refusal(messages=messages).code == "unsupported_parameter"
+    error = refusal(messages=messages)
+    assert (error.code, error.param) == ("unsupported_parameter", "messages[1]")
     assert isinstance(refusal(messages=messages, chosen=True), CapabilityMissing)
     allowed = translate(messages=messages, drop=True)
     assert allowed.dropped == ("messages.prefill",)

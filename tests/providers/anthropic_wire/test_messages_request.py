@@ -138,8 +138,9 @@ def test_fast_mode_is_refused_and_standard_speed_is_not() -> None:
     assert translate(speed="standard", diagnostics={}).dropped == ()
 
 
-def test_an_unknown_field_is_refused_without_naming_it() -> None:
-    error = refusal(frobnicate=1)
+def test_an_unknown_field_is_refused_and_named_only_when_it_is_plainly_a_name() -> None:
+    assert refusal(frobnicate=1).param == "frobnicate"
+    error = refusal(**{"sk-frobnicate": 1})
     assert error.param is None
     assert "frobnicate" not in error.public
 

@@ -76,11 +76,11 @@ def test_a_matched_stop_string_is_reported() -> None:
     assert (read.stop_reason, read.stop_sequence) == ("stop_sequence", "END")
 
 
-def test_the_end_waits_for_the_usage_chunk_but_not_for_done() -> None:
+def test_the_end_waits_for_done_so_that_the_last_usage_counts() -> None:
     codec = ChatEventsToMessage(model="m")
     assert b"message_delta" not in feed(codec, chunk("stop", content="x"))
-    assert b"message_stop" in feed(codec, usage_chunk())
-    assert feed(codec, DONE) == b""
+    assert feed(codec, usage_chunk()) == b""
+    assert b"message_stop" in feed(codec, DONE)
     assert codec.finish() == b""
 
 

@@ -1,12 +1,7 @@
 """The local provider with its real model; without the packages only its refusals are tested."""
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +9,9 @@ import psutil
 import pytest
 
 from gateway.core import wire
-from gateway.core.catalogue import Model, Target
-from gateway.core.chat import Endpoint, parse_request
+from gateway.core.catalogue import Target
+from gateway.core.chat import parse_request
 from gateway.core.errors import (
-    GatewayError,
     Retry,
     UpstreamBroken,
     UpstreamRefused,
@@ -29,43 +23,13 @@ from gateway.core.sse import events
 from gateway.providers.base import Warmup
 from gateway.providers.local import process as local_process
 from gateway.providers.local.provider import Local, LocalConfig
+from tests.fakes.local_model import MODEL, ask, needs_model, whole
 from tests.fakes.runtime import real_time_runtime
-
-MISSING = LocalConfig().unusable()
-needs_model = pytest.mark.skipif(bool(MISSING), reason=f"no local model: {MISSING}")
-MODEL = Model(provider="local", name="local/smollm2", upstream="smollm2")
-
-
-def ask(
-    content: str = "Why is the sky blue?",
-    *,
-    endpoint: Endpoint = "chat",
-    seconds: float = 50.0,
-    **fields: Any,
-) -> Call:
-    body = {"model": "local/smollm2", "max_tokens": 16, **fields}
-    body["messages"] = [{"role": "user", "content": content}]
-    request = parse_request(endpoint, wire.encode(body))
-    return Call("req-1", request, Target(MODEL), time.monotonic() + seconds)
 
 
 def embedding() -> Call:
     request = parse_request("embeddings", b'{"model":"m","input":"x"}')
     return Call("req-1", request, Target(MODEL), time.monotonic() + 20)
-
-
-@pytest.fixture
-async def local() -> AsyncIterator[Local]:
-    provider = LocalConfig().build("my-local", real_time_runtime())
-    assert isinstance(provider, Local)
-    yield provider
-    await provider.aclose()
-
-
-async def whole(provider: Local, call: Call) -> Any:
-    reply = await provider.send(call)
-    assert isinstance(reply, Whole)
-    return wire.decode(reply.body)
 
 
 def test_without_its_packages_it_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +106,7 @@ async def test_closing_while_it_loads_ends_the_child(
 @needs_model
 @pytest.mark.slow
 async def test_it_answers_with_real_text(local: Local) -> None:
-    reply = await local.send(ask())
+    reply = await local.send(ask(ignore_eos=True))
     assert isinstance(reply, Whole)
     answer = wire.decode(reply.body)
     assert len(answer["choices"][0]["message"]["content"]) > 10
@@ -156,7 +120,7 @@ async def test_it_answers_with_real_text(local: Local) -> None:
 @needs_model
 @pytest.mark.slow
 async def test_it_streams(local: Local) -> None:
-    reply = await local.send(ask(stream=True))
+    reply = await local.send(ask(stream=True, ignore_eos=True))
     assert isinstance(reply, Stream)
     text = ""
     async for block in reply.blocks:
@@ -176,7 +140,7 @@ async def test_it_answers_anthropic_callers_in_their_dialect(local: Local) -> No
     answer = await whole(local, ask(endpoint="messages"))
     assert answer["type"] == "message"
     assert len(answer["content"][0]["text"]) > 10
-    assert answer["stop_reason"] == "max_tokens"
+    assert answer["stop_reason"] in {"max_tokens", "end_turn"}
 
 
 @needs_model
@@ -202,57 +166,42 @@ async def test_warming_loads_the_model_before_anybody_asks() -> None:
 
 @needs_model
 @pytest.mark.slow
-async def test_after_kill_9_the_next_request_is_answered_by_a_new_child(local: Local) -> None:
-    await local.warm()
-    first = local.pid
-    assert first is not None
-    reply = await local.send(ask(stream=True, max_tokens=500))
-    assert isinstance(reply, Stream)
-    os.kill(first, signal.SIGKILL)
-    with pytest.raises(GatewayError):
-        async for _ in reply.blocks:
-            pass
-    assert not reply.tally.clean
-    while psutil.pid_exists(first):
-        await asyncio.sleep(0.01)
-    answer = await whole(local, ask(max_tokens=3))
-    assert answer["choices"][0]["message"]["content"]
-    assert local.pid not in {None, first}
-
-
-@needs_model
-@pytest.mark.slow
-async def test_a_request_that_meets_the_death_may_be_retried_elsewhere(local: Local) -> None:
-    await local.warm()
-    pid = local.pid
-    assert pid is not None
-    asking = asyncio.ensure_future(local.send(ask(max_tokens=1500)))
-    os.kill(pid, signal.SIGSTOP)
-    await asyncio.sleep(0.1)
-    os.kill(pid, signal.SIGKILL)
-    with pytest.raises(UpstreamBroken) as caught:
-        await asking
-    assert caught.value.code == "local_model_died"
-    assert caught.value.retry is Retry.OTHER
-
-
-@needs_model
-@pytest.mark.slow
-async def test_a_child_that_hangs_is_found_out_and_replaced(
-    local: Local, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("limit", "length"),
+    [({}, 5), ({"max_tokens": 7}, 7), ({"max_completion_tokens": 8, "max_tokens": None}, 8)],
+)
+async def test_an_answer_is_bounded_though_its_caller_names_no_limit(
+    limit: dict[str, Any], length: int
 ) -> None:
-    monkeypatch.setattr("gateway.providers.local.provider.HEALTH_EVERY", 0.05)
-    monkeypatch.setattr("gateway.providers.local.provider.HEALTH_TIMEOUT", 0.5)
+    """Left alone, the model rambles to the end of its context now and then: 2,012 tokens, 50 s."""
+    provider = LocalConfig(max_tokens=5).build("local", real_time_runtime())
+    assert isinstance(provider, Local)
+    reply = await provider.send(ask(**{"max_tokens": None, "ignore_eos": True, **limit}))
+    assert isinstance(reply, Whole)
+    assert reply.usage is not None
+    assert reply.usage.output == length
+    await provider.aclose()
+
+
+@needs_model
+@pytest.mark.slow
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_caller_who_leaves_sets_the_model_free(local: Local, stream: bool) -> None:
+    """It works on one request at a time, so an abandoned one would hold up all others."""
     await local.warm()
-    pid = local.pid
-    assert pid is not None
-    await asyncio.sleep(0.3)
-    assert local.pid == pid, "a healthy child is left alone"
-    os.kill(pid, signal.SIGSTOP)
-    with pytest.raises(UpstreamBroken) as caught:
-        await local.send(ask())
-    assert caught.value.code == "local_model_died"
-    assert not psutil.pid_exists(pid)
+    started = time.monotonic()
+    long = ask("Tell me a story.", max_tokens=1800, ignore_eos=True, stream=stream)
+    asking = asyncio.ensure_future(local.send(long))
+    if stream:
+        reply = await asking
+        assert isinstance(reply, Stream)
+        await reply.blocks.aclose()
+    else:
+        await asyncio.sleep(0.3)
+        asking.cancel()
+        await asyncio.wait([asking])
+    await whole(local, ask(max_tokens=2))
+    assert time.monotonic() - started < 10, "1,800 tokens take 15 seconds and more"
 
 
 @needs_model
@@ -292,29 +241,3 @@ async def test_the_child_sees_no_secret_and_listens_on_loopback_only(
     assert child.environ() == {"LC_ALL": "C.UTF-8"}
     assert "req-" not in " ".join(child.cmdline()), "its key is not in the process list either"
     assert {c.laddr.ip for c in child.net_connections()} == {"127.0.0.1"}
-
-
-@needs_model
-@pytest.mark.slow
-def test_the_child_dies_with_its_parent() -> None:
-    script = (
-        "import asyncio, os, signal\n"
-        "from gateway.providers.local.provider import LocalConfig\n"
-        "from tests.fakes.runtime import real_time_runtime\n"
-        "async def main():\n"
-        "    provider = LocalConfig().build('local', real_time_runtime())\n"
-        "    await provider.warm()\n"
-        "    print(provider.pid, flush=True)\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "asyncio.run(main())\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    pid = int(done.stdout)
-    for _ in range(100):
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-            return
-        time.sleep(0.05)
-    pytest.fail("the child outlived its parent")

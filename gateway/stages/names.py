@@ -1,0 +1,31 @@
+"""What a policy may refer to, and how a stage says that it refers to something else."""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from gateway.core.catalogue import Catalogue
+from gateway.core.exchange import Caller
+from gateway.documents import Severity
+
+
+class Names(Struct, frozen=True):
+    """What there is when the policy `policy` is read; grows with the stages that need it."""
+
+    catalogue: Catalogue = Catalogue(models={})
+    tenants: Mapping[str, Caller] | None = None
+    """All tenants by name; None when they could not be read."""
+    policy: str = "default"
+
+    @property
+    def models(self) -> Iterable[str]:
+        """Every name that a request may ask for."""
+        return (*self.catalogue.models, *self.catalogue.aliases)
+
+
+class Problem(Struct, frozen=True):
+    """One thing wrong in a document. `path` leads to it: keys and list indexes."""
+
+    path: tuple[str | int, ...]
+    what: str
+    severity: Severity = "error"

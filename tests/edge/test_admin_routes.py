@@ -1,0 +1,42 @@
+"""What an operator can ask of a process."""
+
+from aiohttp.test_utils import make_mocked_request
+
+from gateway.core import wire
+from gateway.edge.admin import AdminAnswer
+from gateway.edge.admin_routes import admin_routes
+from gateway.edge.readiness import Warmed
+from tests.fakes.operations import METRICS, FakeOperations
+
+
+async def answer(operations: FakeOperations, path: str) -> AdminAnswer:
+    (route,) = [route for route in admin_routes(operations) if route.path == path]
+    return await route.answer(make_mocked_request(route.method, path))
+
+
+async def test_metrics_are_served_as_prometheus_text() -> None:
+    given = await answer(FakeOperations(), "/metrics")
+    assert (given.status, given.body) == (200, METRICS)
+    assert given.content_type == "text/plain; version=0.0.4; charset=utf-8"
+
+
+async def test_readiness_says_what_is_missing_and_liveness_does_not_care() -> None:
+    operations = FakeOperations()
+    operations.readiness.warmups["openai"] = Warmed()
+    assert (await answer(operations, "/livez")).status == 200
+    unready = await answer(operations, "/readyz")
+    assert unready.status == 503
+    assert wire.decode(unready.body)["warmups"]["openai"]["state"] == "pending"
+    operations.readiness.warmups["openai"].state = "ready"
+    assert (await answer(operations, "/readyz")).status == 200
+
+
+async def test_a_reload_says_what_came_of_it() -> None:
+    done = await answer(FakeOperations(), "/admin/reload")
+    assert (done.status, wire.decode(done.body)) == (200, {"ok": True, "version": "abc"})
+    assert (await answer(FakeOperations(ok=False), "/admin/reload")).status == 422
+
+
+def test_only_what_changes_something_is_behind_the_token() -> None:
+    guarded = {route.path for route in admin_routes(FakeOperations()) if route.guarded}
+    assert guarded == {"/admin/reload"}
