@@ -6,12 +6,14 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 from gateway.core.ports import Runtime, Timer
 
 _DIGITS: Final = 32
 _AT_ONCE: Final = 4096
+_BOOT: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class SystemClock:
@@ -20,6 +22,7 @@ class SystemClock:
     # The functions themselves: a method around them would cost twice as much as they do.
     monotonic = staticmethod(time.monotonic)
     wall = staticmethod(time.time)
+    uptime = staticmethod(partial(time.clock_gettime, _BOOT))
 
     async def sleep(self, seconds: float, /) -> None:
         await asyncio.sleep(seconds)

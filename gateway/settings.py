@@ -55,7 +55,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`config/gateway.yaml` but for its providers, which `policy/setup.py` adds."""
+    """`config/gateway.yaml` but for its providers and state, which `policy/setup.py` adds."""
 
     listen: Annotated[str, Meta(description="HOST:PORT for clients.")] = "127.0.0.1:8080"
     admin: Annotated[str, Meta(description="HOST:PORT for health, metrics and /admin.")] = (

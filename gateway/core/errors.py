@@ -13,7 +13,7 @@ GatewayError
 |  |- UpstreamRefused 4xx NEVER      it understood and said no; its body is shown as is
 |  |- StreamCut 502 NEVER            it died after its first token left for the client
 |- GatewayFault        we are at fault
-   |- InternalError 500, Overloaded 503, Draining 503
+   |- InternalError 500, Overloaded 503, Draining 503, StateUnavailable 503
 
 `str(error)` and `detail` are for logs only; `public` may be shown to callers and never repeats
 input.
@@ -248,6 +248,13 @@ class Overloaded(GatewayFault):
 
     status = 503
     code = "overloaded"
+
+
+class StateUnavailable(GatewayFault):
+    """503: limits, keys or the ledger cannot be written, so nothing may be admitted or changed."""
+
+    status = 503
+    code = "storage_unavailable"
 
 
 class Draining(GatewayFault):

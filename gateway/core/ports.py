@@ -20,10 +20,14 @@ class Timer(Protocol):
 
 
 class Clock(Protocol):
-    """Time. `monotonic` for durations and deadlines, `wall` for people; both in seconds."""
+    """Time, in seconds. `monotonic` for durations and deadlines, `wall` for people.
+
+    `uptime` counts from the machine's start, suspension included, alike in all its processes.
+    """
 
     def monotonic(self) -> float: ...
     def wall(self) -> float: ...
+    def uptime(self) -> float: ...
     async def sleep(self, seconds: float, /) -> None: ...
     def after(self, seconds: float, callback: Callable[[], None], /) -> Timer:
         """Call back once on the running loop, `seconds` from now."""

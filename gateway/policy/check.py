@@ -6,6 +6,7 @@ from gateway.core.catalogue import Model
 from gateway.documents import Document, suggest
 from gateway.providers import AnyProvider
 from gateway.settings import Settings
+from gateway.state import AnyState
 
 
 def check_keys(document: Document, settings: Settings) -> None:
@@ -33,6 +34,12 @@ def check_providers(document: Document, providers: Mapping[str, AnyProvider]) ->
     for name, config in providers.items():
         for place, what in config.check():
             document.report(("providers", name, *place), what)
+
+
+def check_state(document: Document, state: AnyState) -> None:
+    """Report what the block of the store says that can be written but not be used."""
+    for place, what in state.check():
+        document.report(("state", *place), what)
 
 
 def check_models(

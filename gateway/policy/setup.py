@@ -10,12 +10,14 @@ from msgspec.structs import replace
 
 from gateway.core.catalogue import Catalogue, Model
 from gateway.documents import Diagnostic, Document, Invalid, load_document, warnings_of
-from gateway.policy.check import check_keys, check_models, check_providers
+from gateway.policy.check import check_keys, check_models, check_providers, check_state
 from gateway.policy.load import Rules, load_rules
 from gateway.policy.tenants import Known
 from gateway.policy.watch import Folder, look
 from gateway.providers import AnyProvider
 from gateway.settings import Name, Settings, address_problems
+from gateway.state import AnyState
+from gateway.state.sqlite import SqliteConfig
 
 T = TypeVar("T")
 
@@ -26,6 +28,9 @@ class GatewayFile(Settings, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     providers: Annotated[
         Mapping[Name, AnyProvider], Meta(description="Provider name -> where and how to call it.")
     ] = {}
+    state: Annotated[
+        AnyState, Meta(description="Where limits, issued keys and the ledger are kept.")
+    ] = SqliteConfig()
 
 
 class ModelsFile(Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,6 +60,7 @@ class Setup(Struct, frozen=True, kw_only=True):
     settings: Settings
     providers: Mapping[str, AnyProvider]
     catalogue: Catalogue
+    state: AnyState
     rules: Rules
     reload: Callable[[], Rules]
     """Reads the policies again. Raises Invalid with every problem of every file."""
@@ -80,8 +86,7 @@ def load_setup(
     settings = replace(gateway.content, **addresses) if gateway else GatewayFile()
     if gateway:
         problems += _check_addresses(gateway.document, settings, addresses)
-        check_keys(gateway.document, settings)
-        check_providers(gateway.document, settings.providers)
+        _check_blocks(gateway.document, settings)
     if models:
         file = models.content
         providers = settings.providers if gateway else None
@@ -102,6 +107,7 @@ def load_setup(
         settings=settings,
         providers=settings.providers,
         catalogue=catalogue,
+        state=settings.state,
         rules=rules,
         reload=reload,
         folders=folders,
@@ -123,6 +129,12 @@ def _read(
         problems += document.problems
         return None
     return _Loaded(document=document, content=content)
+
+
+def _check_blocks(document: Document, file: GatewayFile) -> None:
+    check_keys(document, file)
+    check_providers(document, file.providers)
+    check_state(document, file.state)
 
 
 def _check_addresses(

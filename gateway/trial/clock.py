@@ -31,6 +31,9 @@ class TrialClock:
     def wall(self) -> float:
         return self._wall + self._now
 
+    def uptime(self) -> float:
+        return self._now
+
     def after(self, seconds: float, callback: Callable[[], None], /) -> Timer:
         timer = _Timer(callback)
         heapq.heappush(self._due, (self._now + seconds, next(self._order), timer))

@@ -17,6 +17,8 @@ class FakeTimer:
 class FakeClock:
     def __init__(self, start: float = 1_000.0) -> None:
         self.now = start
+        self.stepped = 0.0
+        """Seconds by which the wall clock was set off."""
         self._due: list[tuple[float, int, FakeTimer]] = []
         self._order = count()
 
@@ -24,7 +26,10 @@ class FakeClock:
         return self.now
 
     def wall(self) -> float:
-        return 1_700_000_000.0 + self.now
+        return 1_700_000_000.0 + self.now + self.stepped
+
+    def uptime(self) -> float:
+        return self.now
 
     def after(self, seconds: float, callback: Callable[[], None], /) -> FakeTimer:
         timer = FakeTimer(callback)

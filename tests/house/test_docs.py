@@ -68,6 +68,7 @@ def test_a_yaml_example_loads(place: str, text: str, tmp_path: Path) -> None:
     elif first is None:
         (tmp_path / "config/models.yaml").write_text("models: {}\n")
     environment = {name: f"the value of {name}" for name in re.findall(r"env:(\w+)", text)}
+    environment["REDIS_URL"] = "redis://a-value"
     load_setup(tmp_path / "config", tmp_path / "policies", environment)
 
 

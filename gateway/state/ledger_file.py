@@ -1,0 +1,88 @@
+"""`ledger.db`: what was used and what it cost, and issued keys; on disk before it is said so."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from msgspec.structs import astuple
+
+from gateway.core.ports import Clock
+from gateway.core.state import AttemptRow, LedgerRow, RequestRow, Sums
+from gateway.state.writer import Connection, Writer
+
+LINGER: Final = 0.05
+"""Seconds for which rows are gathered into one transaction."""
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS requests (
+  id TEXT PRIMARY KEY, at REAL NOT NULL, tenant TEXT NOT NULL, key TEXT NOT NULL,
+  policy TEXT NOT NULL, endpoint TEXT NOT NULL, model TEXT NOT NULL, status INTEGER NOT NULL,
+  code TEXT NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL, micro_dollars INTEGER,
+  counted TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS requests_at ON requests (at);
+CREATE TABLE IF NOT EXISTS attempts (
+  request TEXT NOT NULL, number INTEGER NOT NULL, at REAL NOT NULL, tenant TEXT NOT NULL,
+  provider TEXT NOT NULL, model TEXT NOT NULL, status INTEGER NOT NULL, code TEXT NOT NULL,
+  input INTEGER NOT NULL, cached INTEGER NOT NULL, cache_write INTEGER NOT NULL,
+  output INTEGER NOT NULL, micro_dollars INTEGER, PRIMARY KEY (request, number)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS keys (
+  id TEXT PRIMARY KEY, digest TEXT NOT NULL UNIQUE, created REAL NOT NULL, body BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS key_version (version INTEGER NOT NULL)
+"""
+_ATTEMPT: Final = "INSERT OR IGNORE INTO attempts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_REQUEST: Final = "INSERT OR IGNORE INTO requests VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_SUMS: Final = """
+SELECT tenant, count(*), sum(input), sum(output), coalesce(sum(micro_dollars), 0),
+  count(*) - count(micro_dollars)
+FROM requests WHERE at >= ? GROUP BY tenant
+"""
+
+Change: TypeAlias = Callable[[Connection], Any]
+"""A change of the file; what it raises is raised to who asked for it."""
+
+
+class LedgerFile:
+    """A Ledger in a file that all worker processes of a machine share."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self.writer = Writer(
+            folder / "ledger.db", _prepare, _apply, clock, durable=True, linger=LINGER
+        )
+
+    def record(self, rows: Sequence[LedgerRow], /) -> None:
+        self.writer.put(rows)
+
+    async def sums(self, since: float, /) -> Mapping[str, Sums]:
+        def read(connection: Connection) -> Mapping[str, Sums]:
+            return {tenant: Sums(*rest) for tenant, *rest in connection.execute(_SUMS, (since,))}
+
+        sums: Mapping[str, Sums] = await self.writer.read(read)
+        return sums
+
+    async def flush(self) -> None:
+        await self.writer.flush()
+
+
+def _prepare(connection: Connection) -> None:
+    for statement in SCHEMA.split(";"):
+        connection.execute(statement)
+    if connection.execute("SELECT 1 FROM key_version").fetchone() is None:
+        connection.execute("INSERT INTO key_version VALUES (0)")
+
+
+def _apply(
+    connection: Connection, changes: Sequence[Change | Sequence[LedgerRow]]
+) -> Sequence[Any]:
+    attempts, requests, results = [], [], []
+    for change in changes:
+        if callable(change):
+            results.append(change(connection))
+            continue
+        attempts += [astuple(row) for row in change if isinstance(row, AttemptRow)]
+        requests += [astuple(row) for row in change if isinstance(row, RequestRow)]
+        results.append(None)
+    connection.executemany(_ATTEMPT, attempts)
+    connection.executemany(_REQUEST, requests)
+    return results

@@ -1,0 +1,218 @@
+"""`limits.db`: counters and leases that all worker processes of a machine share."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from msgspec import Struct
+
+from gateway.core import wire
+from gateway.core.ports import Clock
+from gateway.core.state import Admitted, Lease, Refused, Reserve
+from gateway.state.accounts import Accounts, Counter, Held
+from gateway.state.base import SWEEP, SWEPT
+from gateway.state.writer import Connection, Writer
+
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+LINGER: Final = 0.02
+"""Seconds for which a settlement may wait for a reservation to share its transaction."""
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS counters (
+  key TEXT PRIMARY KEY, spent INTEGER NOT NULL, held INTEGER NOT NULL,
+  level REAL NOT NULL, at REAL NOT NULL, until REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS leases (
+  id TEXT PRIMARY KEY, expires REAL NOT NULL, held BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS clock (boot TEXT NOT NULL, start REAL NOT NULL)
+"""
+_COUNTERS: Final = "SELECT * FROM counters WHERE key IN (SELECT value FROM json_each(?))"
+_LEASES: Final = "SELECT id, held FROM leases WHERE id IN (SELECT value FROM json_each(?))"
+_OVER: Final = "SELECT id FROM leases WHERE expires <= ? LIMIT ?"
+_PUT_COUNTER: Final = "INSERT OR REPLACE INTO counters VALUES (?, ?, ?, ?, ?, ?)"
+_PUT_LEASE: Final = "INSERT OR REPLACE INTO leases VALUES (?, ?, ?)"
+_DROP_LEASE: Final = "DELETE FROM leases WHERE id = ?"
+_NEXT_KEYS: Final = "SELECT key FROM counters WHERE key > ? ORDER BY key LIMIT ?"
+_DROP_COUNTERS: Final = (
+    "DELETE FROM counters WHERE key > ? AND key <= ? AND held = 0 AND until <= ?"
+)
+
+_held = wire.decoder(Held)
+
+
+class Lower(Struct, frozen=True):
+    """Give back a part."""
+
+    id: str
+    amounts: Mapping[str, int]
+
+
+class Settle(Struct, frozen=True):
+    """Charge and end; `amounts` None gives everything back."""
+
+    id: str
+    amounts: Mapping[str, int] | None
+
+
+class Sweep(Struct, frozen=True):
+    """Charge leases that are over."""
+
+
+Operation: TypeAlias = Reserve | Lower | Settle | Sweep
+
+
+class LimitsFile:
+    """A Limiter whose every group of operations is one transaction of a shared file.
+
+    The write lock is held from before the counters are read, so that processes admit exactly what
+    one process would.
+    """
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._clock = clock
+        self._start = 0.0
+        self._swept = ""
+        self.writer = Writer(
+            folder / "limits.db", self._prepare, self._apply, clock, durable=False, linger=LINGER
+        )
+
+    def now(self) -> float:
+        return self._start + self._clock.uptime()
+
+    async def reserve(self, request: Reserve, /) -> Admitted | Refused:
+        try:
+            decision: Admitted | Refused = await self.writer.ask(request)
+        except asyncio.CancelledError:
+            # It may be decided already: whoever asked is gone, so it is given back in its turn.
+            self.writer.put(Settle(request.id, None))
+            raise
+        return decision
+
+    def lower(self, lease: Lease, amounts: Mapping[str, int], /) -> None:
+        self.writer.put(Lower(lease.id, amounts))
+
+    def settle(self, lease: Lease, amounts: Mapping[str, int], /) -> None:
+        self.writer.put(Settle(lease.id, amounts))
+
+    def release(self, lease: Lease, /) -> None:
+        self.writer.put(Settle(lease.id, None))
+
+    async def flush(self) -> None:
+        await self.writer.flush()
+
+    async def keep_swept(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            await self._clock.sleep(SWEEP)
+            self.writer.put(Sweep())
+
+    def _prepare(self, connection: Connection) -> None:
+        for statement in SCHEMA.split(";"):
+            connection.execute(statement)
+        self._start = _anchor(connection, self._clock)
+
+    def _apply(self, connection: Connection, operations: Sequence[Operation]) -> Sequence[Any]:
+        now = self.now()
+        names = [op.id for op in operations if isinstance(op, Lower | Settle)]
+        over = []
+        if any(isinstance(op, Sweep) for op in operations):
+            over = [name for (name,) in connection.execute(_OVER, (now, SWEPT))]
+            self._drop_counters(connection, now)
+        accounts, before = _load(connection, operations, [*names, *over])
+        stored = set(accounts.leases)
+        accounts.expire(over, now)
+        results = [_do(accounts, operation, now) for operation in operations]
+        changed = {*names, *over, *(op.id for op in operations if isinstance(op, Reserve))}
+        _store(connection, accounts, before, changed, stored)
+        return results
+
+    def _drop_counters(self, connection: Connection, now: float) -> None:
+        """Look at the next counters in the order of their keys, and start over after the last."""
+        keys = [key for (key,) in connection.execute(_NEXT_KEYS, (self._swept, SWEPT))]
+        if keys:
+            connection.execute(_DROP_COUNTERS, (self._swept, keys[-1], now))
+        self._swept = keys[-1] if len(keys) == SWEPT else ""
+
+
+def _do(accounts: Accounts, operation: Operation, now: float) -> Admitted | Refused | None:
+    if isinstance(operation, Reserve):
+        return accounts.reserve(operation, now)
+    if isinstance(operation, Lower):
+        accounts.lower(operation.id, operation.amounts, now)
+    elif isinstance(operation, Settle):
+        if operation.amounts is None:
+            accounts.release(operation.id, now)
+        else:
+            accounts.settle(operation.id, operation.amounts, now)
+    return None
+
+
+def _load(
+    connection: Connection, operations: Iterable[Operation], names: Sequence[str]
+) -> tuple[Accounts, dict[str, tuple[int, int, float, float]]]:
+    """Return the leases of these names and every counter that the operations may touch."""
+    accounts = Accounts()
+    keys = {limit.key for op in operations if isinstance(op, Reserve) for limit in op.limits}
+    if names:
+        for name, body in connection.execute(_LEASES, (wire.encode(names).decode(),)):
+            held = accounts.leases[name] = _held.decode(body)
+            keys.update(limit.key for limit in held.limits)
+    before = {}
+    if keys:
+        for row in connection.execute(_COUNTERS, (wire.encode(list(keys)).decode(),)):
+            key, spent, held_amount, level, at, until = row
+            accounts.counters[key] = Counter(spent, held_amount, level, at, until)
+            before[key] = (spent, held_amount, at, until)
+    return accounts, before
+
+
+def _store(
+    connection: Connection,
+    accounts: Accounts,
+    before: Mapping[str, tuple[int, int, float, float]],
+    changed: Iterable[str],
+    stored: set[str],
+) -> None:
+    """Write what is not as it was."""
+    rows = []
+    for key, counter in accounts.counters.items():
+        spent, held, at, until = before.get(key, (0, 0, 0.0, 0.0))
+        same = counter.spent == spent and counter.held == held and counter.until == until
+        # A level that only decayed need not be written, unless the clock went back.
+        if not same or counter.at < at:
+            rows.append(
+                (key, counter.spent, counter.held, counter.level, counter.at, counter.until)
+            )
+    connection.executemany(_PUT_COUNTER, rows)
+    leases = accounts.leases
+    ended = [(name,) for name in stored if name not in leases]
+    connection.executemany(_DROP_LEASE, ended)
+    connection.executemany(
+        _PUT_LEASE,
+        [
+            (name, leases[name].expires, wire.encode(leases[name]))
+            for name in changed
+            if name in leases
+        ],
+    )
+
+
+def _anchor(connection: Connection, clock: Clock) -> float:
+    """Return the epoch time of this machine's start, as whoever came first since then saw it.
+
+    Steps of the wall clock after that do not move it, and every process reads the same time.
+    """
+    boot = ""
+    with suppress(OSError):
+        boot = BOOT_ID.read_text(encoding="ascii").strip()
+    start = clock.wall() - clock.uptime()
+    # Where the system has no name for a boot, its time to the minute must do.
+    boot = boot or str(round(start / 60))
+    found = connection.execute("SELECT start FROM clock WHERE boot = ?", (boot,)).fetchone()
+    if found is not None:
+        return float(found[0])
+    connection.execute("DELETE FROM clock")
+    connection.execute("INSERT INTO clock VALUES (?, ?)", (boot, start))
+    return start

@@ -1,0 +1,82 @@
+"""State in Redis or Valkey for many nodes; each keeps its own ledger and knows the keys."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from gateway.core.errors import StateUnavailable
+from gateway.core.ports import Runtime
+from gateway.core.secret import Secret
+from gateway.core.state import State
+from gateway.state.base import StateConfig
+from gateway.state.keys_file import KeysFile
+from gateway.state.ledger_file import LedgerFile
+from gateway.state.meter_file import MeterFile
+
+SCHEMES: Final = ("redis://", "rediss://", "unix://")
+Seconds = Annotated[float, Meta(ge=0.001, le=60)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Prefix = Annotated[str, Meta(pattern=r"^[A-Za-z0-9:._-]{0,64}$")]
+
+
+class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
+    """A Redis (7.0 or later) or Valkey server that all nodes share."""
+
+    url: Annotated[Secret, Meta(description="redis://, rediss:// (TLS) or unix://, with password.")]
+    prefix: Annotated[Prefix, Meta(description="What the names of all our keys begin with.")] = (
+        "turnout:"
+    )
+    timeout: Annotated[
+        Seconds, Meta(description="Longest wait for an answer; there is no second try.")
+    ] = 0.05
+    connect_timeout: Annotated[
+        Seconds, Meta(description="Longest wait for a connection; no request waits for one.")
+    ] = 1.0
+    lease: Annotated[
+        Share,
+        Meta(description="Part of each budget that one process may spend while Redis is away."),
+    ] = 0.01
+
+    def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield what is wrong with the address, which is not shown: it may hold a password."""
+        if not self.url.present:
+            yield ("url",), f"{self.url.source} is not set. Set it, or choose `kind: sqlite`."
+        elif not self.url.reveal().startswith(SCHEMES):
+            yield ("url",), f"{self.url.source} must begin with {' or '.join(SCHEMES)}."
+
+    @asynccontextmanager
+    async def open(self, runtime: Runtime, data: Path) -> AsyncIterator[State]:
+        """Open the ledger and look for Redis; without it start all the same.
+
+        Raises StateUnavailable when the ledger's file cannot be used, ValueError for a bad URL.
+        """
+        # The library is loaded only where it is used: it would add a tenth of a second to a start.
+        from gateway.state.redis.keys import RedisKeys  # noqa: PLC0415 - see above
+        from gateway.state.redis.limiter import RedisLimiter  # noqa: PLC0415 - see above
+        from gateway.state.redis.link import Link  # noqa: PLC0415 - see above
+        from gateway.state.redis.recovery import Recovery  # noqa: PLC0415 - see above
+
+        clock = runtime.clock
+        async with AsyncExitStack() as stack:
+            ledger = LedgerFile(data, clock)
+            await ledger.writer.start()
+            stack.push_async_callback(ledger.writer.close)
+            link = Link(self.url.reveal(), self.prefix, self.timeout, self.connect_timeout, clock)
+            stack.callback(runtime.spawn("call redis", link.work()).cancel)
+            meter = MeterFile(ledger.writer, clock)
+            stack.callback(meter.hand_over)
+            limiter = RedisLimiter(link, meter, clock, self.lease)
+            keys = RedisKeys(link, KeysFile(ledger.writer, clock))
+            recovery = Recovery(limiter, keys, link, meter=meter, runtime=runtime)
+            await recovery.start()
+            stack.callback(runtime.spawn("watch redis", recovery.watch()).cancel)
+
+            def problem() -> str:
+                return recovery.problem or ledger.writer.problem
+
+            yield State(limiter, keys, ledger, problem)
+            with suppress(StateUnavailable):
+                await limiter.flush()

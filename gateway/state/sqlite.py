@@ -1,0 +1,37 @@
+"""State in two SQLite files below the data directory, shared by all workers of a machine."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from gateway.core.ports import Runtime
+from gateway.core.state import State
+from gateway.state.base import StateConfig
+from gateway.state.keys_file import KeysFile
+from gateway.state.ledger_file import LedgerFile
+from gateway.state.limits_file import LimitsFile
+
+
+class SqliteConfig(StateConfig, frozen=True, tag="sqlite", kw_only=True):
+    """Files in the data directory; nothing else to run. All workers share them."""
+
+    @asynccontextmanager
+    async def open(self, runtime: Runtime, data: Path) -> AsyncIterator[State]:
+        """Open the files, which are made at first. Raises StateUnavailable."""
+        async with AsyncExitStack() as stack:
+            limits = LimitsFile(data, runtime.clock)
+            ledger = LedgerFile(data, runtime.clock)
+            for writer in (limits.writer, ledger.writer):
+                await writer.start()
+                stack.push_async_callback(writer.close)
+            keys = KeysFile(ledger.writer, runtime.clock)
+            for name, work in (
+                ("sweep limits", limits.keep_swept()),
+                ("follow keys", keys.keep_followed()),
+            ):
+                stack.callback(runtime.spawn(name, work).cancel)
+
+            def problem() -> str:
+                return limits.writer.problem or ledger.writer.problem
+
+            yield State(limits, keys, ledger, problem)
