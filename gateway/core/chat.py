@@ -20,6 +20,8 @@ DIALECTS: Final[Mapping[Endpoint, Dialect]] = {
     "messages": "anthropic",
     "count_tokens": "anthropic",
 }
+ALWAYS_WHOLE: Final[frozenset[Endpoint]] = frozenset({"embeddings", "count_tokens"})
+"""Where nothing streams."""
 _CONTENT_FIELD: Final[Mapping[Endpoint, str]] = {
     "chat": "messages",
     "completions": "prompt",

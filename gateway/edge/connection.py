@@ -183,9 +183,7 @@ class Connection(BaseProtocol):
         if self.task is None:
             self.task = self._loop.create_task(self._serve())
 
-    def _checked(
-        self, message: tuple[Head, StreamReader]
-    ) -> tuple[Head | CallerError, StreamReader]:
+    def _checked(self, message: tuple[Head, StreamReader]) -> Arrived:
         head, body = message
         size = sum(len(name) + len(value) + 4 for name, value in head.raw_headers)
         return message if size <= self._door.limits.headers else (too_large(), body)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
+from gateway.core.chat import ALWAYS_WHOLE
 from gateway.core.exchange import Caller
 from gateway.core.patterns import matcher
 from gateway.documents import suggest
@@ -10,8 +11,6 @@ from gateway.stages.names import Names, Problem
 from gateway.stages.needs import CHAT, needs
 from gateway.stages.when import When, several
 
-WHOLE: Final = frozenset({"embeddings", "count_tokens"})
-"""Where nothing streams."""
 _CREDENTIALS: Final = ("authorization", "cookie", "key", "secret", "token", "password")
 
 
@@ -43,7 +42,7 @@ def _contradictions(when: When) -> Iterator[Problem]:
     endpoints = frozenset(several(when.endpoint))
     if not endpoints:
         return
-    if when.stream and endpoints <= WHOLE:
+    if when.stream and endpoints <= ALWAYS_WHOLE:
         yield Problem(("stream",), f"this never holds: {_list(endpoints)} does not stream.")
     for field, given in (("tools", when.tools), ("image", when.image)):
         if given and not endpoints & CHAT:

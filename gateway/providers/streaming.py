@@ -17,7 +17,7 @@ from gateway.core.errors import (
 from gateway.core.meter import StreamCodec
 from gateway.core.ports import Runtime
 from gateway.core.reply import Answered, Block, Stream
-from gateway.core.sse import EMPTY, EventTooLong, Framer, is_single, split_events
+from gateway.core.sse import EMPTY, EventTooLong, Framer, split_events
 from gateway.providers.transport.client import Response
 from gateway.providers.transport.upstream_errors import (
     MAX_ERROR_BODY,
@@ -211,18 +211,14 @@ class UpstreamBlocks:
         """Feed whole events one by one, so that those before a bad one still arrive."""
         if not block:
             return EMPTY
-        codec, parts = self._codec, list[Block]()
-        block = Block(self._mask(block))
+        parts: list[Block] = []
         try:
-            if is_single(block):
-                part = codec.feed(block)
-                return Block(self._redact(part)) if codec.tally.error else part
-            for event in split_events(block):
-                part = codec.feed(event)
-                parts.append(Block(self._redact(part)) if codec.tally.error else part)
+            for event in split_events(Block(self._mask(block))):
+                parts.append(self._codec.feed(event))  # noqa: PERF401 - those before a bad one stay
         except UpstreamError as error:
             self._fail(error)
-        return Block(b"".join(parts))
+        passed = parts[0] if len(parts) == 1 else Block(b"".join(parts))
+        return Block(self._redact(passed)) if self._codec.tally.error else passed
 
     def _last(self, block: Block) -> Block:
         if self._failure is None:

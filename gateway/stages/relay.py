@@ -10,7 +10,7 @@ from gateway.core import stream_errors
 from gateway.core.assemble import Assembler, assembler_for
 from gateway.core.capability import fit
 from gateway.core.catalogue import Model, Target
-from gateway.core.chat import ChatRequest, Endpoint
+from gateway.core.chat import ALWAYS_WHOLE, ChatRequest, Endpoint
 from gateway.core.errors import (
     BadRequest,
     GatewayError,
@@ -41,7 +41,6 @@ from gateway.stages.base import StagePolicy
 Mode = Literal["direct", "buffered", "replay"]
 
 MAX_WHOLE: Final = 64 << 20
-_ALWAYS_WHOLE: Final = frozenset({"embeddings", "count_tokens"})
 _CANCELLED: Final = "cancelled"
 _DEADLINE: Final = "deadline_exceeded"
 
@@ -257,7 +256,7 @@ class _Told:
 
 def _asked(request: ChatRequest, mode: Mode, *, can_stream: bool) -> ChatRequest:
     """Return what to ask the provider for: the caller's form of answer, or the mode's."""
-    if request.endpoint in _ALWAYS_WHOLE:
+    if request.endpoint in ALWAYS_WHOLE:
         return request
     if request.stream and (mode == "replay" or not can_stream):
         return request.with_fields(stream=None, stream_options=None)
@@ -274,7 +273,7 @@ def _check_served(model: Model, request: ChatRequest) -> None:
             f"This model does not serve {endpoint}; it serves {', '.join(model.endpoints)}.",
             param="model",
         )
-    if request.stream and request.endpoint in _ALWAYS_WHOLE:
+    if request.stream and request.endpoint in ALWAYS_WHOLE:
         raise BadRequest("This endpoint does not stream.", param="stream")
 
 

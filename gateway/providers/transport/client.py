@@ -101,7 +101,6 @@ class Transport:
         self._config = config
         self._constant = _constant_lines(self._origin.authority, headers)
         self._secrets = _secrets(headers)
-        self._secret_texts = tuple(secret.decode() for secret in self._secrets)
         self._heads: dict[tuple[str, str], bytes] = {}
         self._receive = memoryview(bytearray(RECEIVE))
         self._pool = Pool(
@@ -176,7 +175,8 @@ class Transport:
 
     def reveals(self, text: str) -> bool:
         """Return whether a secret of ours stands in an upstream's words."""
-        return any(secret in text for secret in self._secret_texts)
+        words = text.encode()
+        return self.mask(words) != words
 
     def mask(self, text: bytes) -> bytes:
         """Return an upstream's words without our own secrets, where they are spelt as they are."""
