@@ -4,6 +4,7 @@ import asyncio
 import heapq
 from collections.abc import Callable
 from itertools import count
+from math import inf
 
 from gateway.core.ports import Timer
 
@@ -21,22 +22,22 @@ class TrialClock:
 
     def __init__(self, wall: float) -> None:
         self._wall = wall
-        self._now = 0.0
+        self.now = 0.0
         self._due: list[tuple[float, int, _Timer]] = []
         self._order = count()
 
     def monotonic(self) -> float:
-        return self._now
+        return self.now
 
     def wall(self) -> float:
-        return self._wall + self._now
+        return self._wall + self.now
 
     def uptime(self) -> float:
-        return self._now
+        return self.now
 
     def after(self, seconds: float, callback: Callable[[], None], /) -> Timer:
         timer = _Timer(callback)
-        heapq.heappush(self._due, (self._now + seconds, next(self._order), timer))
+        heapq.heappush(self._due, (self.now + seconds, next(self._order), timer))
         return timer
 
     async def sleep(self, seconds: float, /) -> None:
@@ -47,11 +48,12 @@ class TrialClock:
         finally:
             timer.cancel()
 
-    def move_on(self) -> None:
-        """Let time pass until the next thing is due, and let it happen."""
-        while self._due:
+    def move_on(self, until: float = inf) -> bool:
+        """Let time pass until the next thing is due, and let it happen; tell whether one was."""
+        while self._due and self._due[0][0] <= until:
             due, _, timer = heapq.heappop(self._due)
             if timer.callback is not None:
-                self._now = max(self._now, due)
+                self.now = max(self.now, due)
                 timer.callback()
-                return
+                return True
+        return False
