@@ -6,15 +6,17 @@ import errno
 import gc
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct, structs
 
 from gateway.core.catalogue import Catalogue
-from gateway.core.errors import GatewayError
+from gateway.core.errors import GatewayError, StateUnavailable
 from gateway.core.outcome import Outcome
 from gateway.core.ports import Clock, Provider, Runtime, Spawn, Tools
 from gateway.core.secret import Secret
+from gateway.core.state import State
 from gateway.edge.admin import Admin, open_admin
 from gateway.edge.admin_routes import admin_routes
 from gateway.edge.identity import Identity
@@ -55,9 +57,9 @@ class Gateway(Struct, frozen=True):
 
 @asynccontextmanager
 async def open_gateway(
-    setup: Setup, log: Log, *, shared: bool = False, admin: str = ""
+    setup: Setup, log: Log, data: Path, *, shared: bool = False, admin: str = ""
 ) -> AsyncIterator[Gateway]:
-    """Serve until the end of the block.
+    """Serve until the end of the block. All that is written goes below `data`.
 
     `shared` lets other processes listen on the same port; `admin` is the path of a unix socket to
     use instead of the configured admin address. Raises CannotStart.
@@ -67,16 +69,20 @@ async def open_gateway(
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(open_runtime(_failed(log)))
         tools = Tools(
-            runtime=runtime, providers=_providers(setup, runtime), catalogue=setup.catalogue
+            runtime=runtime,
+            providers=_providers(setup, runtime),
+            catalogue=setup.catalogue,
+            state=await stack.enter_async_context(_state(setup, runtime, data)),
         )
         for provider in tools.providers.values():
             stack.push_async_callback(provider.aclose)
-        readiness = Readiness()
+        readiness = Readiness(store=tools.state.problem)
         holder, reloader = _policies(setup, tools, readiness, log)
         metrics = Metrics(
             in_flight=lambda: edge.in_flight,
             pools=lambda: _pools(tools.providers),
             config=lambda: (reloader.last.version, reloader.last.ok),
+            state=lambda: not tools.state.problem(),
         )
         service = Service(
             runtime=runtime,
@@ -144,7 +150,7 @@ class Report:
 def secrets_of(setup: Setup) -> Iterator[Secret]:
     """Yield every secret that the configuration points to and that is there."""
     held: list[object] = [*setup.settings.keys.values(), setup.settings.admin_token]
-    for config in setup.providers.values():
+    for config in (*setup.providers.values(), setup.state):
         held += structs.asdict(config).values()
     yield from (value for value in held if isinstance(value, Secret) and value.present)
 
@@ -184,6 +190,16 @@ def listening(address: Address) -> Iterator[None]:
         raise CannotStart(
             f"{address.host if address.host.startswith('/') else address}: {reason}."
         ) from error
+
+
+@asynccontextmanager
+async def _state(setup: Setup, runtime: Runtime, data: Path) -> AsyncIterator[State]:
+    async with AsyncExitStack() as stack:
+        try:
+            state = await stack.enter_async_context(setup.state.open(runtime, data))
+        except StateUnavailable as error:
+            raise CannotStart(f"{error.detail}. Mend it, or choose --data.") from error
+        yield state
 
 
 @asynccontextmanager

@@ -113,6 +113,23 @@ async def test_warmups_run_at_once_and_a_silent_provider_delays_readiness_by_its
             assert {event["provider"] for event in warmed} == set(providers)
 
 
+async def test_c06_without_redis_it_starts_answers_and_says_what_is_missing() -> None:
+    password = "hunter2hunter2"
+    away = {"kind": "redis", "url": "env:REDIS_URL"}
+    environment = {"REDIS_URL": f"redis://:{password}@127.0.0.1:9/0"}
+    async with open_test_gateway(environment, settings={"state": away}) as gateway:
+        status, _ = await ask(gateway, HELLO)
+        _, report = await get(f"{gateway.admin_url}/readyz")
+        _, metrics = await get(f"{gateway.admin_url}/metrics")
+        _, public = await get(f"{gateway.root}/readyz")
+        log = str(gateway.events())
+    assert status == 200
+    assert "Redis" in json.loads(report)["problems"]["state"]
+    assert "turnout_state_ok 0.0" in metrics
+    assert "Redis" not in public
+    assert password not in report + log
+
+
 async def test_a_taken_address_is_named_with_the_cure() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

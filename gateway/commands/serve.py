@@ -84,20 +84,21 @@ def run(given: argparse.Namespace) -> int:
             if given.workers > 1:
                 work = supervise(setup, held.enter_context(prepare(setup, given)), log)
             else:
-                work = serve(setup, given.worker, log)
+                work = serve(setup, given, log)
             return held.enter_context(asyncio.Runner(loop_factory=new_loop)).run(work)
     except CannotStart as error:
         sys.stderr.write(f"turnout cannot start: {error}\n")
         return UNUSABLE
 
 
-async def serve(setup: Setup, worker: str, log: Log) -> int:
-    """Serve in this process; `worker` is the admin socket when a supervisor started us."""
-    stop = Stop()
+async def serve(setup: Setup, given: argparse.Namespace, log: Log) -> int:
+    """Serve in this process; `given.worker` is the admin socket when a supervisor started us."""
+    stop, worker = Stop(), given.worker
     stop.listen()
     if worker:
         _end_with_supervisor(stop)
-    async with open_gateway(setup, log, shared=bool(worker), admin=worker) as gateway:
+    opening = open_gateway(setup, log, given.data, shared=bool(worker), admin=worker)
+    async with opening as gateway:
         tune_gc()
         stop.on_hangup(gateway.process.reload_soon)
         if not worker:

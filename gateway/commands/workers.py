@@ -24,8 +24,8 @@ from gateway.edge.admin_routes import admin_routes
 from gateway.policy.setup import Setup
 from gateway.runtime import SystemClock
 from gateway.settings import Address, parse_address
+from gateway.telemetry.exposition import merge, without_gauges
 from gateway.telemetry.log import Log
-from gateway.telemetry.metrics import merge, without_gauges
 
 OK: Final = 200
 POLL: Final = 0.25
@@ -180,6 +180,11 @@ class Fleet:
 @contextmanager
 def prepare(setup: Setup, given: argparse.Namespace) -> Iterator[Fleet]:
     """Lock the data, hold the port and yield a fleet to start. Raises CannotStart."""
+    if not setup.state.shared:
+        raise CannotStart(
+            "workers must share what they count, and `state: kind: memory` is each one's own. "
+            "Choose `kind: sqlite` in gateway.yaml, or --workers 1."
+        )
     wanted = parse_address(setup.settings.listen)
     with lock(given.data), listening(wanted), reserve(wanted) as listen:
         command = _command(given, listen)

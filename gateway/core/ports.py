@@ -9,6 +9,7 @@ from msgspec import Struct
 from gateway.core.catalogue import Catalogue, Target
 from gateway.core.chat import ChatRequest
 from gateway.core.reply import Reply
+from gateway.core.state import State
 
 
 class Timer(Protocol):
@@ -100,3 +101,4 @@ class Tools(Struct, frozen=True):
     runtime: Runtime
     providers: Mapping[str, Provider]
     catalogue: Catalogue
+    state: State

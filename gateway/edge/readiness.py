@@ -24,6 +24,8 @@ class Readiness(Struct):
     """What an operator should mend, such as a bad policy file that was kept out."""
     policies: Callable[[], Mapping[str, Any]] = dict
     """Returns what is known of the policies in use."""
+    store: Callable[[], str] = str
+    """Returns what is wrong with the store of limits and keys, else nothing."""
     draining: bool = False
 
     def ready(self) -> bool:
@@ -50,6 +52,6 @@ class Readiness(Struct):
                 name: {"state": w.state, "seconds": round(w.seconds, 3), "detail": w.detail}
                 for name, w in self.warmups.items()
             },
-            "problems": self.problems,
+            "problems": {**self.problems, **({"state": wrong} if (wrong := self.store()) else {})},
             "policies": self.policies(),
         }

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from msgspec import Struct
 
@@ -22,6 +22,9 @@ class StateConfig(Struct, frozen=True, forbid_unknown_fields=True, tag_field="ki
     A subclass adds its fields and `open`. Adding a kind = one file + one line in
     `state/__init__.py`.
     """
+
+    shared: ClassVar[bool] = True
+    """Whether all workers of a machine see the same."""
 
     def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield what the types cannot say: where in this block, and what."""

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from msgspec.structs import replace
 
@@ -30,6 +30,8 @@ ROWS: Final = 10_000
 class MemoryConfig(StateConfig, frozen=True, tag="memory", kw_only=True):
     """Nothing is kept: for trials and tests, with one worker."""
 
+    shared: ClassVar[bool] = False
+
     @asynccontextmanager
     async def open(self, runtime: Runtime, data: Path) -> AsyncIterator[State]:
         """Open an empty store."""
@@ -37,9 +39,18 @@ class MemoryConfig(StateConfig, frozen=True, tag="memory", kw_only=True):
         limiter = MemoryLimiter(runtime.clock)
         sweeping = runtime.spawn("sweep limits", limiter.keep_swept())
         try:
-            yield State(limiter, MemoryKeys(), MemoryLedger(), problem=str)
+            yield _around(limiter)
         finally:
             sweeping.cancel()
+
+
+def memory_state(clock: Clock) -> State:
+    """Return an empty store that nobody sweeps, for what lives no longer than some requests."""
+    return _around(MemoryLimiter(clock))
+
+
+def _around(limiter: "MemoryLimiter") -> State:
+    return State(limiter, MemoryKeys(), MemoryLedger(), problem=str)
 
 
 class MemoryLimiter:

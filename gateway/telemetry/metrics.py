@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final, Protocol
 
@@ -16,9 +16,9 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from gateway.core.outcome import Facts, Outcome
+from gateway.telemetry.exposition import CONFIG_OK, STATE_OK
 from gateway.telemetry.fold import OTHER
 
-CONFIG_OK: Final = "turnout_config_ok"
 CAP: Final = 100
 """So many tenants, models, providers and codes get series of their own; the rest share `other`."""
 SECONDS: Final = (
@@ -105,8 +105,8 @@ class Metrics(Collector):
     """What one worker has counted since it started.
 
     `in_flight` returns how many requests are being answered, `pools` each provider's connection
-    pool, `config` the version of the policies in use and whether it is what their files say; all
-    are asked when the text is rendered.
+    pool, `config` the version of the policies in use and whether it is what their files say,
+    `state` whether the store works; all are asked when the text is rendered.
     """
 
     def __init__(
@@ -114,10 +114,12 @@ class Metrics(Collector):
         in_flight: Callable[[], int] = int,
         pools: Callable[[], Mapping[str, Pool]] = dict,
         config: Callable[[], tuple[str, bool]] = lambda: ("", True),
+        state: Callable[[], bool] = lambda: True,
     ) -> None:
         self._in_flight = in_flight
         self._pools = pools
         self._config = config
+        self._state = state
         self._providers, self._models = _Names(), _Names()
         self._codes, self._callers = _Names(), _Names()
         self._series: dict[Labels, _Series] = defaultdict(_Series)
@@ -185,6 +187,9 @@ class Metrics(Collector):
         version, right = self._config()
         yield GaugeMetricFamily(
             CONFIG_OK, "1 when the policies in use are what their files say.", float(right)
+        )
+        yield GaugeMetricFamily(
+            STATE_OK, "1 when limits, keys and the ledger can be read and written.", self._state()
         )
         used = GaugeMetricFamily(
             "turnout_config_version", "Workers that use this version.", labels=("version",)
@@ -285,41 +290,3 @@ def _counter(name: str, text: str, labels: Labels, counts: Mapping[Labels, int])
     for values, count in counts.items():
         family.add_metric(values, count)
     return family
-
-
-def merge(texts: Iterable[bytes]) -> bytes:
-    """Add up the texts of several workers, sample by sample; all are right only if each one is."""
-    families: dict[bytes, dict[bytes, float]] = {}
-    head = b""
-    for text in texts:
-        samples: dict[bytes, float] = {}
-        for line in text.splitlines():
-            if line.startswith(b"# HELP "):
-                head = line
-            elif line.startswith(b"# TYPE "):
-                samples = families.setdefault(head + b"\n" + line, {})
-            else:
-                name, _, value = line.rpartition(b" ")
-                known = samples.get(name)
-                if name == CONFIG_OK.encode():
-                    samples[name] = min(float(value), 1.0 if known is None else known)
-                else:
-                    samples[name] = (known or 0.0) + float(value)
-    lines = []
-    for heading, samples in families.items():
-        lines.append(heading)
-        lines += [b"%b %r" % (name, value) for name, value in samples.items()]
-    return b"\n".join(lines) + b"\n" if lines else b""
-
-
-def without_gauges(text: bytes) -> bytes:
-    """Return what of a worker's text outlives it: all that only ever grows."""
-    kept, lines = True, list[bytes]()
-    for line in text.splitlines(keepends=True):
-        if line.startswith(b"# TYPE "):
-            kept = not line.rstrip().endswith(b" gauge")
-            if not kept:
-                lines.pop()  # its # HELP
-        if kept or line.startswith(b"# HELP "):
-            lines.append(line)
-    return b"".join(lines)

@@ -32,6 +32,7 @@ from gateway.providers.simulated.provider import SimulatedConfig
 from gateway.runtime import open_runtime
 from gateway.stages.base import StagePolicy
 from gateway.stages.when import SKIPPED
+from gateway.state.memory import memory_state
 from gateway.trial.clock import TrialClock
 from gateway.trial.door import Answer, ask
 
@@ -136,7 +137,12 @@ def _door(trial: Trial, setup: Setup, runtime: Runtime, report: Callable[[Outcom
         name: _HEALTH[given.providers.get(name, "up")].build(name, runtime)
         for name in setup.providers
     }
-    tools = Tools(runtime=runtime, providers=providers, catalogue=catalogue)
+    tools = Tools(
+        runtime=runtime,
+        providers=providers,
+        catalogue=catalogue,
+        state=memory_state(runtime.clock),
+    )
     return Edge(
         Service(
             runtime=runtime,

@@ -47,7 +47,26 @@ def test_it_serves_and_says_where(tmp_path: Path) -> None:
         process.running.send_signal(signal.SIGTERM)
         assert process.end() == 0
     assert [event["event"] for event in process.events()][-2:] == ["draining", "stopped"]
-    assert not (tmp_path / "data").exists()
+    data = tmp_path / "data"
+    assert data.stat().st_mode & 0o777 == 0o700
+    for file in (data / "limits.db", data / "ledger.db"):
+        assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_i05_data_that_cannot_be_written_is_named_with_the_cure(tmp_path: Path) -> None:
+    write_config(tmp_path)
+    (tmp_path / "data").write_text("not a directory")
+    result = run(tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith("turnout cannot start: data/limits.db cannot be used: ")
+    assert result.stderr.endswith("Mend it, or choose --data.\n")
+
+
+def test_workers_that_would_count_each_for_itself_are_refused(tmp_path: Path) -> None:
+    write_config(tmp_path, settings={"state": {"kind": "memory"}})
+    result = run(tmp_path, "--workers", "2")
+    assert result.returncode == 2
+    assert "Choose `kind: sqlite` in gateway.yaml, or --workers 1." in result.stderr
 
 
 def test_i01_sigterm_lets_a_stream_end_and_then_exits_0(tmp_path: Path) -> None:

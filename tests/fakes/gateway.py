@@ -91,7 +91,7 @@ async def serve_setup(setup: Setup, log_file: Path) -> AsyncIterator[OpenGateway
     opening = open_log(fd, clock=SystemClock(), is_terminal=False)
     log = await asyncio.to_thread(opening.__enter__)
     try:
-        async with open_gateway(setup, log) as gateway:
+        async with open_gateway(setup, log, log_file.parent / "data") as gateway:
             yield OpenGateway(
                 url=f"http://127.0.0.1:{gateway.port}/v1",
                 admin_url=f"http://127.0.0.1:{gateway.admin_port}",

@@ -17,6 +17,7 @@ from gateway.core.ports import Call, Tools
 from gateway.core.reply import Answered, Block, Reply, Stream, Tally, Usage, Whole
 from gateway.core.sse import DONE
 from gateway.stages.relay import Mode, RelayPolicy
+from gateway.state.memory import memory_state
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import make_runtime
 
@@ -135,7 +136,12 @@ class House:
         catalogue = Catalogue(models=MODELS, aliases={"default": "fast"})
         runtime = make_runtime(self.clock)
         self.stage = RelayPolicy(mode=mode).build(
-            Tools(runtime=runtime, providers={"acme": self.provider}, catalogue=catalogue)
+            Tools(
+                runtime=runtime,
+                providers={"acme": self.provider},
+                catalogue=catalogue,
+                state=memory_state(self.clock),
+            )
         )
         self.notes = Notes()
 

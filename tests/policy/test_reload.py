@@ -13,6 +13,7 @@ from gateway.policy.reload import Reloaded, Reloader, steady
 from gateway.policy.setup import Setup, load_setup
 from gateway.policy.snapshot import Holder, build_snapshot
 from gateway.stages.relay import RelayPolicy
+from gateway.state.memory import memory_state
 from tests.fakes.gateway import write_config
 from tests.fakes.runtime import make_runtime
 
@@ -22,7 +23,13 @@ class Bench:
 
     def __init__(self, home: Path, setup: Setup) -> None:
         self.policies = home / "policies"
-        tools = Tools(runtime=make_runtime(), providers={}, catalogue=setup.catalogue)
+        runtime = make_runtime()
+        tools = Tools(
+            runtime=runtime,
+            providers={},
+            catalogue=setup.catalogue,
+            state=memory_state(runtime.clock),
+        )
         self.holder = Holder(build_snapshot(setup.rules, tools))
         self.told: list[Reloaded] = []
         self.reloader = Reloader(setup, self.holder, tools, self.told.append)

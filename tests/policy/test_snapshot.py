@@ -16,6 +16,7 @@ from gateway.policy.snapshot import Holder, build_snapshot, fingerprint
 from gateway.stages.base import StagePolicy
 from gateway.stages.relay import Relay, RelayPolicy
 from gateway.stages.when import When
+from gateway.state.memory import memory_state
 from tests.fakes.runtime import make_runtime
 
 WHOLE = Whole(b"{}")
@@ -33,8 +34,10 @@ class Answers:
 
 
 def tools() -> Tools:
+    runtime = make_runtime()
     return Tools(
-        runtime=make_runtime(),
+        runtime=runtime,
+        state=memory_state(runtime.clock),
         providers={"p": Answers()},
         catalogue=Catalogue(models={"m": Model(provider="p", name="m")}),
     )

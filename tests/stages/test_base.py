@@ -6,6 +6,7 @@ from gateway.core.catalogue import Catalogue
 from gateway.core.ports import Tools
 from gateway.stages.base import StagePolicy
 from gateway.stages.names import Names
+from gateway.state.memory import memory_state
 from tests.fakes.runtime import make_runtime
 
 
@@ -19,6 +20,8 @@ def test_a_stage_without_checks_has_no_problems() -> None:
 
 def test_a_stage_without_behaviour_cannot_be_built() -> None:
 
-    tools = Tools(runtime=make_runtime(), providers={}, catalogue=Catalogue(models={}))
+    runtime = make_runtime()
+    catalogue, state = Catalogue(models={}), memory_state(runtime.clock)
+    tools = Tools(runtime=runtime, providers={}, catalogue=catalogue, state=state)
     with pytest.raises(NotImplementedError):
         BarePolicy().build(tools)

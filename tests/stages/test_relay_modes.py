@@ -15,6 +15,7 @@ from gateway.core.ports import Call, Tools
 from gateway.core.reply import Block, Reply
 from gateway.core.sse import DONE
 from gateway.stages.relay import Mode, RelayPolicy
+from gateway.state.memory import memory_state
 from tests.fakes.relay import ASK, MODELS, STREAM, USAGE, WHOLE, House, ScriptedProvider, read
 from tests.fakes.runtime import make_runtime
 
@@ -112,6 +113,7 @@ async def test_a_provider_that_breaks_its_contract_is_our_bug(mode: Mode) -> Non
             runtime=make_runtime(house.clock),
             providers={"acme": Contrary(house.clock)},
             catalogue=Catalogue(models=MODELS),
+            state=memory_state(house.clock),
         )
     )
     with pytest.raises(TypeError):

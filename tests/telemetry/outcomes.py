@@ -1,10 +1,21 @@
-"""Outcomes for tests: a plain good request unless told otherwise."""
+"""Outcomes for tests, a plain good request unless told otherwise, and what metrics say of them."""
 
 from typing import Any
 
+from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
 from gateway.core.exchange import Caller
-from gateway.core.notes import Note, Notes
+from gateway.core.notes import Attempted, Note, Notes, Routed, Used
 from gateway.core.outcome import Outcome, gather
+from gateway.core.reply import Usage
+
+GOOD: tuple[Note, ...] = (
+    Routed("gpt", "one", "explicit"),
+    Attempted("two", "gpt", 100.0, 100.2, "upstream_busy", 429),
+    Attempted("one", "gpt", 100.2, 100.5),
+    Used("gpt", Usage(57, 31, 7, 5, 3), 1_240),
+)
 
 
 def make_outcome(*left: Note, **changes: Any) -> Outcome:
@@ -27,3 +38,15 @@ def make_outcome(*left: Note, **changes: Any) -> Outcome:
         "facts": gather(notes),
     }
     return Outcome(**{**values, **changes})
+
+
+def parsed(text: bytes) -> dict[str, Metric]:
+    return {family.name: family for family in text_string_to_metric_families(text.decode())}
+
+
+def value(text: bytes, name: str, **labels: str) -> float:
+    for family in parsed(text).values():
+        for sample in family.samples:
+            if sample.name == name and labels.items() <= sample.labels.items():
+                return float(sample.value)
+    raise AssertionError(f"no {name} with {labels}")
