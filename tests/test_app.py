@@ -128,9 +128,9 @@ async def test_c06_without_redis_it_starts_answers_and_says_what_is_missing() ->
         _, public = await get(f"{gateway.root}/readyz")
         log = str(gateway.events())
     assert status == 200
-    assert "Redis" in json.loads(report)["problems"]["state"]
+    assert "redis does not answer" in json.loads(report)["problems"]["state"]
     assert "turnout_state_ok 0.0" in metrics
-    assert "Redis" not in public
+    assert "redis" not in public
     assert password not in report + log
 
 
