@@ -9,6 +9,7 @@ from typing import Any, cast
 import aiohttp
 import pytest
 
+import gateway.state.redis.limiter  # noqa: F401 - loading it inside of a test's loop would block that
 from gateway.app import CannotStart, Warming
 from gateway.core.capability import NOTHING
 from gateway.core.ports import Call
@@ -16,7 +17,6 @@ from gateway.core.reply import Reply
 from gateway.edge.readiness import Readiness
 from gateway.providers.base import Warmup
 from gateway.providers.simulated.provider import SimulatedConfig
-from gateway.state.redis import limiter as redis_limiter
 from gateway.telemetry.log import Log
 from tests.fakes.gateway import OpenGateway, open_test_gateway
 from tests.fakes.runtime import real_time_runtime
@@ -112,9 +112,6 @@ async def test_warmups_run_at_once_and_a_silent_provider_delays_readiness_by_its
             await eventually(lambda: len(gateway.events()) >= 4)
             warmed = [event for event in gateway.events() if event["event"] == "warmed up"]
             assert {event["provider"] for event in warmed} == set(providers)
-
-
-assert redis_limiter  # loaded here: loading it inside of a test's loop would block that
 
 
 async def test_c06_without_redis_it_starts_answers_and_says_what_is_missing() -> None:
