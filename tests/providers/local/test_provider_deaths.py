@@ -17,6 +17,15 @@ from tests.fakes.local_model import ask, needs_model, whole
 from tests.fakes.runtime import real_time_runtime
 
 
+async def kill_warm(local: Local) -> int:
+    """Kill the child that is ready, and return its process id."""
+    await local.warm()
+    pid = local.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
 @needs_model
 @pytest.mark.slow
 async def test_after_kill_9_the_next_request_is_answered_by_a_new_child(local: Local) -> None:
@@ -42,10 +51,7 @@ async def test_after_kill_9_the_next_request_is_answered_by_a_new_child(local: L
 async def test_a_child_killed_while_idle_is_replaced_and_the_next_request_notices_nothing(
     local: Local,
 ) -> None:
-    await local.warm()
-    first = local.pid
-    assert first is not None
-    os.kill(first, signal.SIGKILL)
+    first = await kill_warm(local)
     answer = await whole(local, ask(max_tokens=3))
     assert answer["choices"][0]["message"]["content"]
     assert local.pid not in {None, first}
@@ -54,10 +60,7 @@ async def test_a_child_killed_while_idle_is_replaced_and_the_next_request_notice
 @needs_model
 @pytest.mark.slow
 async def test_a_dead_child_is_started_again_without_being_asked(local: Local) -> None:
-    await local.warm()
-    first = local.pid
-    assert first is not None
-    os.kill(first, signal.SIGKILL)
+    first = await kill_warm(local)
     async with asyncio.timeout(20):
         while local.pid in {None, first}:
             await asyncio.sleep(0.01)

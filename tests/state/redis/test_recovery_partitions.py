@@ -1,15 +1,28 @@
 """Redis that is slow, or cut off between a write and its answer: each thing counts once. C09."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from gateway.core.state import Admitted
 from gateway.runtime import SystemClock
-from tests.fakes.fault_proxy import fault_proxy
+from tests.fakes.fault_proxy import FaultProxy, fault_proxy
 from tests.fakes.redis_server import RedisServer
-from tests.fakes.stores import Counted, away, healthy, open_redis
+from tests.fakes.stores import Counted, Store, away, healthy, open_redis
 
 USD = "acme/usd/2026-11"
+
+
+@asynccontextmanager
+async def behind_proxy(
+    server: RedisServer, folder: Path
+) -> AsyncIterator[tuple[FaultProxy, Store]]:
+    async with (
+        fault_proxy(server.port) as proxy,
+        open_redis(folder, proxy.url, SystemClock(), timeout=0.2, connect_timeout=0.2) as store,
+    ):
+        yield proxy, store
 
 
 async def test_c09_a_redis_that_takes_20_ms_is_used_as_it_is(
@@ -30,10 +43,7 @@ async def test_c09_a_redis_that_takes_20_ms_is_used_as_it_is(
 async def test_c09_a_reservation_whose_answer_was_lost_is_kept_and_charged_once(
     server: RedisServer, tmp_path: Path
 ) -> None:
-    async with (
-        fault_proxy(server.port) as proxy,
-        open_redis(tmp_path, proxy.url, SystemClock(), timeout=0.2, connect_timeout=0.2) as store,
-    ):
+    async with behind_proxy(server, tmp_path) as (proxy, store):
         proxy.swallow = True
         lease = (await store.admit("r", store.budget(1000, 10))).lease
         assert lease.epoch == ""
@@ -49,10 +59,7 @@ async def test_c09_a_reservation_whose_answer_was_lost_is_kept_and_charged_once(
 async def test_c09_a_reservation_that_was_refused_here_is_given_back_there(
     server: RedisServer, tmp_path: Path
 ) -> None:
-    async with (
-        fault_proxy(server.port) as proxy,
-        open_redis(tmp_path, proxy.url, SystemClock(), timeout=0.2, connect_timeout=0.2) as store,
-    ):
+    async with behind_proxy(server, tmp_path) as (proxy, store):
         proxy.swallow = True
         await store.refuse("r", store.budget(1000, 500))
         await away(store)
@@ -64,10 +71,7 @@ async def test_c09_a_reservation_that_was_refused_here_is_given_back_there(
 async def test_c09_a_reservation_that_arrives_after_its_end_takes_nothing(
     server: RedisServer, tmp_path: Path
 ) -> None:
-    async with (
-        fault_proxy(server.port) as held_up,
-        open_redis(tmp_path, held_up.url, SystemClock(), timeout=0.2, connect_timeout=0.2) as store,
-    ):
+    async with behind_proxy(server, tmp_path) as (held_up, store):
         held_up.open_up.clear()
         late = (await store.admit("late", store.budget(1000, 10))).lease
         store.state.limiter.settle(late, {USD: 3})
@@ -81,10 +85,7 @@ async def test_c09_a_reservation_that_arrives_after_its_end_takes_nothing(
 async def test_c09_a_reservation_that_arrives_after_its_lease_was_taken_over_takes_nothing(
     server: RedisServer, tmp_path: Path
 ) -> None:
-    async with (
-        fault_proxy(server.port) as proxy,
-        open_redis(tmp_path, proxy.url, SystemClock(), timeout=0.2, connect_timeout=0.2) as store,
-    ):
+    async with behind_proxy(server, tmp_path) as (proxy, store):
         held_up, proxy.open_up = proxy.open_up, asyncio.Event()
         held_up.clear()
         proxy.open_up.set()
@@ -101,10 +102,7 @@ async def test_c09_a_reservation_that_arrives_after_its_lease_was_taken_over_tak
 async def test_a_settlement_whose_answer_was_lost_is_not_charged_twice(
     server: RedisServer, tmp_path: Path
 ) -> None:
-    async with (
-        fault_proxy(server.port) as proxy,
-        open_redis(tmp_path, proxy.url, SystemClock(), timeout=0.2, connect_timeout=0.2) as store,
-    ):
+    async with behind_proxy(server, tmp_path) as (proxy, store):
         lease = (await store.admit("r", store.budget(1000, 10))).lease
         proxy.swallow = True
         store.state.limiter.settle(lease, {USD: 6})
