@@ -12,7 +12,13 @@ from gateway.core.secret import Secret
 
 Bytes = Annotated[int, Meta(ge=1024, le=1 << 40)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        title="1 to 64 letters, digits, `.`, `_` or `-`, the first a letter or digit",
+    ),
+]
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):([0-9]{1,5})")
 _MAX_PORT = 65535
 _LOCAL = "127.0.0.1"

@@ -1,7 +1,7 @@
 """What every provider's configuration shares."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
@@ -9,6 +9,8 @@ from gateway.core.ports import Provider, Runtime
 from gateway.core.secret import Secret
 
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
+BASE_URL: Final = r"^https?://[^/?#@]+(/[^?#]*)?$"
+A_BASE_URL: Final = "an address such as https://api.openai.com/v1, without a key or a query"
 Count = Annotated[int, Meta(ge=0, le=100_000)]
 
 
@@ -36,7 +38,10 @@ class ProviderConfig(
 
     def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield what the types cannot say: where it stands in this block, and what is wrong."""
-        yield from ()
+        warmup = self.warmup
+        if warmup is not None and bool(warmup.prompt) != bool(warmup.model):
+            missing, given = ("model", "prompt") if warmup.prompt else ("prompt", "model")
+            yield ("warmup", given), f"nothing is sent without a `{missing}` too."
 
     def unusable(self) -> str:
         """Return why this provider cannot be used here and what to do, or an empty string."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from gateway.core import wire
 from gateway.core.chat import ChatRequest, Dialect, Endpoint
-from gateway.core.errors import UpstreamAnswered
+from gateway.core.errors import UpstreamAnswered, UpstreamError
 from gateway.core.meter import StreamCodec
 from gateway.core.ports import Call, Runtime
 from gateway.core.reply import Answered, Stream
@@ -60,7 +60,12 @@ class Upstream:
             first_byte=self._first_byte if request.stream else None,
         )
         if response.status not in OK:
-            await refuse(response, self._dialect, self.runtime)
+            try:
+                await refuse(response, self._dialect, self.runtime)
+            except UpstreamError as error:
+                error.request_id = self._id_of(response)
+                error.detail = f"{error.detail} to POST {self.transport.target(path)}"
+                raise
         return response
 
     async def read(self, response: Response) -> bytes:
@@ -80,13 +85,15 @@ class Upstream:
         )
 
     def answered(self, call: Call, response: Response, dropped: tuple[str, ...] = ()) -> Answered:
-        """Return who answered; an id that could be more than an id is left out."""
-        request_id = response.header(self._id_header)
-        if request_id and (
-            not _REQUEST_ID.fullmatch(request_id) or self.transport.reveals(request_id)
-        ):
-            request_id = ""
-        return Answered(self.name, call.target.model.name, request_id, dropped)
+        """Return who answered."""
+        return Answered(self.name, call.target.model.name, self._id_of(response), dropped)
+
+    def _id_of(self, response: Response) -> str:
+        """Return the provider's name for the request; what could be more than an id is left out."""
+        said = response.header(self._id_header)
+        if said and (not _REQUEST_ID.fullmatch(said) or self.transport.reveals(said)):
+            return ""
+        return said
 
     async def warm(
         self,

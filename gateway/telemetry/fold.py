@@ -10,19 +10,22 @@ from gateway.core.outcome import Outcome
 from gateway.core.reply import Usage
 
 OTHER: Final = "other"
-"""Stands for every name that we did not give: a stranger's text is neither logged nor a label."""
+"""Stands for every name that we did not give: a stranger's text is never a label."""
+ASKED: Final = 64
+ERRORS: Final = 400
 
 
 def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, object]:
     """Return the wide event of a request that ended at `wall` (seconds since 1970).
 
-    `model` is what the caller asked for, or `other` when that is no name in `served`. `detail` and
-    `upstream_id` come from outside and still need redaction. Prompts and answers are not part of
+    `model` is what the caller asked for, or `other` when that is no name in `served`; `asked` then
+    is its beginning. `asked`, `detail` and `upstream_id` come from outside and still need redaction. Prompts and answers are not part of
     an outcome and so cannot get here.
     """
     facts = outcome.facts
     stream = facts.stream
-    started, first = outcome.started, outcome.first_token
+    started, first = outcome.started, outcome.first_token if outcome.status < ERRORS else None
+    known = outcome.model in served
     total = outcome.ended - started
     waited = min(facts.waited, total)
     return {
@@ -33,7 +36,8 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
         "key": outcome.caller.fingerprint,
         "client": outcome.address,
         "policy": outcome.policy,
-        "model": outcome.model if outcome.model in served else OTHER,
+        "model": outcome.model if known else OTHER,
+        "asked": None if known else outcome.model[:ASKED] or None,
         "answered_by": facts.provider,
         "answered_model": facts.model,
         "status": outcome.status,

@@ -65,7 +65,7 @@ def _answers(turn: Block) -> bool:
 
 
 def _budget(body: dict[str, Any], budget: int, losses: Losses) -> None:
-    """Think within `max_tokens`, which is what the caller pays at most; a fifth is left for text."""
+    """Think within `max_tokens`, which bounds what the caller pays; a fifth is left for text."""
     limit = body["max_tokens"]
     budget = min(budget, limit - limit // TEXT)
     if budget < MIN_BUDGET:

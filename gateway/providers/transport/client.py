@@ -184,6 +184,10 @@ class Transport:
             text = text.replace(secret, b"***")
         return text
 
+    def target(self, path: str) -> str:
+        """Return where `path` is asked for, for people."""
+        return f"{self._origin.authority}{self._origin.path}{path}"
+
     async def aclose(self) -> None:
         """Close every connection; requests in flight fail."""
         await self._pool.aclose()

@@ -43,6 +43,8 @@ _REFUSED: Final[Mapping[int, str]] = {
     413: "The request is too large for the provider. Send less.",
     422: "The provider could not process the request. Check its parameters.",
 }
+_CALLERS_FAULT: Final = frozenset({400, 413, 422})
+"""The request itself was refused; a model that the provider does not know is an operator's error."""
 _DENIED: Final = "The provider refused the gateway's credentials. Tell its operator."
 _BUSY: Final[Mapping[int, str]] = {
     429: "The provider's rate limit is reached. Wait, then try again.",
@@ -126,13 +128,16 @@ def _mapped(
     if status in (401, 402, 403):
         return UpstreamDenied(_DENIED, detail=detail)
     if status in _REFUSED or (400 <= status < 500 and status != 408 and said is not None):  # noqa: PLR2004 - the 4xx
-        return UpstreamRefused(
+        refused = UpstreamRefused(
             _REFUSED.get(status, _REFUSED[400]),
             status=status,
             body=b"" if said is None else body,
             dialect=dialect,
             detail=detail,
         )
+        if status in _CALLERS_FAULT:
+            refused.fault = "caller"
+        return refused
     if status in (408, 504, 524):
         return timed_out("upstream_timeout", detail)
     return broken("upstream_broken" if status >= 500 else "bad_upstream", detail)  # noqa: PLR2004 - the 5xx

@@ -19,7 +19,12 @@ from gateway.state.meter_file import MeterFile
 SCHEMES: Final = ("redis://", "rediss://", "unix://")
 Seconds = Annotated[float, Meta(ge=0.001, le=60)]
 Share = Annotated[float, Meta(ge=0, le=1)]
-Prefix = Annotated[str, Meta(pattern=r"^[A-Za-z0-9:._-]{0,64}$")]
+Prefix = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9:._-]{0,64}$", title="up to 64 letters, digits, `:`, `.`, `_` or `-`"
+    ),
+]
 
 
 class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
