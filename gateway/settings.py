@@ -31,9 +31,10 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     body: Annotated[Bytes, Meta(description="Largest request body, after decompression.")] = (
         32 << 20
     )
-    bodies_in_flight: Annotated[Bytes, Meta(description="All request bodies held at once.")] = (
-        512 << 20
-    )
+    bodies_in_flight: Annotated[
+        Bytes,
+        Meta(description="All bodies held at once; a large one counts twice once it is decoded."),
+    ] = 512 << 20
     headers: Annotated[Bytes, Meta(description="All header bytes of one request.")] = 64 << 10
     connections: Annotated[
         int,

@@ -19,13 +19,12 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
     """Return the wide event of a request that ended at `wall` (seconds since 1970).
 
     `model` is what the caller asked for, or `other` when that is no name in `served`; `asked` then
-    is its beginning. `asked`, `detail` and `upstream_id` come from outside and still need redaction. Prompts and answers are not part of
-    an outcome and so cannot get here.
+    is its beginning. `asked`, `detail` and `upstream_id` come from outside and still need
+    redaction. Prompts and answers are not part of an outcome and so cannot get here.
     """
     facts = outcome.facts
     stream = facts.stream
     started, first = outcome.started, outcome.first_token if outcome.status < ERRORS else None
-    known = outcome.model in served
     total = outcome.ended - started
     waited = min(facts.waited, total)
     return {
@@ -36,8 +35,7 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
         "key": outcome.caller.fingerprint,
         "client": outcome.address,
         "policy": outcome.policy,
-        "model": outcome.model if known else OTHER,
-        "asked": None if known else outcome.model[:ASKED] or None,
+        **_asked(outcome.model, served),
         "answered_by": facts.provider,
         "answered_model": facts.model,
         "status": outcome.status,
@@ -61,6 +59,12 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
         "upstream_id": outcome.upstream_id,
         "client_retry": outcome.client_retry,
     }
+
+
+def _asked(model: str, served: Container[str]) -> dict[str, object]:
+    if model in served:
+        return {"model": model, "asked": None}
+    return {"model": OTHER, "asked": model[:ASKED] or None}
 
 
 def _spent(used: Used) -> dict[str, object]:
