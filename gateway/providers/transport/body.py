@@ -1,8 +1,11 @@
 """The body of a response while it comes in: aiohttp's reader without what its own client needs."""
 
+from collections.abc import Callable
 from typing import Final, cast
 
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+
+_NOTHING: Final[Callable[[], None]] = [].clear
 
 
 class Body(StreamReader):
@@ -21,14 +24,11 @@ class Body(StreamReader):
             self._protocol.pause_reading()
         return False
 
-    def begin_http_chunk_receiving(self) -> None:
-        """Nobody asks where chunks begin."""
-
-    def end_http_chunk_receiving(self) -> None:
-        """Nobody asks where chunks end."""
+    # Nobody asks where chunks begin and end; what does nothing in C costs a third of a function.
+    begin_http_chunk_receiving = end_http_chunk_receiving = _NOTHING
 
     def take(self) -> bytes | None:
-        """Return what has come in since the last time, None when nothing has."""
+        """Return what has come in since the last time, empty at the end, else None."""
         buffer = self._buffer
         if len(buffer) == 1:
             data = buffer.popleft()
@@ -36,7 +36,7 @@ class Body(StreamReader):
             data = b"".join(buffer)
             buffer.clear()
         else:
-            return None
+            return b"" if self._eof else None
         self._size = 0
         self._protocol.resume_reading()
         return data
@@ -53,9 +53,9 @@ class NoBody:
         """Tell whether it has been taken whole."""
         return True
 
-    def take(self) -> bytes | None:
-        """Return what has come in, which is nothing."""
-        return None
+    def take(self) -> bytes:
+        """Return what has come in: nothing, and the end."""
+        return b""
 
 
 NO_BODY: Final = NoBody()

@@ -119,11 +119,9 @@ class Response:
             if self._error is not None:
                 raise self._error
             return b""
-        payload = self._payload
-        data = payload.take()
-        if payload.at_eof():
+        data = self._payload.take()
+        if data is not None and self._payload.at_eof():
             self.close()
-            return data or b""
         return data
 
     def more(self, idle: float | None = None) -> "asyncio.Future[None]":

@@ -3,8 +3,10 @@
 import asyncio
 from typing import Any, cast
 
+import pytest
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_parser import HttpResponseParser
+from aiohttp.streams import EMPTY_PAYLOAD, EmptyStreamReader
 
 from gateway.providers.transport.body import NO_BODY, Body, body_of
 
@@ -64,7 +66,7 @@ async def test_it_is_at_its_end_once_the_last_byte_is_taken() -> None:
     assert (body.is_eof(), body.at_eof()) == (True, False)
     assert body.take() == b"one"
     assert body.at_eof()
-    assert body.take() is None
+    assert body.take() == b""
 
 
 async def test_reading_pauses_when_bytes_pile_up_and_goes_on_when_they_are_taken() -> None:
@@ -87,10 +89,14 @@ async def test_reading_pauses_when_many_tiny_pieces_pile_up() -> None:
     assert body.take() == b"x" * (pieces + 1)
 
 
-async def test_a_response_without_a_body_is_at_its_end_at_once() -> None:
-    for head in (b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\n\r\n"):
-        _, body, _ = await opened(head)
-        assert body.is_eof()
-        assert body.at_eof()
-        assert body.take() is None
-    assert body is NO_BODY
+@pytest.mark.parametrize("status", ["204 No Content", "103 Early Hints"])
+async def test_a_response_without_a_body_is_at_its_end_at_once(status: str) -> None:
+    _, body, _ = await opened(f"HTTP/1.1 {status}\r\n\r\n".encode())
+    assert body.is_eof()
+    assert body.at_eof()
+    assert body.take() == b""
+
+
+async def test_the_parsers_own_empty_body_stays_as_it_is() -> None:
+    assert body_of(EMPTY_PAYLOAD) is NO_BODY
+    assert type(EMPTY_PAYLOAD) is EmptyStreamReader
