@@ -68,7 +68,7 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     thinking: Annotated[
         Literal["none", "budget", "both", "adaptive"],
         Meta(
-            description="How it is told to think: Claude up to 4.5 budget, 4.6 both, later adaptive."
+            description="How it is told to think. Claude up to 4.5: budget, 4.6: both, later: adaptive."
             " OpenAI-style models that take reasoning_effort: adaptive. Others: none."
         ),
     ] = "none"

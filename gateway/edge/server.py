@@ -28,6 +28,8 @@ from gateway.policy.snapshot import Snapshot
 _BACKLOG: Final = 4096
 _SEND_BUFFER: Final = 64 << 10
 _LAST_WORDS: Final = 2.0
+_FAREWELL: Final = 0.1
+"""Seconds that an error takes on its way from the chain to the socket, and more."""
 _FRAMES: Final = 3
 
 
@@ -209,9 +211,13 @@ class Edge:
         for visit in self._visits:
             visit.keep = False
         await self._until_empty(self.limits.drain)
+        self._cut()
+        await self._until_empty(_LAST_WORDS)
+
+    def _cut(self) -> None:
+        """Tell everyone who is being served, in the way that is left, that this is the end."""
         for visit in list(self._visits):
             visit.interrupt(Draining("This server is going away. Try again."))
-        await self._until_empty(_LAST_WORDS)
 
     async def _until_empty(self, seconds: float) -> None:
         """Wait until nothing is in flight, at most so long; a second drain ends the wait."""
@@ -223,9 +229,12 @@ class Edge:
         timer.cancel()
 
     async def close(self) -> None:
-        """Close everything at once."""
+        """Close everything at once; what is in flight is told so, and has `_FAREWELL` to say it."""
         self.listener.close()
         tasks = [c.task for c in self.connections_open if c.task is not None]
+        if self._visits:
+            self._cut()
+            await asyncio.wait(tasks, timeout=_FAREWELL)
         for connection in list(self.connections_open):
             connection.close()
         for task in tasks:

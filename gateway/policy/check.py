@@ -16,13 +16,10 @@ def check_keys(document: Document, settings: Settings) -> None:
     if token is not None and token.present:
         seen[token.reveal()] = "admin_token"
     elif token is not None:
-        what = f"{token.source} is not set. Set it, or remove this line."
-        document.report(("admin_token",), what)
+        document.report(("admin_token",), f"{token.lack}, or remove this line.")
     for tenant, key in settings.keys.items():
         if not key.present:
-            cure = "Set" if key.source.startswith("env:") else "Mend"
-            what = f"{key.source} {key.missing}. {cure} it, or remove this line."
-            document.report(("keys", tenant), what)
+            document.report(("keys", tenant), f"{key.lack}, or remove this line.")
             continue
         first = seen.setdefault(key.reveal(), tenant)
         if first != tenant:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from gateway.core.catalogue import Model, Price
 from gateway.core.secret import Secret
 from gateway.documents import Document, load_document
@@ -34,6 +36,21 @@ def test_keys_are_present_and_different(tmp_path: Path) -> None:
         "keys.carol: env:CAROL is not set. Set it, or remove this line.",
         "keys.erin: file:/erin is empty. Mend it, or remove this line.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        (Secret(None, "env:TOKEN"), "env:TOKEN is not set. Set it, or remove this line."),
+        (Secret("", "file:/t", "is empty"), "file:/t is empty. Mend it, or remove this line."),
+    ],
+)
+def test_an_admin_token_that_is_not_there_is_told_with_its_reason(
+    tmp_path: Path, token: Secret, words: str
+) -> None:
+    read = document(tmp_path)
+    check_keys(read, Settings(admin_token=token))
+    assert said(read) == [f"admin_token: {words}"]
 
 
 def test_models_and_aliases_lead_somewhere(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
     def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield what is wrong with the address, which is not shown: it may hold a password."""
         if not self.url.present:
-            yield ("url",), f"{self.url.source} is not set. Set it, or choose `kind: sqlite`."
+            yield ("url",), f"{self.url.lack}, or choose `kind: sqlite`."
         elif not self.url.reveal().startswith(SCHEMES):
             yield ("url",), f"{self.url.source} must begin with {' or '.join(SCHEMES)}."
 
