@@ -132,6 +132,7 @@ async def create(issuer: Issuer, given: argparse.Namespace) -> int:
     print(issued.secret)
     until = f"until {kept['expires']}" if kept["expires"] else "until it is revoked"
     _say(f"Key {kept['id']} of tenant {kept['tenant']}, good {until}. It is not shown again.")
+    _say(f"(data: {given.data.absolute()})")
     return 0
 
 

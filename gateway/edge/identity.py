@@ -31,6 +31,8 @@ _WINDOW: Final = 60.0
 _MAX_ADDRESSES: Final = 4096
 _REMEMBERED: Final = 4096
 _NONE: Final[list[str]] = []
+_AS_KEY: Final = "\n"
+"""Before a remembered x-api-key: no header's text can begin so."""
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -39,7 +41,6 @@ class Headers(Protocol):
     """Request headers; names in any case."""
 
     def getall(self, key: str, default: list[str], /) -> list[str]: ...
-    def __contains__(self, key: object, /) -> bool: ...
 
 
 class TooManyBadKeys(CallerError):
@@ -142,12 +143,14 @@ class Identity:
             )
         if callers is not self._callers:
             self._admit(callers, closed=closed)
-        sent = headers.getall("authorization", _NONE)
-        if len(sent) == 1 and "x-api-key" not in headers:
-            recent = self._recent.get(sent[0])
+        bearers, keys = headers.getall("authorization", _NONE), headers.getall("x-api-key", _NONE)
+        sent = ""
+        if len(bearers) + len(keys) == 1:
+            sent = bearers[0] if bearers else _AS_KEY + keys[0]
+            recent = self._recent.get(sent)
             if recent is not None and now < recent[1]:
                 return recent[0]
-        key = _credential(headers)
+        key = _credential(bearers, keys)
         if self._open:
             return callers[_LOCAL.tenant]
         if not key:
@@ -160,7 +163,7 @@ class Identity:
         if left <= 0 or not _within(address, found.networks):
             raise self._refusal(address, now, digest[:8])
         if sent and not found.networks:
-            self._remember(sent[0], found.caller, now, left)
+            self._remember(sent, found.caller, now, left)
         return found.caller
 
     def _find(self, key: str) -> tuple[str, _Pass]:
@@ -222,10 +225,8 @@ def wrong_key(detail: str = "") -> Unauthenticated:
     return Unauthenticated("This API key is not valid.", detail=detail)
 
 
-def _credential(headers: Headers) -> str:
+def _credential(bearers: Sequence[str], keys: Sequence[str]) -> str:
     """Return the one key that was sent, empty when there is none."""
-    bearers = headers.getall("authorization", [])
-    keys = headers.getall("x-api-key", [])
     if not keys and len(bearers) == 1:
         return _bearer(bearers[0])
     if not bearers and len(keys) == 1:
