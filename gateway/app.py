@@ -5,29 +5,31 @@ import errno
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct, structs
 
 from gateway.core.catalogue import Catalogue
 from gateway.core.errors import StateUnavailable
 from gateway.core.outcome import Outcome
-from gateway.core.ports import Clock, Provider, Runtime, Spawn, Tools
+from gateway.core.ports import Clock, Provider, Runtime, Tools
 from gateway.core.secret import Secret
 from gateway.core.state import IssuedKey, State
 from gateway.edge.admin import Admin, open_admin
 from gateway.edge.admin_routes import admin_routes
 from gateway.edge.identity import Identity
 from gateway.edge.key_desk import KeyDesk
+from gateway.edge.process import Process
 from gateway.edge.readiness import Readiness
 from gateway.edge.server import Edge, open_edge
 from gateway.edge.service import Service
 from gateway.edge.warming import Warming
 from gateway.policy.issue import Issuer
 from gateway.policy.reload import Reloaded, Reloader
-from gateway.policy.setup import Folders, Setup
+from gateway.policy.setup import Setup
 from gateway.policy.snapshot import Holder, build_snapshot
 from gateway.policy.watch import watch
+from gateway.providers.rotation import Rotation
 from gateway.providers.transport.client import PoolStats, Transport
 from gateway.runtime import open_runtime
 from gateway.settings import Address, parse_address
@@ -48,7 +50,7 @@ class Gateway(Struct, frozen=True):
 
     edge: Edge
     readiness: Readiness
-    process: "Process"
+    process: Process
     port: int
     admin_port: int
 
@@ -93,43 +95,8 @@ async def open_gateway(
         Warming(readiness, runtime.clock, log).start(
             setup.providers, tools.providers, runtime.spawn
         )
-        follow(setup.folders, process, runtime, log)
+        follow(setup, tools, process, log)
         yield Gateway(edge, readiness, process, port=edge.port, admin_port=operator.port)
-
-
-class Process:
-    """What this process can tell and do for an operator."""
-
-    def __init__(
-        self,
-        readiness: Readiness,
-        metrics: Metrics,
-        reloader: Reloader,
-        desk: KeyDesk,
-        *,
-        spawn: Spawn,
-    ) -> None:
-        self.readiness = readiness
-        self.desk = desk
-        self._metrics = metrics
-        self._reloader = reloader
-        self._spawn = spawn
-
-    async def metrics(self) -> bytes:
-        """Return the Prometheus text."""
-        return self._metrics.render()
-
-    async def reload(self) -> Mapping[str, Any]:
-        """Read the policies again and return what came of it."""
-        return (await self._reloader.reload()).report()
-
-    def reload_soon(self) -> None:
-        """Begin to read the policies again; the log says what came of it."""
-
-        async def reload() -> None:
-            await self._reloader.reload()
-
-        self._spawn("reload policies", reload())
 
 
 class Report:
@@ -177,11 +144,18 @@ def listening(address: Address) -> Iterator[None]:
 async def open_state(setup: Setup, runtime: Runtime, data: Path) -> AsyncIterator[State]:
     """Open the configured store until the end of the block. Raises CannotStart."""
     async with AsyncExitStack() as stack:
-        try:
+        with _usable():
             state = await stack.enter_async_context(setup.state.open(runtime, data))
-        except StateUnavailable as error:
-            raise CannotStart(f"{error.detail}. Mend it, or choose --data.") from error
         yield state
+
+
+@contextmanager
+def _usable() -> Iterator[None]:
+    """Turn data that cannot be used into CannotStart, in words that help."""
+    try:
+        yield
+    except StateUnavailable as error:
+        raise CannotStart(f"{error.detail}. Mend it, or choose --data.") from error
 
 
 def pepper_for(setup: Setup, data: Path, fresh: Callable[[], str]) -> Secret:
@@ -193,10 +167,8 @@ def pepper_for(setup: Setup, data: Path, fresh: Callable[[], str]) -> Secret:
         return setup.settings.pepper
     if not setup.state.shared:
         return Secret(fresh(), "this process")  # whose keys end with it
-    try:
+    with _usable():
         return pepper_of(data, fresh)
-    except StateUnavailable as error:
-        raise CannotStart(f"{error.detail}. Mend it, or choose --data.") from error
 
 
 async def _identity(setup: Setup, state: State, pepper: Secret, readiness: Readiness) -> Identity:
@@ -215,19 +187,16 @@ async def _identity(setup: Setup, state: State, pepper: Secret, readiness: Readi
             what = f"{foreign} keys were made with another pepper and are wrong here"
             readiness.problems["keys"] = f"{what}: give every node the same `pepper`, and restart"
 
-    try:
+    with _usable():
         know(await state.keys.all())  # before anybody calls: no key at all would let everybody in
-    except StateUnavailable as error:
-        raise CannotStart(f"{error.detail}. Mend it, or choose --data.") from error
     state.keys.follow(know)
     return identity
 
 
 def _keys_desk(tools: Tools, pepper: Secret, holder: Holder, log: Log) -> KeyDesk:
     issuer = Issuer(
-        tools.state.keys,
+        tools.state,
         pepper,
-        now=tools.state.limiter.now,
         new_secret=tools.runtime.new_secret,
         tenants=lambda: holder.current.callers if holder.current.closed else None,
     )
@@ -256,8 +225,13 @@ async def _desk(setup: Setup, process: Process, socket: str) -> AsyncIterator[Ad
         yield admin
 
 
-def follow(folders: Folders, process: Process, runtime: Runtime, log: Log) -> None:
-    """Keep up with the policies' files, and say when those that need a restart have changed."""
+def follow(setup: Setup, tools: Tools, process: Process, log: Log) -> None:
+    """Keep up with files: policies, providers' keys; say when those of config/ have changed."""
+    runtime, folders = tools.runtime, setup.folders
+
+    def rotated(provider: str, key: Secret) -> None:
+        log.register(key)
+        log.info("a provider's key was rotated", provider=provider, source=key.source)
 
     async def reload() -> None:
         await process.reload()
@@ -270,6 +244,8 @@ def follow(folders: Folders, process: Process, runtime: Runtime, log: Log) -> No
         ("config", folders.config, restart_needed),
     ):
         runtime.spawn(f"watch {name}", watch(folder, runtime.clock, changed))
+    rotation = Rotation(setup.providers, tools.providers, rotated)
+    runtime.spawn("watch providers' keys", rotation.keep(runtime.clock))
 
 
 async def _tools(setup: Setup, runtime: Runtime, data: Path, stack: AsyncExitStack) -> Tools:

@@ -101,9 +101,8 @@ async def _with_store(setup: Setup, given: argparse.Namespace, pepper: Secret) -
     rules = setup.rules
     async with open_runtime(_failed) as runtime, open_state(setup, runtime, given.data) as state:
         issuer = Issuer(
-            state.keys,
+            state,
             pepper,
-            now=state.limiter.now,
             new_secret=runtime.new_secret,
             tenants=lambda: None if rules.tenants is None else rules.callers,
         )

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from gateway.core.keys import KIND, NAME, SHOWN, digest_of, mark_of
 from gateway.core.secret import Secret
-from gateway.core.state import IssuedKey, Keys
+from gateway.core.state import IssuedKey, State
 from gateway.documents import suggest
 from gateway.documents.conversion import Conversion
 from gateway.policy.tenants import Label
@@ -51,16 +51,16 @@ class Issuer:
 
     def __init__(
         self,
-        keys: Keys,
+        state: State,
         pepper: Secret,
         *,
-        now: Callable[[], float],
         new_secret: Callable[[], str],
         tenants: Callable[[], Collection[str] | None],
     ) -> None:
-        """`now` is the store's time; `tenants` returns who may have a key, None for everybody."""
-        self.now = now
-        self._keys = keys
+        """`tenants` returns who may have a key, None for everybody."""
+        self.now = state.limiter.now
+        """The store's time, by which keys expire."""
+        self._keys = state.keys
         self._pepper = pepper.reveal().encode()
         self._new_secret = new_secret
         self._tenants = tenants

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.core import wire
 from gateway.core.errors import StateUnavailable
@@ -13,7 +14,8 @@ from gateway.edge.admin import AdminAnswer, AdminRequest
 from gateway.edge.key_desk import KeyDesk
 from gateway.policy.issue import Issuer
 from gateway.policy.snapshot import Holder, Snapshot
-from gateway.state.memory import MemoryKeys
+from gateway.state.memory import MemoryKeys, memory_state
+from gateway.trial.clock import TrialClock
 
 ACTOR = "0badcafe at 127.0.0.1"
 CALLERS = {
@@ -27,11 +29,11 @@ class Desk:
 
     def __init__(self, keys: Keys | None = None) -> None:
         self.lines: list[dict[str, Any]] = []
-        self.now = 1_700_000_000.0
+        self.clock = TrialClock(1_700_000_000.0)
+        state = memory_state(self.clock)
         issuer = Issuer(
-            keys or MemoryKeys(),
+            replace(state, keys=keys or state.keys),
             Secret("a pepper for these tests", "test"),
-            now=lambda: self.now,
             new_secret=lambda: "s" * 32,
             tenants=lambda: CALLERS,
         )
@@ -80,10 +82,10 @@ async def test_a_key_is_shown_once_and_its_creation_is_in_the_log_without_it() -
 async def test_a_revocation_is_in_the_log_with_before_and_after() -> None:
     desk = Desk()
     name = (await desk.create())[1]["id"]
-    desk.now += 60
+    desk.clock.now += 60
     status, kept = await desk.revoke(name)
     assert (status, kept["state"], kept["revoked"]) == (200, "revoked", "2023-11-14T22:14:20Z")
-    desk.now += 60
+    desk.clock.now += 60
     assert await desk.revoke(name) == (200, kept)
     since = {"revoked": kept["revoked"]}
     told = [(line["before"], line["after"]) for line in desk.lines[1:]]

@@ -7,7 +7,8 @@ import pytest
 from gateway.core.keys import digest_of, mark_of
 from gateway.core.secret import Secret
 from gateway.policy.issue import Issuer, Misfit, facts
-from gateway.state.memory import MemoryKeys
+from gateway.state.memory import memory_state
+from gateway.trial.clock import TrialClock
 
 PEPPER = "a pepper for these tests"
 NOW = 1_700_000_000.0
@@ -15,9 +16,8 @@ NOW = 1_700_000_000.0
 
 def issuer(*tenants: str) -> Issuer:
     return Issuer(
-        MemoryKeys(),
+        memory_state(TrialClock(NOW)),
         Secret(PEPPER, "test"),
-        now=lambda: NOW,
         new_secret=lambda: "Ab3" * 10 + "zz",
         tenants=lambda: tenants or None,
     )
