@@ -82,7 +82,7 @@ async def open_gateway(
         service = Service(
             runtime=runtime,
             limits=setup.settings.limits,
-            keys=await _identity(setup, tools.state, pepper, readiness),
+            keys=await _identity(setup, tools.state, pepper, readiness, log),
             holder=holder,
             catalogue=setup.catalogue,
             report=Report(metrics, log, runtime.clock, setup.catalogue),
@@ -171,7 +171,9 @@ def pepper_for(setup: Setup, data: Path, fresh: Callable[[], str]) -> Secret:
         return pepper_of(data, fresh)
 
 
-async def _identity(setup: Setup, state: State, pepper: Secret, readiness: Readiness) -> Identity:
+async def _identity(
+    setup: Setup, state: State, pepper: Secret, readiness: Readiness, log: Log
+) -> Identity:
     """Return who may call, as the store knows it now and as it changes. Raises CannotStart."""
     identity = Identity(
         setup.settings.keys,
@@ -182,10 +184,13 @@ async def _identity(setup: Setup, state: State, pepper: Secret, readiness: Readi
 
     def know(table: Sequence[IssuedKey]) -> None:
         identity.know(table)
-        readiness.problems.pop("keys", None)
+        before = readiness.problems.pop("keys", "")
         if foreign := identity.foreign():
             what = f"{foreign} keys were made with another pepper and are wrong here"
-            readiness.problems["keys"] = f"{what}: give every node the same `pepper`, and restart"
+            problem = f"{what}: give every node the same `pepper`, and restart"
+            readiness.problems["keys"] = problem
+            if problem != before:
+                log.warning("keys", problem=problem)
 
     with _usable():
         know(await state.keys.all())  # before anybody calls: no key at all would let everybody in

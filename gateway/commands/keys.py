@@ -114,6 +114,8 @@ async def _with_store(setup: Setup, given: argparse.Namespace, pepper: Secret) -
 async def create(issuer: Issuer, given: argparse.Namespace) -> int:
     """Create a key; the key alone goes to standard output."""
     labels = dict(text.partition("=")[::2] for text in given.labels)
+    if len(labels) < len(given.labels):
+        return _complain("labels: one name is here twice.")
     asked: dict[str, Any] = {
         "tenant": given.tenant,
         "labels": labels,

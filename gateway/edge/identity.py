@@ -87,7 +87,7 @@ class Identity:
         self._pepper = pepper
         self._epoch = epoch
         self._open = not keys and not required
-        self._issued: Sequence[IssuedKey] = ()
+        self._issued: Mapping[str, IssuedKey] = {}
         self._good: frozenset[str] = frozenset()
         self._followers: list[Callable[[], None]] = []
         self._callers: Mapping[str, Caller] = {}
@@ -100,8 +100,8 @@ class Identity:
 
     def know(self, issued: Sequence[IssuedKey]) -> None:
         """Go by this table of issued keys from now on."""
-        self._issued = issued
-        self._good = frozenset(key.id for key in issued if key.revoked is None)
+        self._issued = {key.digest: key for key in issued if key.revoked is None}
+        self._good = frozenset(key.id for key in self._issued.values())
         self._open = self._open and not issued
         self._admit(self._callers, closed=self._closed)
         for callback in self._followers:
@@ -118,7 +118,7 @@ class Identity:
     def foreign(self) -> int:
         """Return how many good keys were made with another pepper, so that all are wrong here."""
         ours = {"", mark_of(self._pepper)}
-        return sum(key.pepper not in ours for key in self._issued if key.revoked is None)
+        return sum(key.pepper not in ours for key in self._issued.values())
 
     def identify(
         self,
@@ -172,10 +172,23 @@ class Identity:
         found = self._known.get(digest)
         if found is None and key.startswith(KIND):
             digest = digest_of(key, self._pepper)
-            found = self._known.get(digest)
+            found = self._known.get(digest) or self._take_in(digest)
         if found is None or not compare_digest(found.digest, digest):
             return digest, _NOTHING
         return digest, found
+
+    def _take_in(self, digest: str) -> _Pass | None:
+        """Return what an issued key opens, made when it is first sent: a table may hold many."""
+        key = self._issued.get(digest)
+        if key is None:
+            return None
+        home = self._callers.get(key.tenant)
+        if home is None and not self._closed:
+            home = Caller(tenant=key.tenant)
+        if home is not None:
+            with suppress(ValueError):  # networks that nobody can read let nobody in
+                self._known[digest] = _pass(key, home)
+        return self._known.get(digest)
 
     def _remember(self, header: str, caller: Caller, now: float, left: float) -> None:
         """Let this header in without another look, for good or a moment at a time."""
@@ -192,13 +205,6 @@ class Identity:
             for tenant, digest in self._keys
             if tenant in callers
         }
-        for key in self._issued:
-            home = callers.get(key.tenant)
-            if home is None and not closed:
-                home = Caller(tenant=key.tenant)
-            if home is not None and key.id in self._good:
-                with suppress(ValueError):  # networks that nobody can read let nobody in
-                    self._known.setdefault(key.digest, _pass(key, home))
 
     def _refusal(self, address: str, now: float, fingerprint: str) -> CallerError:
         """Count a wrong key against its sender, in a table that forgets the oldest senders."""

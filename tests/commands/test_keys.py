@@ -105,6 +105,7 @@ def test_a_key_is_revoked_by_its_id(here: Here) -> None:
             "tenant: there is no such tenant in tenants.yaml. Did",
         ),
         (["create", "--tenant", "acme", "--label", "x"], "labels.x: this must be text of length"),
+        (["create", "--tenant", "acme", *("--label", "a=1") * 2], "one name is here twice"),
         (["create", "--tenant", "acme", "--expires", "soon"], "such as 30d"),
         (["create", "--tenant", "acme", "--network", "10.1.1.1/8"], "write 10.0.0.0/8."),
         (["revoke", "0123"], "there is no key 0123. `turnout keys list` shows them."),

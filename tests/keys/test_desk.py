@@ -188,6 +188,8 @@ def test_a_node_with_another_pepper_says_so(tmp_path: Path, redis: RedisServer) 
             problem = two.readiness()["problems"]["keys"]
             assert "1 keys were made with another pepper and are wrong here" in problem
             assert "keys" not in one.readiness()["problems"]
+            until(lambda: any(e["event"] == "keys" for e in two.events()), two)
+            assert [e["problem"] for e in two.events() if e["event"] == "keys"] == [problem]
             revoke(one, name)
             until(lambda: "keys" not in two.readiness()["problems"], two)
 
