@@ -54,6 +54,8 @@ class Runtime(Struct, frozen=True):
     clock: Clock
     random: Random
     new_id: Callable[[], str]
+    new_secret: Callable[[], str]
+    """Returns 32 letters and digits, 190 random bits."""
     spawn: Spawn
 
 

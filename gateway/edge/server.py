@@ -18,6 +18,7 @@ from gateway.core.reply import Whole
 from gateway.edge import decode
 from gateway.edge.connection import Connection, Head
 from gateway.edge.encode import send, send_error, send_whole
+from gateway.edge.identity import STRANGER, wrong_key
 from gateway.edge.routes import ModelPages, Route, check_method, find_route
 from gateway.edge.service import Service
 from gateway.edge.stream import Relay, out_of_time, send_broken_end
@@ -48,6 +49,8 @@ class Edge:
         self._bodies = decode.Bodies(service.limits)
         self._visits: set[Visit] = set()
         self._wake = asyncio.Event()
+        service.keys.follow(self._expel)
+        service.holder.follow(self._expel)
 
     @property
     def in_flight(self) -> int:
@@ -133,7 +136,12 @@ class Edge:
             return None
         snapshot = visit.snapshot = self._service.holder.take()
         visit.caller = self._service.keys.identify(
-            head.headers, query, visit.connection.address, visit.started, snapshot.callers
+            head.headers,
+            query,
+            visit.connection.address,
+            visit.started,
+            snapshot.callers,
+            closed=snapshot.closed,
         )
         if route.endpoint is None:
             self._show_models(visit, path, route)
@@ -196,6 +204,17 @@ class Edge:
             else pages.one(path, visit.dialect, visit.caller.models)
         )
         send(visit, 200, body)
+
+    def _expel(self) -> None:
+        """End the requests of those who are no longer let in, unless they may finish."""
+        keys, snapshot = self._service.keys, self._service.holder.current
+        if snapshot.on_revoke == "finish":
+            return
+        for visit in list(self._visits):
+            caller = visit.caller
+            gone = snapshot.closed and caller.tenant not in snapshot.callers
+            if caller is not STRANGER and (gone or not keys.admits(caller)):
+                visit.interrupt(wrong_key())
 
     async def drain(self) -> None:
         """Accept nothing more, let what is in flight end, then cut it. A second call cuts now."""

@@ -26,6 +26,17 @@ def check_keys(document: Document, settings: Settings) -> None:
             document.report(("keys", tenant), f"this is the same key as that of `{first}`.")
 
 
+def check_pepper(document: Document, settings: Settings, state: AnyState) -> None:
+    """Report a pepper that is not there, and a fleet that has none in common."""
+    pepper = settings.pepper
+    if pepper is not None and not pepper.present:
+        document.report(("pepper",), f"{pepper.lack}, or remove this line.")
+    elif pepper is None and state.several_nodes:
+        what = "each node would make a `pepper` of its own, and issued keys work on one node only."
+        cure = "Add `pepper: env:TURNOUT_PEPPER`, the same for every node."
+        document.report(("state",), f"{what} {cure}", "warning")
+
+
 def check_providers(document: Document, providers: Mapping[str, AnyProvider]) -> None:
     """Report what a provider's block says that can be written but not be used."""
     for name, config in providers.items():

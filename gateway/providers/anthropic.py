@@ -71,14 +71,18 @@ class AnthropicConfig(ProviderConfig, frozen=True, tag="anthropic"):
         """Return which variable to set or file to mend when the key is configured but missing."""
         return self.api_key.cure if self.api_key is not None else ""
 
-    def build(self, name: str, runtime: Runtime) -> Provider:
-        """Return the provider with its own pool of connections."""
+    def sent_headers(self) -> Mapping[str, str]:
+        """Return what goes with every request, the key too."""
         headers = {"content-type": "application/json"}
         if self.api_key is not None and self.api_key.present:
             key = self.api_key.reveal()
             bearer = self.auth == "bearer"
             headers["authorization" if bearer else "x-api-key"] = f"Bearer {key}" if bearer else key
-        transport = Transport(self.base_url, headers, runtime, self.transport)
+        return headers
+
+    def build(self, name: str, runtime: Runtime) -> Provider:
+        """Return the provider with its own pool of connections."""
+        transport = Transport(self.base_url, self.sent_headers(), runtime, self.transport)
         return Anthropic(name, transport, runtime, self)
 
 

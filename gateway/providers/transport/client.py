@@ -101,7 +101,7 @@ class Transport:
         self._clock = runtime.clock
         self._config = config
         self._constant = _constant_lines(self._origin.authority, headers)
-        self._secrets = _secrets(headers)
+        self._newest = self._secrets = _secrets(headers)
         self._heads: dict[tuple[str, str], bytes] = {}
         self._receive = memoryview(bytearray(RECEIVE))
         self._pool = Pool(
@@ -111,6 +111,16 @@ class Transport:
             idle=config.idle_connections,
             keep_idle=config.keep_idle,
         )
+
+    def send_from_now_on(self, headers: Mapping[str, str]) -> None:
+        """Replace the headers that go with every request. Raises ValueError as at first.
+
+        The secrets of those before are masked on: requests with them may be under way.
+        """
+        self._constant = _constant_lines(self._origin.authority, headers)
+        self._heads.clear()
+        before, self._newest = self._newest, _secrets(headers)
+        self._secrets = tuple(sorted({*before, *self._newest}, key=len, reverse=True))
 
     @property
     def stats(self) -> PoolStats:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
@@ -29,6 +29,8 @@ Prefix = Annotated[
 
 class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
     """A Redis (7.0 or later) or Valkey server that all nodes share."""
+
+    several_nodes: ClassVar[bool] = True
 
     url: Annotated[Secret, Meta(description="redis://, rediss:// (TLS) or unix://, with password.")]
     prefix: Annotated[Prefix, Meta(description="What the names of all our keys begin with.")] = (
