@@ -236,7 +236,7 @@ class Edge:
     def _cut(self) -> None:
         """Tell everyone who is being served, in the way that is left, that this is the end."""
         for visit in list(self._visits):
-            visit.interrupt(Draining("This server is going away. Try again."))
+            visit.interrupt(Draining("This server is going away. Try again.", retry_after=1))
 
     async def _until_empty(self, seconds: float) -> None:
         """Wait until nothing is in flight, at most so long; a second drain ends the wait."""
