@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from msgspec import Struct, structs
 
+from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue
 from gateway.core.errors import GatewayError, StateUnavailable
 from gateway.core.outcome import Outcome
@@ -73,6 +74,7 @@ async def open_gateway(
             providers=_providers(setup, runtime),
             catalogue=setup.catalogue,
             state=await stack.enter_async_context(_state(setup, runtime, data)),
+            capacity=_capacity(setup, runtime),
         )
         for provider in tools.providers.values():
             stack.push_async_callback(provider.aclose)
@@ -246,6 +248,11 @@ def _providers(setup: Setup, runtime: Runtime) -> Mapping[str, Provider]:
         for name, config in setup.providers.items()
         if not config.unusable()
     }
+
+
+def _capacity(setup: Setup, runtime: Runtime) -> Capacity:
+    rules = {name: config.concurrency for name, config in setup.providers.items()}
+    return Capacity(runtime.clock, runtime.random, rules)
 
 
 def _policies(

@@ -1,0 +1,199 @@
+"""Slots at the targets: who may be sent now, who waits, and who is told to come back later.
+
+One for the process; policies come and go. A target is a provider and its own name for a model.
+"""
+
+from collections.abc import Iterator, Mapping
+from random import Random
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from gateway.core.catalogue import Model
+from gateway.core.concurrency import AdaptiveLimit
+from gateway.core.errors import Overloaded, UpstreamBusy, UpstreamTimeout
+from gateway.core.exchange import Caller
+from gateway.core.fair_queue import FairQueue, Shed, Time
+from gateway.core.reply import Tally, Usage
+
+JITTER: Final = 0.2
+"""Clients that were refused together do not come back together."""
+LONGEST: Final = 50.0
+"""Seconds that anybody is told to stay away, before the jitter: SDKs ignore more than 60."""
+_UNKNOWN: Final = 1.0
+_SMOOTH: Final = 1 / 8
+_DEADLINE: Final = "upstream_timeout"
+
+
+class Concurrency(Struct, frozen=True, forbid_unknown_fields=True):
+    """How many requests each model of a provider may have at once, in each worker process."""
+
+    max: Annotated[int, Meta(ge=1, le=100_000, description="Never more than this at once.")] = 1000
+    adaptive: Annotated[
+        bool,
+        Meta(description="Send less where more only takes longer; it begins with 100."),
+    ] = True
+    queue: Annotated[
+        int,
+        Meta(ge=0, le=100_000, description="So many may wait; 0: none, refused at once."),
+    ] = 1000
+
+
+class Slot:
+    """A request's place at its target, given back once, by whichever method says that it ended."""
+
+    __slots__ = ("_among", "_open", "_sent", "_slots")
+
+    def __init__(self, slots: "Slots", sent: float, among: int) -> None:
+        self._slots = slots
+        self._sent = sent
+        self._among = among
+        self._open = True
+
+    def began(self) -> None:
+        """Tell that a stream's first token is there."""
+        slots = self._slots
+        if slots.adaptive is not None:
+            slots.adaptive.began(slots.now(), self._sent, self._among)
+            slots.hand_on()
+
+    def ended(self, tally: Tally) -> None:
+        """Tell that the stream is over, and give the place back unless that is done."""
+        adaptive = self._slots.adaptive
+        if self._open and adaptive is not None and tally.clean:
+            adaptive.streamed(self._slots.now(), tally.waited, tally.blocks - 1)
+        self.back()
+
+    def answered(self, usage: Usage | None) -> None:
+        """Tell that the whole answer is there, and give the place back."""
+        slots = self._slots
+        if slots.adaptive is not None:
+            shape = usage.output.bit_length() // 2 if usage else None
+            slots.adaptive.answered(slots.now(), self._sent, self._among, shape)
+        self.back()
+
+    def failed(self, error: BaseException) -> None:
+        """Tell that there is no answer, and give the place back.
+
+        A timeout counts against the target unless it is the request's own deadline.
+        """
+        late = isinstance(error, UpstreamTimeout) and error.code != _DEADLINE
+        if self._slots.adaptive is not None and (late or isinstance(error, UpstreamBusy)):
+            self._slots.adaptive.refused(self._slots.now(), self._sent, self._among)
+        self.back()
+
+    def back(self) -> None:
+        """Give the place to the next one, unless that is done."""
+        if self._open:
+            self._open = False
+            self._slots.freed(self._sent)
+
+
+class Slots:
+    """The places at one target and the queue for them."""
+
+    def __init__(self, rule: Concurrency, clock: Time, random: Random) -> None:
+        self.now = clock.monotonic
+        self.adaptive = AdaptiveLimit(rule.max) if rule.adaptive else None
+        self.in_use = 0
+        self._fixed = rule.max
+        self._random = random
+        self._queue = FairQueue(clock, most=rule.queue, unused=self._unused)
+        self._held = 0.0
+        self._promised = 0.0
+
+    @property
+    def limit(self) -> int:
+        """How many may be in use now."""
+        return self._fixed if self.adaptive is None else self.adaptive.limit
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._queue)
+
+    def take(self) -> Slot | None:
+        """Return a place if one is free and nobody waits for it."""
+        if self.in_use >= self.limit or self._queue:
+            return None
+        self.in_use += 1
+        return Slot(self, self.now(), self.in_use)
+
+    async def wait(self, caller: Caller, cost: int, deadline: float) -> Slot:
+        """Return a place as soon as it is this caller's turn. Raises Overloaded.
+
+        `cost` is in tokens. It is refused at once if its turn would come too late for an answer
+        to begin before `deadline`, and where there is no room to wait.
+        """
+        until = deadline - (0.0 if self.adaptive is None else self.adaptive.begins)
+        ahead = self._queue.ahead(caller.tenant, caller.priority, cost)
+        if self.now() + (ahead + 1) * self._every() > until:
+            raise self._overloaded("its turn would come too late")
+        try:
+            await self._queue.turn(caller.tenant, caller.priority, cost, until)
+        except Shed as error:
+            raise self._overloaded(str(error)) from error
+        return Slot(self, self.now(), self.in_use)
+
+    def freed(self, sent: float) -> None:
+        """Take a place back that was held since `sent`."""
+        held = self.now() - sent
+        self._held += (held - self._held) * _SMOOTH if self._held else held
+        self._unused()
+
+    def hand_on(self) -> None:
+        """Give what is free to those who wait."""
+        while self.in_use < self.limit and self._queue.next():
+            self.in_use += 1
+
+    def _unused(self) -> None:
+        self.in_use -= 1
+        if self._queue:
+            self.hand_on()
+
+    def _every(self) -> float:
+        """Return the seconds from one place that gets free to the next, 0 while unknown."""
+        return self._held / self.limit
+
+    def _overloaded(self, why: str) -> Overloaded:
+        """Return the refusal. Each one is promised a moment behind those promised before it."""
+        every = self._every() or _UNKNOWN / self.limit
+        drained = self.now() + (self.waiting + 1) * every
+        self._promised = min(max(self._promised + every, drained), self.now() + LONGEST)
+        jitter = self._random.uniform(1 - JITTER, 1 + JITTER)
+        return Overloaded(
+            "This model has as many requests as it can take. Try again later.",
+            detail=f"{self.in_use} in use of {self.limit}, {self.waiting} waiting: {why}",
+            retry_after=(self._promised - self.now()) * jitter,
+        )
+
+
+class Capacity:
+    """The slots of every target that was asked. `rules` are by provider."""
+
+    def __init__(
+        self, clock: Time, random: Random, rules: Mapping[str, Concurrency] | None = None
+    ) -> None:
+        self._clock = clock
+        self._random = random
+        self._rules = rules or {}
+        self._targets: dict[tuple[str, str], Slots] = {}
+        self._models: dict[str, Slots] = {}
+
+    def at(self, model: Model) -> Slots:
+        """Return the slots of the target that serves `model`."""
+        return self._models.get(model.name) or self._open(model)
+
+    def targets(self) -> Iterator[tuple[str, str, Slots]]:
+        """Yield provider, its name for the model, and slots of every target asked so far."""
+        for (provider, name), slots in self._targets.items():
+            yield provider, name, slots
+
+    def _open(self, model: Model) -> Slots:
+        target = model.provider, model.upstream_name
+        slots = self._targets.get(target)
+        if slots is None:
+            rule = self._rules.get(model.provider, Concurrency())
+            slots = self._targets[target] = Slots(rule, self._clock, self._random)
+        self._models[model.name] = slots
+        return slots
