@@ -3,14 +3,15 @@
 One for the process; policies come and go. A target is a provider and its own name for a model.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from math import inf
 from random import Random
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
 from gateway.core.catalogue import Model
-from gateway.core.concurrency import AdaptiveLimit
+from gateway.core.concurrency import STREAM, AdaptiveLimit, Sample
 from gateway.core.errors import Overloaded, UpstreamBusy, UpstreamTimeout
 from gateway.core.exchange import Caller
 from gateway.core.fair_queue import FairQueue, Shed, Time
@@ -42,51 +43,57 @@ class Concurrency(Struct, frozen=True, forbid_unknown_fields=True):
 class Slot:
     """A request's place at its target, given back once, by whichever method says that it ended."""
 
-    __slots__ = ("_among", "_open", "_sent", "_slots")
+    __slots__ = ("_among", "_cohort", "_open", "_sent", "_slots")
 
     def __init__(self, slots: "Slots", sent: float, among: int) -> None:
         self._slots = slots
         self._sent = sent
         self._among = among
         self._open = True
+        self._cohort = None if slots.adaptive is None else slots.adaptive.send()
 
     def began(self) -> None:
         """Tell that a stream's first token is there."""
-        slots = self._slots
-        if slots.adaptive is not None:
-            slots.adaptive.began(slots.now(), self._sent, self._among)
-            slots.hand_on()
+        self._settle(STREAM)
+        self._slots.hand_on()
 
     def ended(self, tally: Tally) -> None:
         """Tell that the stream is over, and give the place back unless that is done."""
         adaptive = self._slots.adaptive
         if self._open and adaptive is not None and tally.clean:
-            adaptive.streamed(self._slots.now(), tally.waited, tally.blocks - 1)
+            adaptive.streamed(tally.waited, tally.blocks - 1)
         self.back()
 
     def answered(self, usage: Usage | None) -> None:
         """Tell that the whole answer is there, and give the place back."""
-        slots = self._slots
-        if slots.adaptive is not None:
-            shape = usage.output.bit_length() // 2 if usage else None
-            slots.adaptive.answered(slots.now(), self._sent, self._among, shape)
+        self._settle(usage.output.bit_length() // 2 if usage else None)
         self.back()
 
     def failed(self, error: BaseException) -> None:
         """Tell that there is no answer, and give the place back.
 
-        A timeout counts against the target unless it is the request's own deadline.
+        "Too much" and timeouts count against the target, the request's own deadline does not.
         """
         late = isinstance(error, UpstreamTimeout) and error.code != _DEADLINE
-        if self._slots.adaptive is not None and (late or isinstance(error, UpstreamBusy)):
-            self._slots.adaptive.refused(self._slots.now(), self._sent, self._among)
+        if late or isinstance(error, UpstreamBusy):
+            self._settle(None, seconds=inf)
         self.back()
 
     def back(self) -> None:
         """Give the place to the next one, unless that is done."""
         if self._open:
             self._open = False
+            cohort, adaptive = self._cohort, self._slots.adaptive
+            if cohort is not None and adaptive is not None:
+                adaptive.settle(self._slots.now(), cohort, None)
             self._slots.freed(self._sent)
+
+    def _settle(self, shape: Hashable, seconds: float | None = None) -> None:
+        cohort, adaptive = self._cohort, self._slots.adaptive
+        if cohort is not None and adaptive is not None:
+            now, self._cohort = self._slots.now(), None
+            took = now - self._sent if seconds is None else seconds
+            adaptive.settle(now, cohort, Sample(shape, took, self._among, self._sent))
 
 
 class Slots:

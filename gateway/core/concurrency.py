@@ -1,22 +1,23 @@
 """How many requests a target may have at once, learned from how long it takes. Pure.
 
 In the manner of Netflix' concurrency-limits (Gradient2Limit, VegasLimit) and Envoy's adaptive
-concurrency: the time that an answer takes now is compared with the time it takes when nothing is
-in its way. Three things differ, since these are language models.
+concurrency: the time that an answer takes now is compared with the time that is usual when
+nothing is in its way. Four things differ, since these are language models.
 
 - **What is measured** is the time to the first token, not the whole time, which depends on the
   length of the answer. A queue at the provider shows there in full. A provider that slows down
   for all shows in the gap between tokens, which is added for an answer of usual length. Whole
   answers show neither; they are compared with those of like length only (`shape`).
-- **The new limit is each sample's own in-flight count over its stretch**, not the present limit:
-  by Little's law a request that was one of n and took s times as long found n / s being served.
-  So a sample that began long before the last change still tells the truth.
+- **The new limit is the in-flight count of the samples over their stretch**, not the present
+  limit times a gradient: by Little's law a request that was one of n and took s times as long
+  found n / s being served. So samples that began long before the last change tell the truth too.
+- **Samples are judged in cohorts that were sent together**, since of a crowd the quick ones
+  answer first; two cohorts in a row must be slow.
 - **A cut must help.** Where fewer requests take as long as before, the provider is slow for a
-  reason of its own: the limit comes back, and the slower time is the usual one from then on.
+  reason of its own: the limit comes back, and what is usual is learned anew.
 """
 
-from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from math import inf
 from statistics import median
 from typing import Final
@@ -24,56 +25,63 @@ from typing import Final
 START: Final = 100
 """Generous: a healthy provider is seldom sent more out of nowhere. It doubles a round trip."""
 LEAST: Final = 4
-HORIZON: Final = 300.0
-"""Seconds after which the least time of a target is forgotten."""
 TOLERANCE: Final = 1.1
 """So much longer than usual is still as usual."""
-_BLOCK: Final = 8
-_WINDOW: Final = 16
-_MOST_OF_IT: Final = 13
-"""Of a window: by chance alone so many are above their median once in a hundred windows."""
-_REFUSALS: Final = 2
+STREAM: Final = "stream"
+_COHORT: Final = 16
+_ENOUGH: Final = 14
+"""Answers after which a cohort is judged: one that stalls must not hold it up."""
+_NEARLY_ALL: Final = 0.8
+"""Of a cohort; by chance alone so many are above their median once in a hundred cohorts."""
+_REFUSED: Final = 0.1
 _AFTER_REFUSALS: Final = 0.7
-_GROWTH: Final = 16
+_BELOW: Final = 0.9
+"""A cut goes a little below what was served, so that what is usual can be seen again."""
+_GROWTH: Final = 10
 _FEWER: Final = 0.8
 _AS_SLOW: Final = 0.9
+_RISE: Final = 1 / 16
+_FALL: Final = 1 / 8
 _SMOOTH: Final = 1 / 16
 
 
-class Usual:
-    """The least median of any `_BLOCK` samples in a row within HORIZON; 0 until there is one."""
+class Sample:
+    """One answer: how long it took (clock seconds) as one of `among` in flight, sent when."""
 
-    __slots__ = ("_block", "_least", "seconds")
+    __slots__ = ("among", "seconds", "sent", "shape")
+
+    def __init__(self, shape: Hashable, seconds: float, among: int, sent: float) -> None:
+        self.shape = shape
+        self.seconds = seconds
+        self.among = among
+        self.sent = sent
+
+
+class Cohort:
+    """Requests that were sent one after another, judged as one."""
+
+    __slots__ = ("closed", "members", "samples", "settled")
 
     def __init__(self) -> None:
+        self.members = self.settled = 0
+        self.samples: list[Sample] = []
+        self.closed = False
+
+
+class _Usual:
+    """A running average that follows quicker downwards than upwards."""
+
+    __slots__ = ("count", "seconds")
+
+    def __init__(self) -> None:
+        self.count = 0
         self.seconds = 0.0
-        self._block: list[float] = []
-        self._least: deque[tuple[float, float]] = deque()
 
-    def add(self, now: float, seconds: float) -> None:
-        """Take in one more."""
-        self._block.append(seconds)
-        if len(self._block) < _BLOCK:
-            return
-        middle, least = median(self._block), self._least
-        self._block.clear()
-        while least and least[-1][1] >= middle:
-            least.pop()
-        least.append((now, middle))
-        while least[0][0] < now - HORIZON:
-            least.popleft()
-        self.seconds = least[0][1]
-
-
-class _Sample:
-    """One request: how much longer than usual it took, among how many, and when it began."""
-
-    __slots__ = ("among", "began", "stretch")
-
-    def __init__(self, stretch: float, among: int, began: float) -> None:
-        self.stretch = stretch
-        self.among = among
-        self.began = began
+    def add(self, seconds: float, count: int) -> None:
+        """Take in the median of so many samples."""
+        self.count += count
+        rate = (_FALL if seconds < self.seconds else _RISE) * count / _COHORT
+        self.seconds += (seconds - self.seconds) * max(rate, count / self.count)
 
 
 class AdaptiveLimit:
@@ -85,89 +93,109 @@ class AdaptiveLimit:
         self._least = min(LEAST, most)
         self._doubling = True
         self._changed = -inf
-        self._window: list[_Sample] = []
-        self._helped: tuple[float, float, int] | None = None
+        self._slow = 0
+        self._cut: tuple[float, float, int] | None = None
+        self._cohort = Cohort()
         self._forget()
 
     @property
     def begins(self) -> float:
         """Seconds to a stream's first token when nothing is in its way; 0 while unknown."""
-        return self._first.seconds
+        usual = self._usual.get(STREAM)
+        return usual.seconds if usual else 0.0
 
-    def began(self, now: float, sent: float, among: int) -> None:
-        """Take in a stream's first token. It was sent as one of `among` in flight."""
-        seconds, usual, gap = now - sent, self._first.seconds, self._usual_gap.seconds
-        self._first.add(now, seconds)
-        if usual > 0:
-            stretch = (seconds + self._gap * self._blocks) / (usual + gap * self._blocks)
-            self._add(now, _Sample(stretch, among, sent))
+    def send(self) -> Cohort:
+        """Return the cohort of a request that is sent now; `settle` it exactly once."""
+        cohort = self._cohort
+        cohort.members += 1
+        if cohort.members == _COHORT:
+            self._cohort = Cohort()
+        return cohort
 
-    def streamed(self, now: float, seconds: float, blocks: int) -> None:
+    def settle(self, now: float, cohort: Cohort, sample: Sample | None) -> None:
+        """Take in what became of a request; None says nothing about its target.
+
+        `seconds` is infinite for one that was told "too much" or got no answer in time. `shape`
+        is STREAM where they are those to the first token; else alike for answers of like length.
+        """
+        cohort.settled += 1
+        if sample is not None:
+            cohort.samples.append(sample)
+        if cohort.settled >= _ENOUGH and cohort.members == _COHORT and not cohort.closed:
+            cohort.closed = True
+            if cohort.samples:
+                self._judge(now, cohort.samples)
+
+    def streamed(self, seconds: float, blocks: int) -> None:
         """Take in how long the rest of a stream was waited for, and its blocks behind the first."""
-        if blocks < 1:
-            return
-        gap = seconds / blocks
-        self._usual_gap.add(now, gap)
-        usual = self._usual_gap.seconds
-        if usual > 0:
-            self._gap += (gap - (self._gap or usual)) * _SMOOTH if self._gap else usual
-            self._blocks += (blocks - self._blocks) * _SMOOTH
-
-    def answered(self, now: float, sent: float, among: int, shape: Hashable) -> None:
-        """Take in a whole answer; `shape` is alike for answers that take about as long."""
-        whole = self._wholes.setdefault(shape, Usual())
-        usual, seconds = whole.seconds, now - sent
-        whole.add(now, seconds)
-        if usual > 0:
-            self._add(now, _Sample(seconds / usual, among, sent))
-
-    def refused(self, now: float, sent: float, among: int) -> None:
-        """Take in that the target said "too much" (429, 503, 529) or did not answer in time."""
-        if sent >= self._changed:
-            self._add(now, _Sample(inf, among, sent))
+        if blocks > 0:
+            gap, rate = seconds / blocks, _SMOOTH if self._blocks else 1.0
+            self._gap += (gap - self._gap) * rate
+            self._blocks += (blocks - self._blocks) * rate
+            if not self._slow:
+                self._usual_gap.add(gap, 1)
 
     def _forget(self) -> None:
-        self._first, self._usual_gap = Usual(), Usual()
-        self._wholes: dict[Hashable, Usual] = {}
+        self._usual: dict[Hashable, _Usual] = {}
+        self._usual_gap = _Usual()
         self._gap = self._blocks = 0.0
 
-    def _add(self, now: float, sample: _Sample) -> None:
-        self._window.append(sample)
-        if len(self._window) == _WINDOW:
-            window, self._window = self._window, []
-            self._decide(now, window)
+    def _stretch(self, sample: Sample) -> float:
+        """Return how many times as long as usual it took; 1 where nothing is usual yet."""
+        usual = self._usual.get(sample.shape)
+        if usual is None or sample.seconds == inf:
+            return 1.0 if usual is None and sample.seconds < inf else inf
+        if sample.shape is not STREAM:
+            return sample.seconds / usual.seconds
+        rest, usual_rest = self._gap * self._blocks, self._usual_gap.seconds * self._blocks
+        return (sample.seconds + rest) / (usual.seconds + usual_rest)
 
-    def _decide(self, now: float, window: list[_Sample]) -> None:
-        most = max(sample.among for sample in window)
-        slow = [sample for sample in window if sample.stretch > TOLERANCE]
-        refusals = sum(sample.stretch == inf for sample in slow)
-        if refusals >= _REFUSALS:
-            self._set(now, min(self.limit, most) * _AFTER_REFUSALS)
-            self._doubling = False
-        elif len(slow) >= _MOST_OF_IT:
-            self._slower(now, min(self.limit, most), slow)
+    def _judge(self, now: float, samples: list[Sample]) -> None:
+        stretches = [self._stretch(sample) for sample in samples]
+        refused = sum(stretch == inf for stretch in stretches)
+        if refused > _REFUSED * len(samples):
+            if samples[0].sent >= self._changed:
+                self._doubling = False
+                most = max(sample.among for sample in samples)
+                self._set(now, min(self.limit, most) * _AFTER_REFUSALS)
+        elif sum(s > TOLERANCE for s in stretches) >= _NEARLY_ALL * len(samples):
+            self._slow += 1
+            if self._slow > 1:
+                among = median(sample.among for sample in samples)
+                self._slower(now, among, median(stretches))
         else:
-            self._helped = None
-            in_use = most * 2 >= self.limit
-            if in_use and all(sample.began >= self._changed for sample in window):
-                step = self.limit if self._doubling else max(1, self.limit // _GROWTH)
-                self._set(now, self.limit + step)
+            self._slow = 0
+            self._cut = None
+            self._learn(samples)
+            self._grow(now, samples)
 
-    def _slower(self, now: float, used: int, slow: list[_Sample]) -> None:
-        """Cut to what was being served, or see that the last cut was no help."""
-        among = median(sample.among for sample in slow)
-        stretch = median(sample.stretch for sample in slow)
-        last = self._helped
-        if last is not None and among <= last[0] * _FEWER and stretch >= last[1] * _AS_SLOW:
-            self._helped = None
+    def _learn(self, samples: Iterable[Sample]) -> None:
+        shapes: dict[Hashable, list[float]] = {}
+        for sample in samples:
+            if sample.seconds < inf:
+                shapes.setdefault(sample.shape, []).append(sample.seconds)
+        for shape, seconds in shapes.items():
+            self._usual.setdefault(shape, _Usual()).add(median(seconds), len(seconds))
+
+    def _grow(self, now: float, samples: list[Sample]) -> None:
+        """Allow more once a round trip, where what is allowed is in use."""
+        in_use = max(sample.among for sample in samples) * 2 >= self.limit
+        if in_use and min(sample.sent for sample in samples) >= self._changed:
+            step = self.limit if self._doubling else max(1, self.limit // _GROWTH)
+            self._set(now, self.limit + step)
+
+    def _slower(self, now: float, among: float, stretch: float) -> None:
+        """Cut to what was being served, or see that fewer are no help."""
+        last = self._cut
+        helpless = last and among <= last[0] * _FEWER and stretch >= last[1] * _AS_SLOW
+        if helpless or among <= self._least:
+            self._cut, self._slow = None, 0
             self._forget()
-            self._set(now, last[2])
+            self._set(now, last[2] if last else self.limit)
             return
-        if last is None:
-            self._helped = among, stretch, self.limit
-        served = median(sample.among / sample.stretch for sample in slow)
         self._doubling = False
-        self._set(now, min(self.limit, max(used / 2, served)))
+        self._cut = last or (among, stretch, self.limit)
+        self._set(now, min(self.limit, max(among / 2, among / stretch * _BELOW)))
 
     def _set(self, now: float, limit: float) -> None:
         limit = max(self._least, min(self._most, round(limit)))
