@@ -69,13 +69,8 @@ async def open_gateway(
         log.register(secret)
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(open_runtime(_failed(log)))
-        tools = Tools(
-            runtime=runtime,
-            providers=_providers(setup, runtime),
-            catalogue=setup.catalogue,
-            state=await stack.enter_async_context(_state(setup, runtime, data)),
-            capacity=_capacity(setup, runtime),
-        )
+        state = await stack.enter_async_context(_state(setup, runtime, data))
+        tools = _tools(setup, runtime, state)
         for provider in tools.providers.values():
             stack.push_async_callback(provider.aclose)
         readiness = Readiness(store=tools.state.problem)
@@ -85,6 +80,7 @@ async def open_gateway(
             pools=lambda: _pools(tools.providers),
             config=lambda: (reloader.last.version, reloader.last.ok),
             state=lambda: not tools.state.problem(),
+            targets=tools.capacity.targets,
         )
         service = Service(
             runtime=runtime,
@@ -242,17 +238,16 @@ def follow(folders: Folders, process: Process, runtime: Runtime, log: Log) -> No
         runtime.spawn(f"watch {name}", watch(folder, runtime.clock, changed))
 
 
-def _providers(setup: Setup, runtime: Runtime) -> Mapping[str, Provider]:
-    return {
-        name: config.build(name, runtime)
-        for name, config in setup.providers.items()
-        if not config.unusable()
-    }
-
-
-def _capacity(setup: Setup, runtime: Runtime) -> Capacity:
-    rules = {name: config.concurrency for name, config in setup.providers.items()}
-    return Capacity(runtime.clock, runtime.random, rules)
+def _tools(setup: Setup, runtime: Runtime, state: State) -> Tools:
+    usable = {name: each for name, each in setup.providers.items() if not each.unusable()}
+    rules = {name: config.concurrency for name, config in usable.items()}
+    return Tools(
+        runtime=runtime,
+        providers={name: config.build(name, runtime) for name, config in usable.items()},
+        catalogue=setup.catalogue,
+        state=state,
+        capacity=Capacity(runtime.clock, runtime.random, rules),
+    )
 
 
 def _policies(

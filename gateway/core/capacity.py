@@ -36,8 +36,10 @@ class Concurrency(Struct, frozen=True, forbid_unknown_fields=True):
     ] = True
     queue: Annotated[
         int,
-        Meta(ge=0, le=100_000, description="So many may wait; 0: none, refused at once."),
-    ] = 1000
+        Meta(
+            ge=0, le=100_000, description="So many may wait for a place; 0: none, refused at once."
+        ),
+    ] = 200
 
 
 class Slot:

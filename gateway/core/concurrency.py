@@ -42,7 +42,10 @@ _FEWER: Final = 0.8
 _AS_SLOW: Final = 0.9
 _RISE: Final = 1 / 16
 _FALL: Final = 1 / 8
-_SMOOTH: Final = 1 / 16
+_SMOOTH: Final = 1 / 32
+_SLOWLY: Final = 1 / 256
+_LONGER: Final = 1.2
+"""A gap between tokens counts from here: unlike first tokens, all of a cohort share its noise."""
 
 
 class Sample:
@@ -129,16 +132,17 @@ class AdaptiveLimit:
     def streamed(self, seconds: float, blocks: int) -> None:
         """Take in how long the rest of a stream was waited for, and its blocks behind the first."""
         if blocks > 0:
-            gap, rate = seconds / blocks, _SMOOTH if self._blocks else 1.0
+            gap, rate = seconds / blocks, max(_SMOOTH, 1 / (self._gaps + 1))
             self._gap += (gap - self._gap) * rate
             self._blocks += (blocks - self._blocks) * rate
+            self._gaps += 1
             if not self._slow:
-                self._usual_gap.add(gap, 1)
+                self._usual_gap += (gap - self._usual_gap) * max(_SLOWLY, 1 / self._gaps)
 
     def _forget(self) -> None:
         self._usual: dict[Hashable, _Usual] = {}
-        self._usual_gap = _Usual()
-        self._gap = self._blocks = 0.0
+        self._gap = self._usual_gap = self._blocks = 0.0
+        self._gaps = 0
 
     def _stretch(self, sample: Sample) -> float:
         """Return how many times as long as usual it took; 1 where nothing is usual yet."""
@@ -147,7 +151,9 @@ class AdaptiveLimit:
             return 1.0 if usual is None and sample.seconds < inf else inf
         if sample.shape is not STREAM:
             return sample.seconds / usual.seconds
-        rest, usual_rest = self._gap * self._blocks, self._usual_gap.seconds * self._blocks
+        usual_rest = rest = self._usual_gap * self._blocks
+        if self._gap > self._usual_gap * _LONGER:
+            rest = self._gap * self._blocks
         return (sample.seconds + rest) / (usual.seconds + usual_rest)
 
     def _judge(self, now: float, samples: list[Sample]) -> None:
@@ -181,7 +187,7 @@ class AdaptiveLimit:
         """Allow more once a round trip, where what is allowed is in use."""
         in_use = max(sample.among for sample in samples) * 2 >= self.limit
         if in_use and min(sample.sent for sample in samples) >= self._changed:
-            step = self.limit if self._doubling else max(1, self.limit // _GROWTH)
+            step = self.limit if self._doubling else max(2, self.limit // _GROWTH)
             self._set(now, self.limit + step)
 
     def _slower(self, now: float, among: float, stretch: float) -> None:

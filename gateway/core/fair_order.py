@@ -75,12 +75,21 @@ class FairOrder:
     def victim(self, newcomer: Entry) -> Entry | None:
         """Return who is to leave when there is no room for `newcomer`; None: itself.
 
-        That is the newest entry of the tenant with most tokens in the lowest class, with the
-        newcomer counted in. So a tenant may fill what nobody else needs, and keeps nobody out.
+        That is the newest entry of the tenant with most tokens in the lowest class that holds
+        more than its part of the room (1 : 4 : 16), with the newcomer counted in. So a tenant or
+        class may fill what nobody else needs, and keeps nobody out.
         """
-        lowest = next(each for each in self._classes.values() if each.entries)
         own = self._classes[newcomer.priority]
-        if own.quantum < lowest.quantum:
+        room = (self._length + 1) / sum(WEIGHTS.values())
+        lowest = next(
+            (
+                each
+                for name, each in self._classes.items()
+                if each.entries + (each is own) > room * WEIGHTS[name]
+            ),
+            own,
+        )
+        if lowest is own and not own.entries:
             return None
         tenant = max(lowest.tenants.values(), key=lambda tenant: tenant.tokens)
         mine = own.tenants.get(newcomer.tenant)
