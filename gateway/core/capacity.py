@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from gateway.core.catalogue import Model
-from gateway.core.concurrency import STREAM, AdaptiveLimit, Sample
+from gateway.core.concurrency import STREAM, AdaptiveLimit, Cohort, Sample
 from gateway.core.errors import Overloaded, UpstreamBusy, UpstreamTimeout
 from gateway.core.exchange import Caller
 from gateway.core.fair_queue import FairQueue, Shed, Time
@@ -47,17 +47,18 @@ class Slot:
 
     __slots__ = ("_among", "_cohort", "_open", "_sent", "_slots")
 
-    def __init__(self, slots: "Slots", sent: float, among: int) -> None:
+    def __init__(self, slots: "Slots", among: int) -> None:
         self._slots = slots
-        self._sent = sent
         self._among = among
+        self._sent = slots.now()
         self._open = True
-        self._cohort = None if slots.adaptive is None else slots.adaptive.send()
+        self._cohort = None if slots.adaptive is None else slots.adaptive.send(among)
 
     def began(self) -> None:
         """Tell that a stream's first token is there."""
-        self._settle(STREAM)
-        self._slots.hand_on()
+        if self._cohort is not None:
+            self._slots.learn(self._cohort, self._sample(STREAM))
+            self._cohort = None
 
     def ended(self, tally: Tally) -> None:
         """Tell that the stream is over, and give the place back unless that is done."""
@@ -68,7 +69,10 @@ class Slot:
 
     def answered(self, usage: Usage | None) -> None:
         """Tell that the whole answer is there, and give the place back."""
-        self._settle(usage.output.bit_length() // 2 if usage else None)
+        if self._cohort is not None:
+            shape = usage.output.bit_length() // 2 if usage else None
+            self._slots.learn(self._cohort, self._sample(shape))
+            self._cohort = None
         self.back()
 
     def failed(self, error: BaseException) -> None:
@@ -77,56 +81,48 @@ class Slot:
         "Too much" and timeouts count against the target, the request's own deadline does not.
         """
         late = isinstance(error, UpstreamTimeout) and error.code != _DEADLINE
-        if late or isinstance(error, UpstreamBusy):
-            self._settle(None, seconds=inf)
+        if self._cohort is not None and (late or isinstance(error, UpstreamBusy)):
+            self._slots.learn(self._cohort, Sample(None, inf, self._among, self._sent))
+            self._cohort = None
         self.back()
 
     def back(self) -> None:
         """Give the place to the next one, unless that is done."""
         if self._open:
             self._open = False
-            cohort, adaptive = self._cohort, self._slots.adaptive
-            if cohort is not None and adaptive is not None:
-                adaptive.settle(self._slots.now(), cohort, None)
+            if self._cohort is not None:
+                self._slots.learn(self._cohort, None)
             self._slots.freed(self._sent)
 
-    def _settle(self, shape: Hashable, seconds: float | None = None) -> None:
-        cohort, adaptive = self._cohort, self._slots.adaptive
-        if cohort is not None and adaptive is not None:
-            now, self._cohort = self._slots.now(), None
-            took = now - self._sent if seconds is None else seconds
-            adaptive.settle(now, cohort, Sample(shape, took, self._among, self._sent))
+    def _sample(self, shape: Hashable) -> Sample:
+        return Sample(shape, self._slots.now() - self._sent, self._among, self._sent)
 
 
 class Slots:
-    """The places at one target and the queue for them."""
+    """The places at one target and the queue for them. `limit` is how many may be in use now."""
 
     def __init__(self, rule: Concurrency, clock: Time, random: Random) -> None:
         self.now = clock.monotonic
         self.adaptive = AdaptiveLimit(rule.max) if rule.adaptive else None
+        self.limit = rule.max if self.adaptive is None else self.adaptive.limit
         self.in_use = 0
-        self._fixed = rule.max
         self._random = random
         self._queue = FairQueue(clock, most=rule.queue, unused=self._unused)
+        self._turns = self._queue.turns  # its truth value is asked for by every request
         self._held = 0.0
         self._promised = 0.0
 
     @property
-    def limit(self) -> int:
-        """How many may be in use now."""
-        return self._fixed if self.adaptive is None else self.adaptive.limit
-
-    @property
     def waiting(self) -> int:
         """How many wait."""
-        return len(self._queue)
+        return len(self._turns)
 
     def take(self) -> Slot | None:
         """Return a place if one is free and nobody waits for it."""
-        if self.in_use >= self.limit or self._queue:
+        if self.in_use >= self.limit or self._turns:
             return None
         self.in_use += 1
-        return Slot(self, self.now(), self.in_use)
+        return Slot(self, self.in_use)
 
     async def wait(self, caller: Caller, cost: int, deadline: float) -> Slot:
         """Return a place as soon as it is this caller's turn. Raises Overloaded.
@@ -142,7 +138,7 @@ class Slots:
             await self._queue.turn(caller.tenant, caller.priority, cost, until)
         except Shed as error:
             raise self._overloaded(str(error)) from error
-        return Slot(self, self.now(), self.in_use)
+        return Slot(self, self.in_use)
 
     def freed(self, sent: float) -> None:
         """Take a place back that was held since `sent`."""
@@ -150,15 +146,22 @@ class Slots:
         self._held += (held - self._held) * _SMOOTH if self._held else held
         self._unused()
 
-    def hand_on(self) -> None:
-        """Give what is free to those who wait."""
-        while self.in_use < self.limit and self._queue.next():
-            self.in_use += 1
+    def learn(self, cohort: Cohort, sample: Sample | None) -> None:
+        """Take in what became of a request; more room is given away at once."""
+        if self.adaptive is not None:
+            self.adaptive.settle(self.now(), cohort, sample)
+            self.limit = self.adaptive.limit
+            if self._turns:
+                self._hand_on()
 
     def _unused(self) -> None:
         self.in_use -= 1
-        if self._queue:
-            self.hand_on()
+        if self._turns:
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        while self.in_use < self.limit and self._queue.next():
+            self.in_use += 1
 
     def _every(self) -> float:
         """Return the seconds from one place that gets free to the next, 0 while unknown."""

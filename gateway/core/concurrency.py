@@ -40,6 +40,8 @@ _BELOW: Final = 0.9
 _GROWTH: Final = 10
 _FEWER: Final = 0.8
 _AS_SLOW: Final = 0.9
+_FAR_BELOW: Final = 4
+_ONE_IN: Final = 8
 _RISE: Final = 1 / 16
 _FALL: Final = 1 / 8
 _SMOOTH: Final = 1 / 32
@@ -95,6 +97,7 @@ class AdaptiveLimit:
         self._most = most
         self._least = min(LEAST, most)
         self._doubling = True
+        self._passed = 0
         self._changed = -inf
         self._slow = 0
         self._cut: tuple[float, float, int] | None = None
@@ -107,8 +110,16 @@ class AdaptiveLimit:
         usual = self._usual.get(STREAM)
         return usual.seconds if usual else 0.0
 
-    def send(self) -> Cohort:
-        """Return the cohort of a request that is sent now; `settle` it exactly once."""
+    def send(self, among: int) -> Cohort | None:
+        """Return the cohort of a request that is sent now; `settle` it exactly once.
+
+        None: this one is not looked at. Far below the limit one in eight is enough to know what
+        is usual.
+        """
+        if among * _FAR_BELOW < self.limit and self._usual:
+            self._passed = (self._passed + 1) % _ONE_IN
+            if self._passed:
+                return None
         cohort = self._cohort
         cohort.members += 1
         if cohort.members == _COHORT:

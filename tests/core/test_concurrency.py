@@ -8,10 +8,16 @@ from statistics import mean
 
 import pytest
 
-from gateway.core.concurrency import LEAST, START, STREAM, AdaptiveLimit, Sample
+from gateway.core.concurrency import LEAST, START, STREAM, AdaptiveLimit, Cohort, Sample
 from tests.fakes.overload import Town, arrivals, middle, together
 
 COHORT = 16
+
+
+def sent_to(limit: AdaptiveLimit) -> Cohort:
+    cohort = limit.send(1000)
+    assert cohort is not None
+    return cohort
 
 
 class Law:
@@ -26,7 +32,7 @@ class Law:
         for _ in range(times):
             self.now += 1.0
             sent = self.now
-            cohorts = [self.limit.send() for _ in range(COHORT)]
+            cohorts = [self.limit.send(among) or Cohort() for _ in range(COHORT)]
             self.now += 1.0 if seconds == inf else seconds
             for cohort in cohorts:
                 self.limit.settle(self.now, cohort, Sample(shape, seconds, among, sent))
@@ -50,7 +56,7 @@ def test_it_does_not_grow_when_it_is_hardly_used() -> None:
 
 def test_it_grows_once_a_round_trip() -> None:
     limit = AdaptiveLimit(1000)
-    cohorts = [limit.send() for _ in range(4 * COHORT)]
+    cohorts = [sent_to(limit) for _ in range(4 * COHORT)]
     for cohort in cohorts:
         limit.settle(1.0, cohort, Sample(STREAM, 1.0, 80, 0.0))
     assert limit.limit == 200
@@ -78,7 +84,7 @@ def test_one_slow_answer_in_five_is_no_reason() -> None:
     law = Law()
     law.cohort(1.0, 30, times=5)
     for _ in range(20):
-        cohorts = [law.limit.send() for _ in range(COHORT)]
+        cohorts = [sent_to(law.limit) for _ in range(COHORT)]
         for cohort, number in zip(cohorts, count()):
             seconds = 30.0 if number % 5 == 0 else 1.0
             law.limit.settle(law.now, cohort, Sample(STREAM, seconds, 40, law.now))
@@ -106,7 +112,7 @@ def test_a_few_slow_requests_never_cut_anything() -> None:
 def test_refusals_and_timeouts_cut_it_by_a_third(refusals: int) -> None:
     law = Law()
     law.cohort(1.0, 50, times=3)
-    cohorts = [law.limit.send() for _ in range(COHORT)]
+    cohorts = [sent_to(law.limit) for _ in range(COHORT)]
     for cohort, number in zip(cohorts, count()):
         seconds = inf if number < refusals else 1.0
         law.limit.settle(law.now, cohort, Sample(STREAM, seconds, 50, law.now))
@@ -115,7 +121,7 @@ def test_refusals_and_timeouts_cut_it_by_a_third(refusals: int) -> None:
 
 def test_a_single_refusal_cuts_nothing() -> None:
     law = Law()
-    cohorts = [law.limit.send() for _ in range(COHORT)]
+    cohorts = [sent_to(law.limit) for _ in range(COHORT)]
     for cohort, number in zip(cohorts, count()):
         seconds = inf if number == 0 else 1.0
         law.limit.settle(1.0, cohort, Sample(STREAM, seconds, 10, 0.0))
@@ -129,7 +135,7 @@ def test_it_never_falls_below_its_least() -> None:
 
 def test_requests_without_an_answer_of_their_own_do_not_hold_up_a_cohort() -> None:
     limit = AdaptiveLimit(1000)
-    cohorts = [limit.send() for _ in range(COHORT)]
+    cohorts = [sent_to(limit) for _ in range(COHORT)]
     for cohort in cohorts[:10]:
         limit.settle(1.0, cohort, None)
     for cohort in cohorts[10:]:
