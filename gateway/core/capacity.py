@@ -52,7 +52,7 @@ class Slot:
         self._among = among
         self._sent = slots.now()
         self._open = True
-        self._cohort = None if slots.adaptive is None else slots.adaptive.send(among)
+        self._cohort = None if slots.adaptive is None else slots.adaptive.send(self._sent, among)
 
     def began(self) -> None:
         """Tell that a stream's first token is there."""

@@ -27,6 +27,8 @@ START: Final = 100
 LEAST: Final = 4
 TOLERANCE: Final = 1.1
 """So much longer than usual is still as usual."""
+NOTICEABLE: Final = 0.1
+"""Seconds: less than this is as usual too. It may as well be our own process that is busy."""
 STREAM: Final = "stream"
 _COHORT: Final = 16
 _ENOUGH: Final = 14
@@ -41,7 +43,7 @@ _GROWTH: Final = 10
 _FEWER: Final = 0.8
 _AS_SLOW: Final = 0.9
 _FAR_BELOW: Final = 4
-_ONE_IN: Final = 8
+_BETWEEN: Final = 0.05
 _RISE: Final = 1 / 16
 _FALL: Final = 1 / 8
 _SMOOTH: Final = 1 / 32
@@ -97,7 +99,7 @@ class AdaptiveLimit:
         self._most = most
         self._least = min(LEAST, most)
         self._doubling = True
-        self._passed = 0
+        self._looked = -inf
         self._changed = -inf
         self._slow = 0
         self._cut: tuple[float, float, int] | None = None
@@ -110,16 +112,14 @@ class AdaptiveLimit:
         usual = self._usual.get(STREAM)
         return usual.seconds if usual else 0.0
 
-    def send(self, among: int) -> Cohort | None:
+    def send(self, now: float, among: int) -> Cohort | None:
         """Return the cohort of a request that is sent now; `settle` it exactly once.
 
-        None: this one is not looked at. Far below the limit one in eight is enough to know what
-        is usual.
+        None: this one is not looked at. Far below the limit 20 a second are enough.
         """
-        if among * _FAR_BELOW < self.limit and self._usual:
-            self._passed = (self._passed + 1) % _ONE_IN
-            if self._passed:
-                return None
+        if among * _FAR_BELOW < self.limit and now - self._looked < _BETWEEN:
+            return None
+        self._looked = now
         cohort = self._cohort
         cohort.members += 1
         if cohort.members == _COHORT:
@@ -160,12 +160,12 @@ class AdaptiveLimit:
         usual = self._usual.get(sample.shape)
         if usual is None or sample.seconds == inf:
             return 1.0 if usual is None and sample.seconds < inf else inf
-        if sample.shape is not STREAM:
-            return sample.seconds / usual.seconds
-        usual_rest = rest = self._usual_gap * self._blocks
-        if self._gap > self._usual_gap * _LONGER:
-            rest = self._gap * self._blocks
-        return (sample.seconds + rest) / (usual.seconds + usual_rest)
+        expected, took = usual.seconds, sample.seconds
+        if sample.shape is STREAM:
+            longer = self._gap > self._usual_gap * _LONGER
+            expected += self._usual_gap * self._blocks
+            took += (self._gap if longer else self._usual_gap) * self._blocks
+        return took / expected if took - expected > NOTICEABLE else 1.0
 
     def _judge(self, now: float, samples: list[Sample]) -> None:
         stretches = [self._stretch(sample) for sample in samples]

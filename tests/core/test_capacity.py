@@ -196,6 +196,7 @@ async def test_a_limit_that_rises_lets_those_who_wait_through() -> None:
 def test_what_counts_against_a_target(error: BaseException, counts: bool) -> None:
     house = House()
     for _ in range(64):
+        house.clock.now += 0.1
         house.take().failed(error)
     assert (house.slots.limit < 100) is counts
     assert house.slots.in_use == 0

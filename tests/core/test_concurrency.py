@@ -15,7 +15,7 @@ COHORT = 16
 
 
 def sent_to(limit: AdaptiveLimit) -> Cohort:
-    cohort = limit.send(1000)
+    cohort = limit.send(0.0, 1000)
     assert cohort is not None
     return cohort
 
@@ -32,7 +32,7 @@ class Law:
         for _ in range(times):
             self.now += 1.0
             sent = self.now
-            cohorts = [self.limit.send(among) or Cohort() for _ in range(COHORT)]
+            cohorts = [self.limit.send(sent, among) or Cohort() for _ in range(COHORT)]
             self.now += 1.0 if seconds == inf else seconds
             for cohort in cohorts:
                 self.limit.settle(self.now, cohort, Sample(shape, seconds, among, sent))
@@ -131,6 +131,19 @@ def test_a_single_refusal_cuts_nothing() -> None:
 def test_it_never_falls_below_its_least() -> None:
     law = Law()
     assert law.cohort(inf, 50, times=50) == LEAST
+
+
+def test_what_takes_a_moment_longer_is_as_usual_and_so_is_what_takes_no_time() -> None:
+    law = Law()
+    law.cohort(0.0, 60, times=5)
+    assert law.cohort(0.09, 60, times=5) >= START
+
+
+def test_far_below_the_limit_not_every_request_is_looked_at() -> None:
+    limit = AdaptiveLimit(1000)
+    moments = [number * 0.01 for number in range(100)]
+    assert 15 <= sum(limit.send(now, 24) is not None for now in moments) <= 20
+    assert all(limit.send(now, 25) is not None for now in moments)
 
 
 def test_requests_without_an_answer_of_their_own_do_not_hold_up_a_cohort() -> None:
