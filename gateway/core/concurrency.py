@@ -115,9 +115,10 @@ class AdaptiveLimit:
     def send(self, now: float, among: int) -> Cohort | None:
         """Return the cohort of a request that is sent now; `settle` it exactly once.
 
-        None: this one is not looked at. Far below the limit 20 a second are enough.
+        None: this one is not looked at. Far below the limit 20 a second are enough, once
+        something is usual.
         """
-        if among * _FAR_BELOW < self.limit and now - self._looked < _BETWEEN:
+        if among * _FAR_BELOW < self.limit and now - self._looked < _BETWEEN and self._usual:
             return None
         self._looked = now
         cohort = self._cohort

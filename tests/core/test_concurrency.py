@@ -140,8 +140,9 @@ def test_what_takes_a_moment_longer_is_as_usual_and_so_is_what_takes_no_time() -
 
 
 def test_far_below_the_limit_not_every_request_is_looked_at() -> None:
-    limit = AdaptiveLimit(1000)
-    moments = [number * 0.01 for number in range(100)]
+    law = Law()
+    law.cohort(1.0, 30)
+    limit, moments = law.limit, [10.0 + number * 0.01 for number in range(100)]
     assert 15 <= sum(limit.send(now, 24) is not None for now in moments) <= 20
     assert all(limit.send(now, 25) is not None for now in moments)
 
