@@ -92,14 +92,23 @@ class Slot:
             self._open = False
             if self._cohort is not None:
                 self._slots.learn(self._cohort, None)
-            self._slots.freed(self._sent)
+            # All in one function: this and `take` are what a request pays where a slot is free.
+            slots = self._slots
+            held = slots.now() - self._sent
+            slots.held += (held - slots.held) * _SMOOTH if slots.held else held
+            slots.in_use -= 1
+            if slots.turns:
+                slots.hand_on()
 
     def _sample(self, shape: Hashable) -> Sample:
         return Sample(shape, self._slots.now() - self._sent, self._among, self._sent)
 
 
 class Slots:
-    """The places at one target and the queue for them. `limit` is how many may be in use now."""
+    """The places at one target and the queue for them.
+
+    `limit` is how many may be in use now, `held` for how many seconds one is, on average.
+    """
 
     def __init__(self, rule: Concurrency, clock: Time, random: Random) -> None:
         self.now = clock.monotonic
@@ -108,18 +117,18 @@ class Slots:
         self.in_use = 0
         self._random = random
         self._queue = FairQueue(clock, most=rule.queue, unused=self._unused)
-        self._turns = self._queue.turns  # its truth value is asked for by every request
-        self._held = 0.0
+        self.turns = self._queue.turns  # its truth value is asked for by every request
+        self.held = 0.0
         self._promised = 0.0
 
     @property
     def waiting(self) -> int:
         """How many wait."""
-        return len(self._turns)
+        return len(self.turns)
 
     def take(self) -> Slot | None:
         """Return a place if one is free and nobody waits for it."""
-        if self.in_use >= self.limit or self._turns:
+        if self.in_use >= self.limit or self.turns:
             return None
         self.in_use += 1
         return Slot(self, self.in_use)
@@ -140,32 +149,25 @@ class Slots:
             raise self._overloaded(str(error)) from error
         return Slot(self, self.in_use)
 
-    def freed(self, sent: float) -> None:
-        """Take a place back that was held since `sent`."""
-        held = self.now() - sent
-        self._held += (held - self._held) * _SMOOTH if self._held else held
-        self._unused()
-
     def learn(self, cohort: Cohort, sample: Sample | None) -> None:
         """Take in what became of a request; more room is given away at once."""
         if self.adaptive is not None:
             self.adaptive.settle(self.now(), cohort, sample)
             self.limit = self.adaptive.limit
-            if self._turns:
-                self._hand_on()
+            self.hand_on()
 
-    def _unused(self) -> None:
-        self.in_use -= 1
-        if self._turns:
-            self._hand_on()
-
-    def _hand_on(self) -> None:
+    def hand_on(self) -> None:
+        """Give what is free to those who wait."""
         while self.in_use < self.limit and self._queue.next():
             self.in_use += 1
 
+    def _unused(self) -> None:
+        self.in_use -= 1
+        self.hand_on()
+
     def _every(self) -> float:
         """Return the seconds from one place that gets free to the next, 0 while unknown."""
-        return self._held / self.limit
+        return self.held / self.limit
 
     def _overloaded(self, why: str) -> Overloaded:
         """Return the refusal. Each one is promised a moment behind those promised before it."""
