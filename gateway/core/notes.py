@@ -50,6 +50,12 @@ class Used(Struct, frozen=True):
     """None when the model has no price: unknown, never free."""
 
 
+class Queued(Struct, frozen=True):
+    """It waited so many seconds for a slot of its target, and got one."""
+
+    seconds: float
+
+
 class Verdict(Struct, frozen=True):
     """What a stage decided, in a word or two: `rate_limit`, `admitted`."""
 
@@ -57,8 +63,8 @@ class Verdict(Struct, frozen=True):
     verdict: str
 
 
-Note: TypeAlias = Routed | Attempted | StreamEnded | Used | Verdict
-N = TypeVar("N", Routed, Attempted, StreamEnded, Used, Verdict)
+Note: TypeAlias = Routed | Queued | Attempted | StreamEnded | Used | Verdict
+N = TypeVar("N", Routed, Queued, Attempted, StreamEnded, Used, Verdict)
 
 
 class Notes:

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from gateway.core.errors import Fault
 from gateway.core.exchange import Caller
-from gateway.core.notes import Attempted, Notes, Routed, StreamEnded, Used, Verdict
+from gateway.core.notes import Attempted, Notes, Queued, Routed, StreamEnded, Used, Verdict
 
 
 class Facts(Struct):
@@ -18,13 +18,15 @@ class Facts(Struct):
     attempts: list[Attempted] = []
     waited: float = 0.0
     """Seconds spent waiting for providers."""
+    queued: float | None = None
+    """Seconds spent waiting for slots of targets, None when one was free."""
     stream: StreamEnded | None = None
     used: Used | None = None
     verdicts: list[Verdict] = []
 
     def overhead(self, started: float, now: float) -> float:
-        """Return the seconds since `started` that were not spent waiting for a provider."""
-        return max(0.0, now - started - self.waited)
+        """Return the seconds since `started` not spent waiting for a provider or a slot of it."""
+        return max(0.0, now - started - self.waited - (self.queued or 0.0))
 
 
 def gather(notes: Notes) -> Facts:
@@ -44,6 +46,8 @@ def gather(notes: Notes) -> Facts:
             facts.reason = note.reason
             if not facts.attempts:
                 facts.provider, facts.model = note.provider, note.model
+        elif isinstance(note, Queued):
+            facts.queued = (facts.queued or 0.0) + note.seconds
         else:
             facts.verdicts.append(note)
     return facts

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue, Target
 from gateway.core.chat import ChatRequest
 from gateway.core.reply import Reply
@@ -104,3 +105,4 @@ class Tools(Struct, frozen=True):
     providers: Mapping[str, Provider]
     catalogue: Catalogue
     state: State
+    capacity: Capacity

@@ -190,11 +190,11 @@ async def _read_body(visit: Visit, head: Head, content: StreamReader, bodies: Bo
     if expect is not None and expect.lower() != "100-continue":
         raise ExpectationFailed("Only 'Expect: 100-continue' is understood.")
     if content.is_eof():
-        whole = content.read_nowait()
-        if len(whole) > bodies.largest:
+        body = content.read_nowait()
+        if len(body) > bodies.largest:
             raise _too_large()
-        bodies.take(visit, len(whole))
-        return whole
+        bodies.take(visit, len(body))
+        return body
     if expect is not None and head.version >= (1, 1):
         visit.write(_CONTINUE)
     visit.connection.expect_body()

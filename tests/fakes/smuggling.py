@@ -3,7 +3,9 @@
 from tests.fakes.raw_client import CHAT
 
 MARK = b"Zq9Canary"
-HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+HEAD = (
+    b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+)
 PLAIN = HEAD + b"x-canary: " + MARK + b"\r\n"
 TE = PLAIN + b"transfer-encoding: "
 CL = PLAIN + b"content-length: "

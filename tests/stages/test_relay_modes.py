@@ -114,6 +114,7 @@ async def test_a_provider_that_breaks_its_contract_is_our_bug(mode: Mode) -> Non
             providers={"acme": Contrary(house.clock)},
             catalogue=Catalogue(models=MODELS),
             state=memory_state(house.clock),
+            capacity=house.capacity,
         )
     )
     with pytest.raises(TypeError):
