@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from gateway.core.catalogue import Target
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import Forbidden
+from gateway.core.limits import LimitRule
 from gateway.core.notes import Notes
 
 Priority = Literal["high", "normal", "low"]
@@ -24,6 +25,8 @@ class Caller(Struct, frozen=True):
     models: frozenset[str] | None = None
     """The names, aliases too, that it may ask for; None means every one."""
     priority: Priority = "normal"
+    limits: tuple[LimitRule, ...] = ()
+    """The tenant's own; a `rate_limit` stage of its policy counts them."""
 
     def check_model(self, name: str) -> None:
         """Raise Forbidden unless this caller may ask for `name`, exactly as it is written."""
@@ -59,6 +62,8 @@ class Exchange(Struct, frozen=True):
     route: Route | None = None
     drop_params: bool = False
     headers: Mapping[str, str] = {}
+    address: str = ""
+    """The peer's address, as the socket says."""
 
     def with_request(self, request: ChatRequest) -> "Exchange":
         """Return a copy that carries another request."""

@@ -4,7 +4,16 @@ from msgspec import Struct
 
 from gateway.core.errors import Fault
 from gateway.core.exchange import Caller
-from gateway.core.notes import Attempted, Notes, Routed, StreamEnded, Used, Verdict
+from gateway.core.notes import (
+    Attempted,
+    Limited,
+    Notes,
+    Passed,
+    Routed,
+    StreamEnded,
+    Used,
+    Verdict,
+)
 
 
 class Facts(Struct):
@@ -20,6 +29,8 @@ class Facts(Struct):
     """Seconds spent waiting for providers."""
     stream: StreamEnded | None = None
     used: Used | None = None
+    passed: Passed | None = None
+    limited: list[Limited] = []
     verdicts: list[Verdict] = []
 
     def overhead(self, started: float, now: float) -> float:
@@ -35,6 +46,8 @@ def gather(notes: Notes) -> Facts:
             facts.provider, facts.model = note.provider, note.model
             facts.attempts.append(note)
             facts.waited += note.ended - note.started
+        elif isinstance(note, Passed):
+            facts.passed = note
         elif isinstance(note, Used):
             facts.used = note
         elif isinstance(note, StreamEnded):
@@ -44,6 +57,8 @@ def gather(notes: Notes) -> Facts:
             facts.reason = note.reason
             if not facts.attempts:
                 facts.provider, facts.model = note.provider, note.model
+        elif isinstance(note, Limited):
+            facts.limited.append(note)
         else:
             facts.verdicts.append(note)
     return facts

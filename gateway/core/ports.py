@@ -4,10 +4,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from random import Random
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from gateway.core.catalogue import Catalogue, Target
 from gateway.core.chat import ChatRequest
+from gateway.core.estimate import OutputHistory
 from gateway.core.reply import Reply
 from gateway.core.state import State
 
@@ -102,3 +103,5 @@ class Tools(Struct, frozen=True):
     providers: Mapping[str, Provider]
     catalogue: Catalogue
     state: State
+    history: OutputHistory = field(default_factory=OutputHistory)
+    """How long answers were."""

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 from gateway.core.catalogue import Catalogue
 from gateway.core.exchange import Caller, Priority
+from gateway.core.limits import LimitRule, check_limits
 from gateway.documents import Document, suggest
 from gateway.settings import Name
 
@@ -30,6 +31,13 @@ class Tenant(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             " its aliases. Left out: all.",
         ),
     ] = None
+    limits: Annotated[
+        tuple[LimitRule, ...],
+        Meta(
+            description="What it may use, all its keys and policies together; a `rate_limit` stage"
+            " of its policy counts it."
+        ),
+    ] = ()
     priority: Annotated[Priority, Meta(description="Who goes first when there is a queue.")] = (
         "normal"
     )
@@ -66,6 +74,7 @@ def callers_of(tenants: Mapping[str, Tenant] | None, known: Known) -> Mapping[st
             labels=tenant.labels,
             models=_allowed(tenant, known.catalogue),
             priority=tenant.priority,
+            limits=tenant.limits,
         )
         for name, tenant in people.items()
     }
@@ -89,6 +98,8 @@ def check_tenants(
             if catalogue.matching((pattern,)).isdisjoint(models):
                 what = f"there is no such model.{suggest(pattern, models)}"
                 document.report((*at, "models", index), what)
+        for path, what in check_limits(tenant.limits):
+            document.report((*at, "limits", *path), what)
     for name in known.keys:
         if name not in tenants:
             what = f"gateway.yaml has a key of `{name}`, who is not here: it is refused with 401."

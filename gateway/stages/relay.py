@@ -10,6 +10,7 @@ from gateway.core import stream_errors
 from gateway.core.assemble import Assembler, assembler_for
 from gateway.core.capability import fit
 from gateway.core.catalogue import Model, Target
+from gateway.core.charge import passed_in, seen_passing, work_of
 from gateway.core.chat import ALWAYS_WHOLE, ChatRequest, Endpoint
 from gateway.core.errors import (
     BadRequest,
@@ -22,7 +23,7 @@ from gateway.core.errors import (
 )
 from gateway.core.exchange import Exchange
 from gateway.core.money import cost
-from gateway.core.notes import Attempted, End, Routed, StreamEnded, Used
+from gateway.core.notes import Attempted, End, Passed, Routed, StreamEnded, Used, Work
 from gateway.core.ports import Call, Provider, Tools
 from gateway.core.replay import whole_to_blocks
 from gateway.core.reply import (
@@ -104,7 +105,7 @@ class Relay:
             return self._replay(reply, exchange, model)
         if isinstance(reply, Stream):
             return self._account(reply, exchange, model)
-        self._use(exchange, model, reply.usage)
+        self._use(exchange, model, reply.usage, passed_in(reply.body))
         return reply
 
     def _target(self, exchange: Exchange) -> Target:
@@ -117,12 +118,13 @@ class Relay:
 
     async def _attempt(self, provider: Provider, call: Call, exchange: Exchange) -> Reply:
         started, code, status = self._clock.monotonic(), InternalError.code, InternalError.status
+        work: Work = "unknown"
         try:
             reply = await provider.send(call)
-            code, status = "", 200
+            code, status, work = "", 200, "done"
             return reply
         except GatewayError as error:
-            code, status = error.code, error.status
+            code, status, work = error.code, error.status, work_of(error)
             if isinstance(error, UpstreamError) and error.provider_status:
                 status = error.provider_status
             raise
@@ -133,7 +135,7 @@ class Relay:
             model = call.target.model
             ended = self._clock.monotonic()
             exchange.notes.add(
-                Attempted(model.provider, model.name, started, ended, code=code, status=status)
+                Attempted(model.provider, model.name, started, ended, code, status, work)
             )
 
     def _account(self, stream: Stream, exchange: Exchange, model: Model) -> Stream:
@@ -153,15 +155,32 @@ class Relay:
                     code=code,
                 )
             )
-            self._use(exchange, model, tally.usage)
+            final = tally.clean or tally.finish is not None
+            passed = tally.passed or tally.blocks
+            self._use(exchange, model, tally.usage, passed, final=final)
 
         timed = Watched(stream.blocks, stream.tally, ended, self._clock.monotonic)
         return replace(stream, blocks=timed)
 
-    def _use(self, exchange: Exchange, model: Model, usage: Usage | None) -> None:
+    def _use(
+        self,
+        exchange: Exchange,
+        model: Model,
+        usage: Usage | None,
+        passed: int,
+        *,
+        final: bool = True,
+    ) -> None:
+        """Note what was used; `passed` are the output tokens that we saw."""
         if usage is not None:
             price = cost(usage, model.price) if model.price else None
             exchange.notes.add(Used(model=model.name, usage=usage, micro_dollars=price))
+            if final and not usage.doubtful:
+                return
+        if exchange.request.endpoint != "count_tokens":
+            seen = seen_passing(exchange.request, usage, passed)
+            price = cost(seen, model.price) if model.price else None
+            exchange.notes.add(Passed(model=model.name, usage=seen, micro_dollars=price))
 
     async def _fold(self, reply: Reply, call: Call, exchange: Exchange) -> Whole:
         """Read a stream to its end and return it whole. Nothing has left for the caller yet."""
@@ -189,7 +208,8 @@ class Relay:
         """Return a whole answer as the stream that the caller asked for."""
         if not isinstance(reply, Whole):
             raise TypeError("a provider streamed to a request for a whole answer")
-        request, tally = exchange.request, Tally(usage=reply.usage)
+        # Its usage is final from the start, whoever leaves early.
+        request, tally = exchange.request, Tally(usage=reply.usage, finish="replayed")
         blocks = whole_to_blocks(reply.body, request.endpoint, include_usage=request.wants_usage)
         try:
             told = _Told(list(blocks), tally)

@@ -1,0 +1,161 @@
+"""Limit rules made ready: what of a request each goes by, and how much of it a request needs."""
+
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from typing import Any, Final
+
+from msgspec import Struct
+
+from gateway.core.exchange import Exchange
+from gateway.core.limits import LABEL, Kind, LimitRule
+from gateway.core.money import Rates, at_most
+from gateway.core.notes import Amounts, Family
+from gateway.core.state import Budget, Limit, Rate, Slots
+from gateway.core.windows import Calendar
+
+Part = Callable[[Exchange, str], str]
+"""Returns what a dimension of a request is; it is given the model's name in the catalogue."""
+
+LONGEST: Final = 64
+_FAMILIES: Final[dict[Kind, Family]] = {
+    "requests": "requests",
+    "tokens": "tokens",
+    "input_tokens": "input-tokens",
+    "output_tokens": "output-tokens",
+    "cost": "",
+    "concurrent": "",
+}
+
+
+class Demand(Struct, gc=False):
+    """What a request may use. `most` bounds its output; when `stated` is false it is learned."""
+
+    input: int
+    most: int
+    likely: int
+    """`most`, or what nine of ten answers of its kind stay within, whichever is less."""
+    stated: bool
+    rates: Rates
+    """The dearest price that it may come to."""
+
+
+class Meter:
+    """One limit, ready for requests. Its key says whose count it is and outlives a reload.
+
+    What clients name freely (user, address) is a part of their tenant's key, so that tenants never
+    share such a count. A limit that goes by no tenant otherwise is shared by all, on purpose.
+    """
+
+    __slots__ = (
+        *("_amount", "_calendar", "_parts", "_period", "_prefix", "capacity", "enforce", "family"),
+        *("kind", "measured", "rule", "title"),
+    )
+
+    def __init__(self, rule: LimitRule, scope: str, *, of_tenant: bool, enforce: bool) -> None:
+        """`scope` keeps apart what is counted in different places."""
+        self.rule = rule
+        self.kind = rule.kind
+        self.title = rule.title()
+        self.capacity = rule.capacity
+        self.enforce = enforce
+        self.measured = rule.kind not in {"requests", "concurrent"}
+        """Whether a request's end tells how much of it was used."""
+        self._amount, self._period = rule.amount, rule.period
+        apart = of_tenant or not {"tenant", "key", "user", "ip"}.isdisjoint(rule.per)
+        self.family: Family = _FAMILIES[rule.kind] if apart and enforce else ""
+        self._calendar = Calendar(rule.each, rule.zone or "UTC") if rule.each else None
+        self._prefix = joined((scope, *rule.identity()))
+        self._parts = (*((_tenant,) if apart else ()), *_parts_of(rule.per))
+
+    def limit(self, exchange: Exchange, model: str, demand: Demand, now: float) -> Limit:
+        """Return the limit as it meets this request at the epoch time `now`."""
+        key = self._prefix
+        for part in self._parts:
+            value = part(exchange, model)
+            key += f"{len(value)}:{value}"
+        amount = self.amount(demand)
+        if self._calendar is not None:
+            window = self._calendar.at(now)
+            return Budget(f"{key}@{window.name}", amount, self._amount, window.ends, self.enforce)
+        if self._period:
+            return Rate(key, amount, self._amount, self._period, self.capacity, self.enforce)
+        return Slots(key, amount, self._amount, self.enforce)
+
+    def amount(self, demand: Demand) -> int:
+        """Return what to reserve. A guess alone never asks for more than there can be."""
+        kind, rate = self.kind, self._calendar is None
+        if not self.measured:
+            return 1
+        if kind == "input_tokens":
+            return demand.input
+        if kind == "cost":
+            certain = at_most(demand.rates, demand.input, 0)
+            all_of_it = at_most(demand.rates, demand.input, demand.most)
+            guessed = not demand.stated
+        else:
+            certain = demand.input if kind == "tokens" else 0
+            all_of_it = certain + (demand.likely if rate else demand.most)
+            guessed = rate or not demand.stated
+        if guessed and all_of_it > self.capacity:
+            return max(certain, self.capacity)
+        return all_of_it
+
+    def used(self, amounts: Amounts) -> int:
+        """Return what a request used of it. Of no meaning for requests and slots."""
+        if self.kind == "cost":
+            return amounts.micro_dollars or 0
+        if self.kind == "input_tokens":
+            return amounts.input
+        if self.kind == "output_tokens":
+            return amounts.output
+        return amounts.input + amounts.output
+
+    def ends(self, now: float) -> str:
+        """Return when its window is over, as people of its time zone write it."""
+        return "" if self._calendar is None else self._calendar.moment(self._calendar.at(now).ends)
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Return the parts in one text, in which none can look like another's."""
+    return "".join(f"{len(part)}:{part}" for part in parts)
+
+
+def bounded(value: str) -> str:
+    """Return a stranger's text, or a digest of what is long or cannot be seen."""
+    if len(value) <= LONGEST and value.isascii() and value.isprintable() and value[:1] != "#":
+        return value
+    return f"#{sha256(value.encode()).hexdigest()[:32]}"
+
+
+def user_of(fields: Any) -> str:  # noqa: ANN401 - a request's JSON
+    """Return whom a request says it is for: OpenAI's `user`, Anthropic's `metadata.user_id`."""
+    user = fields.get("user")
+    if user is None:
+        metadata = fields.get("metadata")
+        if isinstance(metadata, dict):
+            user = metadata.get("user_id", metadata.get("user"))
+    return bounded(user) if isinstance(user, str) and user else ""
+
+
+def _parts_of(per: Iterable[str]) -> Iterable[Part]:
+    for dimension in sorted(per):
+        if dimension.startswith(LABEL):
+            yield _label(dimension.removeprefix(LABEL))
+        elif dimension != "tenant":
+            yield _PARTS[dimension]
+
+
+def _label(name: str) -> Part:
+    return lambda exchange, _model: exchange.caller.labels.get(name, "")
+
+
+def _tenant(exchange: Exchange, _model: str) -> str:
+    return exchange.caller.tenant
+
+
+_PARTS: Final[dict[str, Part]] = {
+    "key": lambda exchange, _model: exchange.caller.fingerprint,
+    "user": lambda exchange, _model: user_of(exchange.request.fields),
+    "model": lambda _exchange, model: model,
+    "ip": lambda exchange, _model: exchange.address,
+}
