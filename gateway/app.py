@@ -11,9 +11,7 @@ from typing import Any, Final
 
 from msgspec import Struct, structs
 
-from gateway.core.catalogue import Catalogue
 from gateway.core.errors import GatewayError, StateUnavailable
-from gateway.core.outcome import Outcome
 from gateway.core.ports import Clock, Provider, Runtime, Spawn, Tools
 from gateway.core.secret import Secret
 from gateway.core.state import State
@@ -31,14 +29,13 @@ from gateway.providers import AnyProvider
 from gateway.providers.transport.client import PoolStats, Transport
 from gateway.runtime import open_runtime
 from gateway.settings import Address, parse_address
-from gateway.telemetry.fold import fold
 from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.report import Report
 
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 _LARGE_BLOCK: Final = 1 << 20
-PROBES: Final = frozenset({"/livez", "/readyz"})
 
 
 class CannotStart(Exception):
@@ -90,7 +87,7 @@ async def open_gateway(
             keys=Identity(setup.settings.keys),
             holder=holder,
             catalogue=setup.catalogue,
-            report=Report(metrics, log, runtime.clock, setup.catalogue),
+            report=Report(metrics, log, tools),
             readiness=readiness,
         )
         edge = await stack.enter_async_context(_door(setup, service, shared=shared))
@@ -129,22 +126,6 @@ class Process:
             await self._reloader.reload()
 
         self._spawn("reload policies", reload())
-
-
-class Report:
-    """What becomes of a finished request: it is counted and logged."""
-
-    def __init__(self, metrics: Metrics, log: Log, clock: Clock, catalogue: Catalogue) -> None:
-        self._metrics = metrics
-        self._log = log
-        self._clock = clock
-        self._served = frozenset(catalogue.served())
-
-    def __call__(self, outcome: Outcome) -> None:
-        if outcome.endpoint in PROBES and outcome.fault is None:
-            return  # asked every second by whoever watches us; only trouble is news
-        self._metrics.observe(outcome)
-        self._log.request(fold(outcome, self._clock.wall(), self._served))
 
 
 def secrets_of(setup: Setup) -> Iterator[Secret]:

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
-from gateway.core.notes import Used
+from gateway.core.charge import Charge
+from gateway.core.notes import Limited, StreamEnded, Used
 from gateway.core.outcome import Outcome
 from gateway.core.reply import Usage
 
@@ -15,17 +16,17 @@ ASKED: Final = 64
 ERRORS: Final = 400
 
 
-def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, object]:
+def fold(
+    outcome: Outcome, charge: Charge, wall: float, served: Container[str]
+) -> dict[str, object]:
     """Return the wide event of a request that ended at `wall` (seconds since 1970).
 
     `model` is what the caller asked for, or `other` when that is no name in `served`; `asked` then
-    is its beginning. `asked`, `detail` and `upstream_id` come from outside and still need redaction. Prompts and answers are not part of
-    an outcome and so cannot get here.
+    is its beginning. `asked`, `detail` and `upstream_id` come from outside and still need
+    redaction. Prompts and answers are not part of an outcome and so cannot get here.
     """
-    facts = outcome.facts
-    stream = facts.stream
+    facts, known = outcome.facts, outcome.model in served
     started, first = outcome.started, outcome.first_token if outcome.status < ERRORS else None
-    known = outcome.model in served
     total = outcome.ended - started
     waited = min(facts.waited, total)
     return {
@@ -52,15 +53,20 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
         "attempts": len(facts.attempts),
         "stages": [f"{v.stage}: {v.verdict}" for v in facts.verdicts] if facts.verdicts else (),
         **(_spent(facts.used) if facts.used else _NOTHING_SPENT),
+        "counted": charge.counted if facts.attempts else None,
+        "limits": _reached(facts.limited) if facts.limited else (),
         "bytes_in": outcome.received,
         "bytes_out": outcome.sent,
-        "stream_end": stream.reason if stream else None,
-        "stream_code": stream.code if stream else "",
-        "longest_gap_ms": _ms(stream.longest_gap) if stream else None,
+        **(_ended(facts.stream) if facts.stream else _NO_STREAM),
         "dropped": outcome.dropped,
         "upstream_id": outcome.upstream_id,
         "client_retry": outcome.client_retry,
     }
+
+
+def _reached(limited: list[Limited]) -> list[str]:
+    """Return the titles of the limits that had no room, whether or not they were enforced."""
+    return [title for note in limited for title in note.exceeded]
 
 
 def _spent(used: Used) -> dict[str, object]:
@@ -77,6 +83,17 @@ def _spent(used: Used) -> dict[str, object]:
 
 # What the provider did not say is null, never 0.
 _NOTHING_SPENT: Final = _spent(Used("", Usage(), None)) | {"tokens_in": None, "tokens_out": None}
+
+
+def _ended(stream: StreamEnded) -> dict[str, object]:
+    return {
+        "stream_end": stream.reason,
+        "stream_code": stream.code,
+        "longest_gap_ms": _ms(stream.longest_gap),
+    }
+
+
+_NO_STREAM: Final = {"stream_end": None, "stream_code": "", "longest_gap_ms": None}
 
 
 @lru_cache(maxsize=2)  # under load many requests end in one millisecond
