@@ -4,16 +4,17 @@ from typing import Final
 
 from msgspec import Struct
 
-from gateway.core.chat import ALWAYS_WHOLE, ChatRequest
+from gateway.core.catalogue import Model
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import CallerError, UpstreamError
-from gateway.core.estimate import input_tokens, tokens_in
+from gateway.core.estimate import input_tokens, output_limit, tokens_in
 from gateway.core.notes import Amounts, Used, Work
 from gateway.core.outcome import Facts
 from gateway.core.reply import Usage
 from gateway.core.state import Counted
 
-ENVELOPE: Final = 300
-"""Bytes of a whole answer that are no text."""
+ENVELOPE: Final = 100
+"""Bytes of a whole answer that are no text, at least."""
 NOTHING: Final = Amounts()
 _NEVER_ASKED: Final = frozenset(
     {
@@ -62,13 +63,14 @@ def passed_in(body: bytes) -> int:
     return tokens_in(len(body) - ENVELOPE)
 
 
-def seen_passing(request: ChatRequest, said: Usage | None, passed: int) -> Usage:
+def seen_passing(request: ChatRequest, model: Model, said: Usage | None, passed: int) -> Usage:
     """Return what a request used as far as we saw; `said` is what its provider told so far.
 
-    Output is the larger of both figures; input is guessed from the request when it was not told.
+    Output is the larger of both figures, what passed being no more than the request allows; input
+    is guessed from the request when it was not told.
     """
-    said = said or Usage()
-    output = 0 if request.endpoint in ALWAYS_WHOLE else max(said.output, passed)
+    said, most = said or Usage(), output_limit(request, model)
+    output = max(said.output, passed if most is None else min(passed, most))
     return Usage(
         input=said.input or input_tokens(request),
         output=output,

@@ -178,7 +178,7 @@ class Relay:
             if final and not usage.doubtful:
                 return
         if exchange.request.endpoint != "count_tokens":
-            seen = seen_passing(exchange.request, usage, passed)
+            seen = seen_passing(exchange.request, model, usage, passed)
             price = cost(seen, model.price) if model.price else None
             exchange.notes.add(Passed(model=model.name, usage=seen, micro_dollars=price))
 

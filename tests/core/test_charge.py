@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from gateway.core.catalogue import Model
 from gateway.core.charge import Charge, charge_of, passed_in, seen_passing, work_of
 from gateway.core.chat import parse_request
 from gateway.core.errors import (
@@ -20,6 +21,7 @@ from gateway.core.reply import Usage
 
 SAID = Used("m", Usage(10, 5), 70)
 SEEN = Passed("m", Usage(10, 9), 90)
+MODEL = Model(provider="p")
 RESERVED = Amounts(12, 100, 900)
 HELD = Limited((), (), reserved=RESERVED)
 
@@ -70,13 +72,16 @@ def test_a_provider_that_answered_with_an_error_did_no_work() -> None:
 def test_of_what_was_said_and_what_was_seen_the_larger_counts() -> None:
     body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x" * 40}]}).encode()
     request = parse_request("chat", body)
-    assert seen_passing(request, None, 7) == Usage(14, 7)
-    assert seen_passing(request, Usage(20, 1), 7) == Usage(20, 7)
-    assert seen_passing(request, Usage(20, 9), 7) == Usage(20, 9)
+    assert seen_passing(request, MODEL, None, 7) == Usage(14, 7)
+    assert seen_passing(request, MODEL, Usage(20, 1), 7) == Usage(20, 7)
+    assert seen_passing(request, MODEL, Usage(20, 9), 7) == Usage(20, 9)
+    short = parse_request("chat", body[:-1] + b',"max_tokens":5}')
+    assert seen_passing(short, MODEL, None, 7) == Usage(14, 5)
+    assert seen_passing(short, MODEL, Usage(20, 6), 7) == Usage(20, 6)
     vectors = parse_request("embeddings", b'{"model":"m","input":"xxxx"}')
-    assert seen_passing(vectors, None, 7) == Usage(1, 0)
+    assert seen_passing(vectors, MODEL, None, 7) == Usage(1, 0)
 
 
 def test_a_whole_answer_is_a_token_for_four_bytes_beyond_its_frame() -> None:
-    assert passed_in(b"x" * 700) == 100
+    assert passed_in(b"x" * 500) == 100
     assert passed_in(b"{}") == 1

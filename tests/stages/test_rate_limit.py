@@ -189,7 +189,7 @@ async def test_c12_usage_of_nothing_is_believed() -> None:
 async def test_c12_usage_that_is_missing_or_absurd_is_what_passed(usage: Usage | None) -> None:
     house = LimitedHouse(BUDGET)
     house.provider.usage = usage
-    house.provider.body = b"x" * 700
+    house.provider.body = b"x" * 500
     await house.whole(max_tokens=1000)
     assert house.charge.counted == "relayed"
     assert (house.counter.spent, house.counter.held) == (5 + 100 * 10, 0)
