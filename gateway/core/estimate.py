@@ -24,7 +24,9 @@ _SAMPLE: Final = 4096
 _NODES: Final = 20_000
 _PERCENTILE: Final = 0.9
 _MAX_TOKENS: Final = 1_000_000_000
-_TEXT_FIELDS: Final = ("messages", "system", "tools", "functions", "prompt", "input")
+_OTHER_FIELDS: Final = ("system", "tools", "functions", "prompt", "input")
+_TEXT_FIELDS: Final = ("messages", *_OTHER_FIELDS)
+_ROLE_AND_CONTENT: Final = 2
 _LIMIT_FIELDS: Final = ("max_completion_tokens", "max_tokens")
 _COUNT_FIELDS: Final = ("n", "best_of")
 _NO_TEXT: Final = frozenset(
@@ -42,11 +44,22 @@ def input_tokens(request: ChatRequest) -> int:
     nothing. English text is within about a quarter of the truth; Chinese or code may have half as
     many again. What has more than 20,000 parts is counted by its bytes from there on.
     """
-    fields = request.fields
-    size = text_size([fields[name] for name in _TEXT_FIELDS if name in fields], len(request.body))
+    fields, most, size = request.fields, len(request.body), 0
     messages = fields.get("messages")
-    turns = len(messages) if isinstance(messages, list) else 0
-    return -(-size // BYTES_PER_TOKEN) + TOKENS_PER_MESSAGE * turns
+    messages = messages if isinstance(messages, list) else []
+    if len(messages) <= _NODES:
+        others = [fields[name] for name in _OTHER_FIELDS if name in fields]
+        for message in messages:
+            content = message.get("content") if len(message) == _ROLE_AND_CONTENT else None
+            if type(content) is str and "role" in message:  # as nearly all are
+                size += len(content) if content.isascii() else _bytes_of(content)
+            else:
+                others.append(message)
+    else:
+        others = [fields[name] for name in _TEXT_FIELDS if name in fields]
+    if others:
+        size += text_size(others, most)
+    return -(-size // BYTES_PER_TOKEN) + TOKENS_PER_MESSAGE * len(messages)
 
 
 def text_size(value: Any, most: int) -> int:  # noqa: ANN401 - any JSON
@@ -88,11 +101,13 @@ def output_limit(request: ChatRequest, model: Model) -> int | None:
     """
     if request.endpoint in ALWAYS_WHOLE:
         return 0
-    fields = request.fields
-    stated = [x for x in map(fields.get, _LIMIT_FIELDS) if type(x) is int and 0 < x <= _MAX_TOKENS]
-    if not stated:
+    fields, most = request.fields, 0
+    for name in _LIMIT_FIELDS:
+        stated = fields.get(name)
+        if type(stated) is int and most < stated <= _MAX_TOKENS:
+            most = stated
+    if not most:
         return None
-    most = max(stated)
     if model.max_output is not None and model.max_output < most:
         most = model.max_output
     return most * _answers(request)
@@ -106,8 +121,12 @@ def expected_output(learned: int, request: ChatRequest, model: Model) -> int:
 
 
 def _answers(request: ChatRequest) -> int:
-    counts = [x for x in map(request.fields.get, _COUNT_FIELDS) if type(x) is int and x > 0]
-    return min(max(counts), MOST_ANSWERS) if counts else 1
+    answers = 1
+    for name in _COUNT_FIELDS:
+        count = request.fields.get(name)
+        if type(count) is int and count > answers:
+            answers = count
+    return min(answers, MOST_ANSWERS)
 
 
 def tokens_in(size: int) -> int:

@@ -105,6 +105,11 @@ class Notes:
         """Leave a fact behind."""
         self._notes.append(note)
 
+    @property
+    def newest(self) -> Note | None:
+        """The last fact that was left behind."""
+        return self._notes[-1] if self._notes else None
+
     def __len__(self) -> int:
         return len(self._notes)
 

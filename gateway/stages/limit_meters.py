@@ -17,6 +17,7 @@ Part = Callable[[Exchange, str], str]
 """Returns what a dimension of a request is; it is given the model's name in the catalogue."""
 
 LONGEST: Final = 64
+_APART: Final = frozenset({"tenant", "key", "user", "ip"})
 _FAMILIES: Final[dict[Kind, Family]] = {
     "requests": "requests",
     "tokens": "tokens",
@@ -40,19 +41,22 @@ class Demand(Struct, gc=False):
 
 
 class Meter:
-    """One limit, ready for requests. Its key says whose count it is and outlives a reload.
+    """One limit as it counts one tenant's requests. Its key says whose count it is.
 
     What clients name freely (user, address) is a part of their tenant's key, so that tenants never
-    share such a count. A limit that goes by no tenant otherwise is shared by all, on purpose.
+    share such a count. A limit that goes by no tenant otherwise is shared by all, on purpose. The
+    key does not say how much the limit is: a count outlives a reload.
     """
 
     __slots__ = (
-        *("_amount", "_calendar", "_parts", "_period", "_prefix", "capacity", "enforce", "family"),
-        *("kind", "measured", "rule", "title"),
+        *("_amount", "_calendar", "_key", "_parts", "_period", "_same", "capacity", "enforce"),
+        *("family", "kind", "measured", "rule", "title"),
     )
 
-    def __init__(self, rule: LimitRule, scope: str, *, of_tenant: bool, enforce: bool) -> None:
-        """`scope` keeps apart what is counted in different places."""
+    def __init__(
+        self, rule: LimitRule, tenant: str, *, policy: str | None, enforce: bool = True
+    ) -> None:
+        """`policy` is whose limit it is; None means that it is the tenant's own."""
         self.rule = rule
         self.kind = rule.kind
         self.title = rule.title()
@@ -61,19 +65,28 @@ class Meter:
         self.measured = rule.kind not in {"requests", "concurrent"}
         """Whether a request's end tells how much of it was used."""
         self._amount, self._period = rule.amount, rule.period
-        apart = of_tenant or not {"tenant", "key", "user", "ip"}.isdisjoint(rule.per)
+        apart = policy is None or not _APART.isdisjoint(rule.per)
         self.family: Family = _FAMILIES[rule.kind] if apart and enforce else ""
         self._calendar = Calendar(rule.each, rule.zone or "UTC") if rule.each else None
-        self._prefix = joined((scope, *rule.identity()))
-        self._parts = (*((_tenant,) if apart else ()), *_parts_of(rule.per))
+        scope = "tenant" if policy is None else f"policy {policy}"
+        self._key = joined((scope, *rule.identity(), *((tenant,) if apart else ())))
+        self._parts = tuple(_parts_of(rule.per))
+        self._same: Limit | None = None
+        """The limit as every request meets it, where that differs in nothing."""
+        if not self._parts and not self.measured and self._calendar is None:
+            self._same = self._with(self._key, 1, 0.0)
 
     def limit(self, exchange: Exchange, model: str, demand: Demand, now: float) -> Limit:
         """Return the limit as it meets this request at the epoch time `now`."""
-        key = self._prefix
+        if self._same is not None:
+            return self._same
+        key = self._key
         for part in self._parts:
             value = part(exchange, model)
             key += f"{len(value)}:{value}"
-        amount = self.amount(demand)
+        return self._with(key, self.amount(demand) if self.measured else 1, now)
+
+    def _with(self, key: str, amount: int, now: float) -> Limit:
         if self._calendar is not None:
             window = self._calendar.at(now)
             return Budget(f"{key}@{window.name}", amount, self._amount, window.ends, self.enforce)
@@ -82,10 +95,8 @@ class Meter:
         return Slots(key, amount, self._amount, self.enforce)
 
     def amount(self, demand: Demand) -> int:
-        """Return what to reserve. A guess alone never asks for more than there can be."""
+        """Return what to reserve of tokens or money; a guess asks for no more than there is."""
         kind, rate = self.kind, self._calendar is None
-        if not self.measured:
-            return 1
         if kind == "input_tokens":
             return demand.input
         if kind == "cost":
@@ -147,10 +158,6 @@ def _parts_of(per: Iterable[str]) -> Iterable[Part]:
 
 def _label(name: str) -> Part:
     return lambda exchange, _model: exchange.caller.labels.get(name, "")
-
-
-def _tenant(exchange: Exchange, _model: str) -> str:
-    return exchange.caller.tenant
 
 
 _PARTS: Final[dict[str, Part]] = {

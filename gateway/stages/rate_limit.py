@@ -6,14 +6,14 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from gateway.core.catalogue import Model, Price
-from gateway.core.charge import charge_of
+from gateway.core.charge import Charge, amounts_of, charge_of
 from gateway.core.chat import ALWAYS_WHOLE
 from gateway.core.errors import Forbidden, StateUnavailable
 from gateway.core.estimate import expected_output, input_tokens, output_limit
 from gateway.core.exchange import Exchange
 from gateway.core.limits import LimitRule, check_limits
-from gateway.core.money import at_most, cost, dearest
-from gateway.core.notes import Amounts, Family, Limited, Verdict
+from gateway.core.money import Rates, at_most, cost, dearest
+from gateway.core.notes import Amounts, Family, Limited, Used, Verdict
 from gateway.core.outcome import gather
 from gateway.core.ports import Tools
 from gateway.core.reply import Reply, Stream, Usage, when_over
@@ -105,8 +105,9 @@ class RateLimit:
             exchange.notes.add(UNLIMITED)
             return await proceed(exchange)
         models = self._targets(exchange)
-        demand = self._demand(exchange, models, known)
-        hold = await self._reserve(exchange, known, models[0].name, demand)
+        kind = (exchange.caller.tenant, exchange.policy, exchange.request.endpoint, models[0].name)
+        demand = self._demand(exchange, models, known, self.history.high(kind))
+        hold = await self._reserve(exchange, known, kind, demand)
         if hold is None:
             exchange.notes.add(UNCOUNTED)
             return await proceed(exchange)
@@ -122,11 +123,10 @@ class RateLimit:
         return reply
 
     def _know(self, exchange: Exchange) -> _Known:
-        caller, enforce = exchange.caller, self._enforce
-        place = f"policy {exchange.policy}"
+        caller, enforce, policy = exchange.caller, self._enforce, exchange.policy
         meters = (
-            *(Meter(x, place, of_tenant=False, enforce=enforce) for x in self._rules),
-            *(Meter(x, "tenant", of_tenant=True, enforce=enforce) for x in caller.limits),
+            *(Meter(x, caller.tenant, policy=policy, enforce=enforce) for x in self._rules),
+            *(Meter(x, caller.tenant, policy=None, enforce=enforce) for x in caller.limits),
         )
         known = self._known[caller.tenant] = _Known(
             meters=meters,
@@ -143,37 +143,45 @@ class RateLimit:
             return [target.model for target in exchange.route.targets]
         return (self._catalogue.find(exchange.request.model).model,)
 
-    def _demand(self, exchange: Exchange, models: Sequence[Model], known: _Known) -> Demand:
+    def _demand(
+        self, exchange: Exchange, models: Sequence[Model], known: _Known, learned: int
+    ) -> Demand:
         """Return what the request may use. Raises Forbidden when that has no price."""
         if not known.measured:
             return _ONE
         request, model = exchange.request, models[0]
-        learned = self.history.high(_kind(exchange, model.name))
         limit = output_limit(request, model)
         most = expected_output(learned, request, model) if limit is None else limit
-        rates = (0, 0)
-        if known.money:
-            found = [self.rates.get(each.name) for each in models]
-            if None in found and self._enforce:
+        rates = self._dearest(models) if known.money else _FREE
+        tokens = 0 if request.endpoint == "count_tokens" else input_tokens(request)
+        return Demand(tokens, most, min(most, learned), limit is not None, rates)
+
+    def _dearest(self, models: Sequence[Model]) -> Rates:
+        """Return the dearest price of these. Raises Forbidden where one has none."""
+        dearest_yet = _FREE
+        for model in models:
+            rates = self.rates.get(model.name)
+            if rates is not None:
+                if sum(rates) > sum(dearest_yet):
+                    dearest_yet = rates
+            elif self._enforce:
                 raise Forbidden(
                     "This model has no price, and here a budget of dollars applies. Its operator"
                     " must state one.",
                     code="model_without_price",
                     param="model",
                 )
-            rates = max((each for each in found if each), key=sum, default=rates)
-        tokens = 0 if request.endpoint == "count_tokens" else input_tokens(request)
-        return Demand(tokens, most, min(most, learned), limit is not None, rates)
+        return dearest_yet
 
     async def _reserve(
-        self, exchange: Exchange, known: _Known, model: str, demand: Demand
+        self, exchange: Exchange, known: _Known, kind: tuple[str, ...], demand: Demand
     ) -> "_Hold | None":
         """Return what the request holds; None when nothing can be counted and nothing need be."""
         notes, now = exchange.notes, self.limiter.now()
-        limits = tuple([meter.limit(exchange, model, demand, now) for meter in known.meters])
-        name, earlier = exchange.id, len(notes.all(Limited))
-        if earlier:  # another block of this policy has a lease of that name
-            name = f"{name}.{earlier}"
+        limits = tuple([meter.limit(exchange, kind[-1], demand, now) for meter in known.meters])
+        name = exchange.id
+        if len(notes):  # another block of this policy may have a lease of that name
+            name = f"{name}.{len(notes.all(Limited))}"
         seconds = max(0.0, exchange.deadline - self.now())
         request = Reserve(name, exchange.caller.tenant, seconds, limits)
         try:
@@ -182,7 +190,9 @@ class RateLimit:
             if self._enforce:
                 raise
             return None
-        exceeded = _exceeded(known, decision)
+        exceeded: tuple[str, ...] = ()
+        if isinstance(decision, Refused) or not self._enforce:
+            exceeded = _exceeded(known, decision)
         if isinstance(decision, Refused):
             index = next(i for i, limit in enumerate(limits) if limit.key == decision.key)
             meter = known.meters[index]
@@ -197,13 +207,13 @@ class RateLimit:
         most = demand.most if demand.stated else None
         notes.add(Limited(known.families, decision.limits, exceeded, "", amounts, most))
         notes.add(OBSERVED if exceeded else ADMITTED)
-        return _Hold(self, exchange, known, decision.lease, (model, demand))
+        return _Hold(self, exchange, known, decision.lease, (kind, demand))
 
 
 class _Hold:
     """What one request holds until it is over."""
 
-    __slots__ = ("_demand", "_exchange", "_known", "_lease", "_model", "_stage")
+    __slots__ = ("_demand", "_exchange", "_kind", "_known", "_lease", "_stage")
 
     def __init__(
         self,
@@ -211,13 +221,13 @@ class _Hold:
         exchange: Exchange,
         known: _Known,
         lease: Lease,
-        need: tuple[str, Demand],
+        need: tuple[tuple[str, ...], Demand],
     ) -> None:
         self._stage = stage
         self._exchange = exchange
         self._known = known
         self._lease = lease
-        self._model, self._demand = need
+        self._kind, self._demand = need
 
     def lower(self, model: str) -> None:
         """Give back what is too much now that the model that answers is known."""
@@ -243,16 +253,25 @@ class _Hold:
     def settle(self) -> None:
         """Charge what was used."""
         stage, exchange, known = self._stage, self._exchange, self._known
-        charge = charge_of(gather(exchange.notes))
-        if charge.counted == "reserved" or not known.measured:
+        if not known.measured:
+            stage.limiter.settle(self._lease, {})
+            return
+        newest = exchange.notes.newest
+        if type(newest) is Used:  # as nearly always: then the rest of the notes changes nothing
+            charge = Charge("provider", amounts_of(newest))
+        else:
+            charge = charge_of(gather(exchange.notes))
+        if charge.counted == "reserved":
             stage.limiter.settle(self._lease, {})
             return
         amounts = self._priced(charge.amounts)
-        pairs = zip(known.meters, self._lease.limits, strict=True)
-        used = {limit.key: meter.used(amounts) for meter, limit in pairs if meter.measured}
+        used = {}
+        for meter, limit in zip(known.meters, self._lease.limits, strict=True):
+            if meter.measured:
+                used[limit.key] = meter.used(amounts)
         stage.limiter.settle(self._lease, used)
         if charge.counted == "provider" and exchange.request.endpoint not in ALWAYS_WHOLE:
-            stage.history.observe(_kind(exchange, self._model), amounts.output)
+            stage.history.observe(self._kind, amounts.output)
 
     def _priced(self, amounts: Amounts) -> Amounts:
         """Return the amounts with the stated price where the model has none."""
@@ -263,11 +282,8 @@ class _Hold:
         return amounts
 
 
-_ONE: Final = Demand(0, 0, 0, True, (0, 0))
-
-
-def _kind(exchange: Exchange, model: str) -> tuple[str, ...]:
-    return (exchange.caller.tenant, exchange.policy, exchange.request.endpoint, model)
+_FREE: Final[Rates] = (0, 0)
+_ONE: Final = Demand(0, 0, 0, True, _FREE)
 
 
 def _exceeded(known: _Known, decision: Admitted | Refused) -> tuple[str, ...]:

@@ -29,10 +29,16 @@ def exchange(caller: Caller = ALICE, *, address: str = "10.0.0.1", **fields: Any
 BODY = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
 
 
-def meter(per: tuple[str, ...] = ("tenant",), *, of_tenant: bool = False, **rule: Any) -> Meter:
+def meter(
+    per: tuple[str, ...] = ("tenant",),
+    *,
+    of_tenant: bool = False,
+    tenant: str = "alice",
+    **rule: Any,
+) -> Meter:
     fields = rule or {"requests": 5, "every": "1m"}
-    scope = "tenant" if of_tenant else "policy default"
-    return Meter(LimitRule(per=per, **fields), scope, of_tenant=of_tenant, enforce=True)
+    policy = None if of_tenant else "default"
+    return Meter(LimitRule(per=per, **fields), tenant, policy=policy)
 
 
 def key(counts: Meter, caller: Caller = ALICE, model: str = "m", **fields: Any) -> str:
@@ -41,7 +47,7 @@ def key(counts: Meter, caller: Caller = ALICE, model: str = "m", **fields: Any) 
 
 @pytest.mark.parametrize("per", [("tenant",), ("key",), ("user",), ("ip",), ("user", "model")])
 def test_what_clients_name_is_never_shared_by_tenants(per: tuple[str, ...]) -> None:
-    assert key(meter(per), ALICE, user="x") != key(meter(per), BOB, user="x")
+    assert key(meter(per), ALICE, user="x") != key(meter(per, tenant="bob"), BOB, user="x")
     assert meter(per).family == "requests"
 
 
@@ -49,13 +55,15 @@ def test_what_clients_name_is_never_shared_by_tenants(per: tuple[str, ...]) -> N
 def test_what_operators_name_is_shared_on_purpose_and_shown_to_nobody(
     per: tuple[str, ...],
 ) -> None:
-    assert key(meter(per), ALICE) == key(meter(per), BOB)
+    assert key(meter(per), ALICE) == key(meter(per, tenant="bob"), BOB)
     assert meter(per).family == ""
 
 
 @pytest.mark.parametrize("per", [(), ("model",), ("label:team",)])
 def test_a_tenants_own_limit_is_its_own_whatever_it_goes_by(per: tuple[str, ...]) -> None:
-    assert key(meter(per, of_tenant=True), ALICE) != key(meter(per, of_tenant=True), BOB)
+    assert key(meter(per, of_tenant=True), ALICE) != key(
+        meter(per, of_tenant=True, tenant="bob"), BOB
+    )
 
 
 def test_each_dimension_tells_requests_apart() -> None:

@@ -12,7 +12,7 @@ NOW = 1_795_000_000.0
 
 
 def meter(**rule: Any) -> Meter:
-    return Meter(LimitRule(**rule), "policy default", of_tenant=False, enforce=True)
+    return Meter(LimitRule(**rule), "alice", policy="default")
 
 
 REQUESTS = meter(requests=5, every="1m")
