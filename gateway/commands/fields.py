@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from msgspec import inspect
 
+from gateway.core.limits import LimitRule
 from gateway.policy.cases import Case, Expect, Given
 from gateway.policy.load import PolicyFile
 from gateway.policy.tenants import Tenant, TenantsFile
@@ -20,6 +21,7 @@ TABLES: Final[dict[str, Any]] = {
     "expect": Expect,
     "tenants": TenantsFile,
     "tenant": Tenant,
+    "limit": LimitRule,
 }
 _BASIC: Final = {inspect.BoolType: "true or false", inspect.AnyType: "anything"}
 

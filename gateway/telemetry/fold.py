@@ -25,10 +25,9 @@ def fold(
     is its beginning. `asked`, `detail` and `upstream_id` come from outside and still need
     redaction. Prompts and answers are not part of an outcome and so cannot get here.
     """
-    facts, known = outcome.facts, outcome.model in served
-    started, first = outcome.started, outcome.first_token if outcome.status < ERRORS else None
-    total = outcome.ended - started
-    waited = min(facts.waited, total)
+    facts, known, started = outcome.facts, outcome.model in served, outcome.started
+    first = outcome.first_token if outcome.status < ERRORS else None
+    total, waited = outcome.ended - started, min(facts.waited, outcome.ended - started)
     return {
         "ts": _stamp(int(wall * 1000)),
         "request_id": outcome.id,

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.__main__ import main
 from gateway.policy.setup import load_setup
+from gateway.trial.run import run_trials
 from tests.fakes.gateway import open_test_gateway
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +56,11 @@ def test_a_yaml_example_loads(place: str, text: str, tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     for path in ("config/gateway.yaml", "config/models.yaml", "policies/default.yaml"):
         (tmp_path / path).write_text((ROOT / path).read_text())
-    kinds = {"pipeline:": "policies/default.yaml", "models:": "config/models.yaml"}
+    kinds = {
+        "pipeline:": "policies/default.yaml",
+        "models:": "config/models.yaml",
+        "tenants:": "policies/tenants.yaml",
+    }
     first = next((path for key, path in kinds.items() if f"\n{key}" in f"\n{text}"), None)
     (tmp_path / (first or "config/gateway.yaml")).write_text(text)
     if first == "config/models.yaml":
@@ -69,7 +74,8 @@ def test_a_yaml_example_loads(place: str, text: str, tmp_path: Path) -> None:
         (tmp_path / "config/models.yaml").write_text("models: {}\n")
     environment = {name: f"the value of {name}" for name in re.findall(r"env:(\w+)", text)}
     environment["REDIS_URL"] = "redis://a-value"
-    load_setup(tmp_path / "config", tmp_path / "policies", environment)
+    setup = load_setup(tmp_path / "config", tmp_path / "policies", environment)
+    assert asyncio.run(run_trials(setup)) == []
 
 
 def _here(text: str, root: str) -> str:
