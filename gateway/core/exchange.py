@@ -13,6 +13,7 @@ from gateway.core.limits import LimitRule
 from gateway.core.notes import Notes
 
 Priority = Literal["high", "normal", "low"]
+Overflow = Literal["refuse", "wait"]
 
 
 class Caller(Struct, frozen=True):
@@ -27,6 +28,8 @@ class Caller(Struct, frozen=True):
     priority: Priority = "normal"
     limits: tuple[LimitRule, ...] = ()
     """The tenant's own; a `rate_limit` stage of its policy counts them."""
+    overflow: Overflow | None = None
+    """What becomes of its requests that a limit has no room for; None: as the policy says."""
 
     def check_model(self, name: str) -> None:
         """Raise Forbidden unless this caller may ask for `name`, exactly as it is written."""

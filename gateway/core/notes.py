@@ -82,6 +82,12 @@ class Limited(Struct, frozen=True):
     """Output tokens that the request allows; None when it states no limit."""
 
 
+class Queued(Struct, frozen=True):
+    """It waited so many seconds for a slot of its target or for a limit."""
+
+    seconds: float
+
+
 class Verdict(Struct, frozen=True):
     """What a stage decided, in a word or two: `rate_limit`, `admitted`."""
 
@@ -89,8 +95,8 @@ class Verdict(Struct, frozen=True):
     verdict: str
 
 
-Note: TypeAlias = Routed | Attempted | StreamEnded | Used | Passed | Limited | Verdict
-N = TypeVar("N", Routed, Attempted, StreamEnded, Used, Passed, Limited, Verdict)
+Note: TypeAlias = Routed | Queued | Attempted | StreamEnded | Used | Passed | Limited | Verdict
+N = TypeVar("N", Routed, Queued, Attempted, StreamEnded, Used, Passed, Limited, Verdict)
 
 
 class Notes:

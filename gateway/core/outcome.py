@@ -9,6 +9,7 @@ from gateway.core.notes import (
     Limited,
     Notes,
     Passed,
+    Queued,
     Routed,
     StreamEnded,
     Used,
@@ -27,6 +28,8 @@ class Facts(Struct):
     attempts: list[Attempted] = []
     waited: float = 0.0
     """Seconds spent waiting for providers."""
+    queued: float | None = None
+    """Seconds spent waiting for limits and slots of targets, None when there was room."""
     stream: StreamEnded | None = None
     used: Used | None = None
     passed: Passed | None = None
@@ -34,8 +37,8 @@ class Facts(Struct):
     verdicts: list[Verdict] = []
 
     def overhead(self, started: float, now: float) -> float:
-        """Return the seconds since `started` that were not spent waiting for a provider."""
-        return max(0.0, now - started - self.waited)
+        """Return the seconds since `started` that were not spent waiting for anything."""
+        return max(0.0, now - started - self.waited - (self.queued or 0.0))
 
 
 def gather(notes: Notes) -> Facts:
@@ -57,6 +60,8 @@ def gather(notes: Notes) -> Facts:
             facts.reason = note.reason
             if not facts.attempts:
                 facts.provider, facts.model = note.provider, note.model
+        elif isinstance(note, Queued):
+            facts.queued = (facts.queued or 0.0) + note.seconds
         elif isinstance(note, Limited):
             facts.limited.append(note)
         else:

@@ -60,6 +60,8 @@ def explain(visit: Visit, answered: Answered, facts: Facts) -> str:
         )
         + f"x-turnout-attempts: {len(facts.attempts)}\r\n"
     )
+    if facts.queued is not None:
+        lines += f"x-turnout-queue-ms: {milliseconds(facts.queued)}\r\n"
     if answered.dropped:
         lines += f"x-turnout-dropped: {safe(', '.join(answered.dropped))}\r\n"
         visit.dropped = answered.dropped

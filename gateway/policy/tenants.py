@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from gateway.core.catalogue import Catalogue
-from gateway.core.exchange import Caller, Priority
+from gateway.core.exchange import Caller, Overflow, Priority
 from gateway.core.limits import LimitRule, check_limits
 from gateway.documents import Document, suggest
 from gateway.settings import Name
@@ -38,6 +38,13 @@ class Tenant(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             " of its policy counts it."
         ),
     ] = ()
+    overflow: Annotated[
+        Overflow | None,
+        Meta(
+            description="Whether its requests wait for a limit that has no room. Left out: as the"
+            " policy says."
+        ),
+    ] = None
     priority: Annotated[Priority, Meta(description="Who goes first when there is a queue.")] = (
         "normal"
     )
@@ -75,6 +82,7 @@ def callers_of(tenants: Mapping[str, Tenant] | None, known: Known) -> Mapping[st
             models=_allowed(tenant, known.catalogue),
             priority=tenant.priority,
             limits=tenant.limits,
+            overflow=tenant.overflow,
         )
         for name, tenant in people.items()
     }

@@ -1,26 +1,26 @@
 """Limits: what a request may use is reserved before it goes on, and settled when it is over."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from random import Random
 from typing import Annotated, Final
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from gateway.core.catalogue import Model, Price
-from gateway.core.charge import Charge, amounts_of, charge_of
-from gateway.core.chat import ALWAYS_WHOLE
-from gateway.core.errors import Forbidden, StateUnavailable
+from gateway.core.errors import Forbidden, LimitReached, StateUnavailable
 from gateway.core.estimate import expected_output, input_tokens, output_limit
-from gateway.core.exchange import Exchange
+from gateway.core.exchange import Exchange, Overflow
 from gateway.core.limits import LimitRule, check_limits
-from gateway.core.money import Rates, at_most, cost, dearest
-from gateway.core.notes import Amounts, Family, Limited, Used, Verdict
-from gateway.core.outcome import gather
+from gateway.core.money import Rates, at_most, dearest
+from gateway.core.notes import Amounts, Limited, Queued, Verdict
 from gateway.core.ports import Tools
-from gateway.core.reply import Reply, Stream, Usage, when_over
+from gateway.core.reply import Reply, Stream, when_over
 from gateway.core.stage import Next, Stage
-from gateway.core.state import MAX_AMOUNT, Admitted, Lease, Refused, Reserve
+from gateway.core.state import Limit, Refused, Reserve
 from gateway.stages.base import StagePolicy
 from gateway.stages.limit_checks import check_passable, check_prices, check_use
+from gateway.stages.limit_hold import Books, Hold, Known
+from gateway.stages.limit_lines import Decision, Lines, Patience
 from gateway.stages.limit_meters import Demand, Meter
 from gateway.stages.limit_refusals import refusal
 from gateway.stages.names import Names, Problem
@@ -29,8 +29,11 @@ STAGE: Final = "rate_limit"
 ADMITTED: Final = Verdict(STAGE, "admitted")
 REFUSED: Final = Verdict(STAGE, "refused")
 OBSERVED: Final = Verdict(STAGE, "observed")
+WAITED: Final = Verdict(STAGE, "waited")
 UNLIMITED: Final = Verdict(STAGE, "unlimited")
 UNCOUNTED: Final = Verdict(STAGE, "uncounted")
+MARGIN: Final = 0.05
+"""Seconds before its deadline at which a request has waited long enough."""
 
 
 class RateLimitPolicy(StagePolicy, frozen=True, tag="rate_limit", kw_only=True):
@@ -46,6 +49,13 @@ class RateLimitPolicy(StagePolicy, frozen=True, tag="rate_limit", kw_only=True):
         bool,
         Meta(description="false: count, log and report what would be refused, refuse nothing."),
     ] = True
+    overflow: Annotated[
+        Overflow,
+        Meta(
+            description="What becomes of a request that a limit has no room for. wait: it waits in"
+            " a fair queue, if its deadline allows. A tenant's own word goes first."
+        ),
+    ] = "refuse"
     default_price: Annotated[
         Price | None,
         Meta(
@@ -69,34 +79,24 @@ class RateLimitPolicy(StagePolicy, frozen=True, tag="rate_limit", kw_only=True):
         return RateLimit(self, tools)
 
 
-class _Known(Struct, frozen=True):
-    """What counts for one tenant."""
-
-    meters: tuple[Meter, ...]
-    families: tuple[Family, ...]
-    titles: tuple[str, ...]
-    money: bool
-    measured: bool
-
-
 class RateLimit:
     """Reserves, and settles in every way that a request can end."""
 
     def __init__(self, policy: RateLimitPolicy, tools: Tools) -> None:
-        self.limiter = tools.state.limiter
-        self.history = tools.history
         self.now = tools.runtime.clock.monotonic
-        self.default_price = policy.default_price
-        self.rates = {
-            name: dearest(price)
-            for name, model in tools.catalogue.models.items()
-            if (price := model.price or policy.default_price) is not None
-        }
+        self.books = Books(
+            tools.state.limiter,
+            tools.history,
+            Lines(tools.runtime.clock),
+            _rates(tools, policy.default_price),
+            policy.default_price,
+        )
         self._rules = policy.limits
         self._enforce = policy.enforce
+        self._overflow = policy.overflow
         self._catalogue = tools.catalogue
         self._random = tools.runtime.random
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, Known] = {}
 
     async def __call__(self, exchange: Exchange, proceed: Next, /) -> Reply:
         """Let the request on when all limits have room. Raises LimitReached, StateUnavailable."""
@@ -106,7 +106,7 @@ class RateLimit:
             return await proceed(exchange)
         models = self._targets(exchange)
         kind = (exchange.caller.tenant, exchange.policy, exchange.request.endpoint, models[0].name)
-        demand = self._demand(exchange, models, known, self.history.high(kind))
+        demand = self._demand(exchange, models, known, self.books.history.high(kind))
         hold = await self._reserve(exchange, known, kind, demand)
         if hold is None:
             exchange.notes.add(UNCOUNTED)
@@ -122,13 +122,13 @@ class RateLimit:
         hold.settle()
         return reply
 
-    def _know(self, exchange: Exchange) -> _Known:
+    def _know(self, exchange: Exchange) -> Known:
         caller, enforce, policy = exchange.caller, self._enforce, exchange.policy
         meters = (
             *(Meter(x, caller.tenant, policy=policy, enforce=enforce) for x in self._rules),
             *(Meter(x, caller.tenant, policy=None, enforce=enforce) for x in caller.limits),
         )
-        known = self._known[caller.tenant] = _Known(
+        known = self._known[caller.tenant] = Known(
             meters=meters,
             families=tuple(meter.family for meter in meters),
             titles=tuple(meter.title for meter in meters),
@@ -144,7 +144,7 @@ class RateLimit:
         return (self._catalogue.find(exchange.request.model).model,)
 
     def _demand(
-        self, exchange: Exchange, models: Sequence[Model], known: _Known, learned: int
+        self, exchange: Exchange, models: Sequence[Model], known: Known, learned: int
     ) -> Demand:
         """Return what the request may use. Raises Forbidden when that has no price."""
         if not known.measured:
@@ -160,7 +160,7 @@ class RateLimit:
         """Return the dearest price of these. Raises Forbidden where one has none."""
         dearest_yet = _FREE
         for model in models:
-            rates = self.rates.get(model.name)
+            rates = self.books.rates.get(model.name)
             if rates is not None:
                 if sum(rates) > sum(dearest_yet):
                     dearest_yet = rates
@@ -174,118 +174,117 @@ class RateLimit:
         return dearest_yet
 
     async def _reserve(
-        self, exchange: Exchange, known: _Known, kind: tuple[str, ...], demand: Demand
-    ) -> "_Hold | None":
+        self, exchange: Exchange, known: Known, kind: tuple[str, ...], demand: Demand
+    ) -> Hold | None:
         """Return what the request holds; None when nothing can be counted and nothing need be."""
-        notes, now = exchange.notes, self.limiter.now()
-        limits = tuple([meter.limit(exchange, kind[-1], demand, now) for meter in known.meters])
-        name = exchange.id
-        if len(notes):  # another block of this policy may have a lease of that name
-            name = f"{name}.{len(notes.all(Limited))}"
-        seconds = max(0.0, exchange.deadline - self.now())
-        request = Reserve(name, exchange.caller.tenant, seconds, limits)
+        notes, attempt = exchange.notes, _Attempt(self, exchange, known, (kind, demand))
+        overflow = exchange.caller.overflow or self._overflow
         try:
-            decision = await self.limiter.reserve(request)
+            if overflow == "wait" and self._enforce:
+                decision = await self._wait(attempt, exchange, demand)
+            else:
+                decision = await attempt()
         except StateUnavailable:
             if self._enforce:
                 raise
             return None
         exceeded: tuple[str, ...] = ()
-        if isinstance(decision, Refused) or not self._enforce:
-            exceeded = _exceeded(known, decision)
         if isinstance(decision, Refused):
-            index = next(i for i, limit in enumerate(limits) if limit.key == decision.key)
-            meter = known.meters[index]
-            notes.add(Limited(known.families, decision.limits, exceeded, meter.title))
-            notes.add(REFUSED)
-            raise refusal(meter, limits[index].amount, decision.retry_after, now, self._random)
-        amounts = Amounts(
-            demand.input,
-            demand.most,
-            at_most(demand.rates, demand.input, demand.most) if known.money else None,
-        )
-        most = demand.most if demand.stated else None
+            raise attempt.refusal(decision, self._random)
+        if not self._enforce:
+            exceeded = _exceeded(known, decision)
+        amounts, most = _held(known, demand) if known.measured else (None, None)
         notes.add(Limited(known.families, decision.limits, exceeded, "", amounts, most))
-        notes.add(OBSERVED if exceeded else ADMITTED)
-        return _Hold(self, exchange, known, decision.lease, (kind, demand))
+        if not attempt.waited:
+            notes.add(OBSERVED if exceeded else ADMITTED)
+        return Hold(self.books, exchange, known, decision.lease, (kind, demand))
+
+    async def _wait(self, attempt: "_Attempt", exchange: Exchange, demand: Demand) -> Decision:
+        """Return the decision, when need be after a wait that is noted."""
+        tokens = (
+            demand.input + demand.likely if demand is not _ONE else input_tokens(exchange.request)
+        )
+        until = exchange.deadline - MARGIN
+        began = self.now()
+        patience = Patience(exchange.caller, tokens, until)
+        try:
+            return await self.books.lines.admitted(attempt, attempt.next(), patience)
+        finally:
+            if attempt.number > 1 or self.now() - began > MARGIN:
+                attempt.waited = True
+                exchange.notes.add(WAITED)
+                exchange.notes.add(Queued(self.now() - began))
 
 
-class _Hold:
-    """What one request holds until it is over."""
-
-    __slots__ = ("_demand", "_exchange", "_kind", "_known", "_lease", "_stage")
+class _Attempt:
+    """One request's tries to get in: each asks for the windows of its moment, under a new name."""
 
     def __init__(
         self,
         stage: RateLimit,
         exchange: Exchange,
-        known: _Known,
-        lease: Lease,
+        known: Known,
         need: tuple[tuple[str, ...], Demand],
     ) -> None:
+        self.number = 0
+        self.waited = False
         self._stage = stage
         self._exchange = exchange
         self._known = known
-        self._lease = lease
         self._kind, self._demand = need
+        self._limits: tuple[Limit, ...] = ()
+        self._now = 0.0
+        # Another block of this policy may have a lease of the request's name.
+        earlier = len(exchange.notes.all(Limited)) if len(exchange.notes) else 0
+        self._name = f"{exchange.id}.{earlier}" if earlier else exchange.id
 
-    def lower(self, model: str) -> None:
-        """Give back what is too much now that the model that answers is known."""
-        rates = self._stage.rates.get(model)
-        if rates is None or not self._known.money or sum(rates) >= sum(self._demand.rates):
-            return
-        demand = self._demand
-        demand.rates = rates
-        pairs = zip(self._known.meters, self._lease.limits, strict=True)
-        amounts = {
-            limit.key: meter.amount(demand) for meter, limit in pairs if meter.kind == "cost"
-        }
-        self._stage.limiter.lower(self._lease, amounts)
+    def next(self) -> tuple[Limit, ...]:
+        """Return what the next try will ask for."""
+        self._now, model = self._stage.books.limiter.now(), self._kind[-1]
+        exchange, demand, now = self._exchange, self._demand, self._now
+        self._limits = tuple([x.limit(exchange, model, demand, now) for x in self._known.meters])
+        return self._limits
 
-    def failed(self) -> None:
-        """End a request that has no answer: it is free when no provider was ever asked."""
-        facts = gather(self._exchange.notes)
-        if any(attempt.work != "none" for attempt in facts.attempts):
-            self.settle()
-        else:
-            self._stage.limiter.release(self._lease)
+    async def __call__(self) -> Decision:
+        """Try. Raises StateUnavailable."""
+        stage, exchange = self._stage, self._exchange
+        limits = self.next()
+        seconds = max(0.0, exchange.deadline - stage.now())
+        name = f"{self._name}~{self.number}" if self.number else self._name
+        self.number += 1
+        return await stage.books.limiter.reserve(
+            Reserve(name, exchange.caller.tenant, seconds, limits)
+        )
 
-    def settle(self) -> None:
-        """Charge what was used."""
-        stage, exchange, known = self._stage, self._exchange, self._known
-        if not known.measured:
-            stage.limiter.settle(self._lease, {})
-            return
-        newest = exchange.notes.newest
-        if type(newest) is Used:  # as nearly always: then the rest of the notes changes nothing
-            charge = Charge("provider", amounts_of(newest))
-        else:
-            charge = charge_of(gather(exchange.notes))
-        if charge.counted == "reserved":
-            stage.limiter.settle(self._lease, {})
-            return
-        amounts = self._priced(charge.amounts)
-        used = {}
-        for meter, limit in zip(known.meters, self._lease.limits, strict=True):
-            if meter.measured:
-                used[limit.key] = meter.used(amounts)
-        stage.limiter.settle(self._lease, used)
-        if charge.counted == "provider" and exchange.request.endpoint not in ALWAYS_WHOLE:
-            stage.history.observe(self._kind, amounts.output)
-
-    def _priced(self, amounts: Amounts) -> Amounts:
-        """Return the amounts with the stated price where the model has none."""
-        price = self._stage.default_price
-        if amounts.micro_dollars is None and price is not None:
-            money = cost(Usage(amounts.input, amounts.output), price)
-            return Amounts(amounts.input, amounts.output, min(money, MAX_AMOUNT))
-        return amounts
+    def refusal(self, refused: Refused, random: Random) -> LimitReached:
+        """Return the error for a refusal, and leave it behind as a note."""
+        known = self._known
+        index = next((i for i, x in enumerate(self._limits) if x.key == refused.key), 0)
+        meter = known.meters[index]
+        families = known.families if refused.limits else ()
+        exceeded = _exceeded(known, refused) or (meter.title,)
+        self._exchange.notes.add(Limited(families, refused.limits, exceeded, meter.title))
+        self._exchange.notes.add(REFUSED)
+        amount = self._limits[index].amount
+        return refusal(meter, amount, refused.retry_after, self._now, random)
 
 
 _FREE: Final[Rates] = (0, 0)
 _ONE: Final = Demand(0, 0, 0, True, _FREE)
 
 
-def _exceeded(known: _Known, decision: Admitted | Refused) -> tuple[str, ...]:
-    pairs = zip(known.titles, decision.limits, strict=True)
+def _held(known: Known, demand: Demand) -> tuple[Amounts, int | None]:
+    """Return what is held for a request, and the output that it allows where it says so."""
+    money = at_most(demand.rates, demand.input, demand.most) if known.money else None
+    return Amounts(demand.input, demand.most, money), demand.most if demand.stated else None
+
+
+def _rates(tools: Tools, default: Price | None) -> Mapping[str, Rates]:
+    """Return the dearest that a token of each model can cost, where it has a price."""
+    prices = {name: model.price or default for name, model in tools.catalogue.models.items()}
+    return {name: dearest(price) for name, price in prices.items() if price is not None}
+
+
+def _exceeded(known: Known, decision: Decision) -> tuple[str, ...]:
+    pairs = zip(known.titles, decision.limits, strict=False)  # none after a wait in vain
     return tuple([title for title, status in pairs if status.exceeded])

@@ -47,8 +47,7 @@ def fold(
         "stream": outcome.stream,
         "duration_ms": _ms(total),
         "ttft_ms": None if first is None else _ms(first - started),
-        "overhead_ms": _ms(total - waited),
-        "upstream_ms": _ms(waited),
+        **_overhead(total, waited, facts.queued),
         "attempts": len(facts.attempts),
         "stages": [f"{v.stage}: {v.verdict}" for v in facts.verdicts] if facts.verdicts else (),
         **(_spent(facts.used) if facts.used else _NOTHING_SPENT),
@@ -82,6 +81,14 @@ def _spent(used: Used) -> dict[str, object]:
 
 # What the provider did not say is null, never 0.
 _NOTHING_SPENT: Final = _spent(Used("", Usage(), None)) | {"tokens_in": None, "tokens_out": None}
+
+
+def _overhead(total: float, waited: float, queued: float | None) -> dict[str, object]:
+    return {
+        "overhead_ms": _ms(max(0.0, total - waited - (queued or 0.0))),
+        "upstream_ms": _ms(waited),
+        "queue_ms": None if queued is None else _ms(queued),
+    }
 
 
 def _ended(stream: StreamEnded) -> dict[str, object]:

@@ -255,7 +255,7 @@ def _measure(series: _Series, outcome: Outcome, facts: Facts) -> None:
     total = outcome.ended - outcome.started
     waited = min(facts.waited, total)
     series.duration.observe(total)
-    series.overhead.observe(total - waited)
+    series.overhead.observe(max(0.0, total - waited - (facts.queued or 0.0)))
     if facts.attempts:
         series.upstream.observe(waited)
     stream, used = facts.stream, facts.used

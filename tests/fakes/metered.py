@@ -109,12 +109,13 @@ class Crowd:
     """Callers that ask over HTTP, each on a connection of its own."""
 
     urls: Sequence[str]
+    headers: Mapping[str, str] = field(default_factory=dict)
     got: list[Got] = field(default_factory=list)
 
     async def ask(self, number: int = 1, **fields: Any) -> list[Got]:
         """Ask so often at once, the urls in turn, and return the answers."""
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
-        async with aiohttp.ClientSession(connector=connector) as session:
+        async with aiohttp.ClientSession(connector=connector, headers=self.headers) as session:
 
             async def one(index: int) -> Got:
                 url = f"{self.urls[index % len(self.urls)]}/chat/completions"

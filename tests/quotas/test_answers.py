@@ -103,6 +103,41 @@ async def test_limits_that_are_only_observed_show_in_log_and_metrics_alone() -> 
     assert 'turnout_limit_observations_total{limit="1 requests per tenant every 1m"} 1.0' in metrics
 
 
+async def test_a_request_that_may_wait_is_answered_when_there_is_room() -> None:
+    async with open_metered() as (_, upstream):
+        config = limited_config(upstream, {"requests": 1, "every": 0.3}, overflow="wait")
+        async with open_test_gateway(**config) as gateway:
+            answers = await Crowd([gateway.url]).ask(4)
+            async with asyncio.timeout(10):
+                while len(gateway.events()) < 4:
+                    await asyncio.sleep(0.01)
+            events = gateway.events()
+    assert [got.status for got in answers] == [200] * 4
+    queued = sorted(float(got.headers.get("x-turnout-queue-ms", 0)) for got in answers)
+    assert queued[0] == 0
+    for number, waited in enumerate(queued):
+        assert 300 * number - 20 <= waited <= 300 * number + 400
+    assert not [event for event in events if event["event"] != "request"]
+    waits = [event for event in events if event["stages"] == ["rate_limit: waited"]]
+    assert len(waits) == 3
+    assert all(event["queue_ms"] > 200 > event["overhead_ms"] for event in waits)
+
+
+async def test_g02_a_wait_that_does_not_fit_is_refused_at_once_and_nothing_is_sent() -> None:
+    async with open_metered() as (meter, upstream):
+        config = limited_config(upstream, {"requests": 1, "every": 20}, overflow="wait")
+        async with open_test_gateway(**config) as gateway:
+            crowd = Crowd([gateway.url], headers={"x-turnout-deadline-ms": "3000"})
+            await crowd.ask()
+            began = asyncio.get_running_loop().time()
+            (refused,) = await crowd.ask()
+            took = asyncio.get_running_loop().time() - began
+    assert refused.status == 429
+    assert 16 <= int(refused.headers["retry-after"]) <= 24
+    assert took < 1
+    assert meter.calls == 1
+
+
 def write_policies(gateway: OpenGateway, limit: dict[str, Any]) -> None:
     block = {"stage": "rate_limit", "limits": [limit]}
     fresh = gateway.policies / "default.yaml.new"
