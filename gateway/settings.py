@@ -31,9 +31,10 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     body: Annotated[Bytes, Meta(description="Largest request body, after decompression.")] = (
         32 << 20
     )
-    bodies_in_flight: Annotated[Bytes, Meta(description="All request bodies held at once.")] = (
-        512 << 20
-    )
+    bodies_in_flight: Annotated[
+        Bytes,
+        Meta(description="All bodies held at once; a large one counts twice once it is decoded."),
+    ] = 512 << 20
     headers: Annotated[Bytes, Meta(description="All header bytes of one request.")] = 64 << 10
     connections: Annotated[
         int,
@@ -77,10 +78,21 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     keys: Annotated[
         Mapping[Name, Secret],
         Meta(
-            description="Tenant name -> its key. Empty: no key is asked for, and only loopback"
-            " addresses may be bound."
+            description="Tenant name -> its key. Empty: unless `require_key`, no key is asked for"
+            " until one is issued, and only loopback addresses may be bound."
         ),
     ] = {}
+    require_key: Annotated[
+        bool,
+        Meta(description="Ask for a key also while `keys` is empty: issued ones are let in."),
+    ] = False
+    pepper: Annotated[
+        Secret | None,
+        Meta(
+            description="What issued keys are kept with; nodes that share a Redis need the same."
+            " Left out: a file in the data directory, made at first start."
+        ),
+    ] = None
     limits: Annotated[Limits, Meta(description="What clients may make the gateway hold.")] = (
         Limits()
     )
@@ -136,8 +148,8 @@ def address_problems(settings: Settings) -> list[tuple[str, str]]:
         if address.private:
             continue
         reached = f"{text} can be reached from other machines, and no"
-        if field == "listen" and not settings.keys:
-            cure = "Add `keys:` to gateway.yaml, or listen on 127.0.0.1."
+        if field == "listen" and not settings.keys and not settings.require_key:
+            cure = "Add `keys:` or `require_key: true` to gateway.yaml, or listen on 127.0.0.1."
             problems.append((field, f"{reached} key is asked for. {cure}"))
         elif field == "admin" and settings.admin_token is None:
             cure = "Add `admin_token:` to gateway.yaml, or listen on 127.0.0.1."

@@ -68,8 +68,8 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     thinking: Annotated[
         Literal["none", "budget", "both", "adaptive"],
         Meta(
-            description="How it is told to think: Claude up to 4.5 budget, 4.6 both, later adaptive."
-            " OpenAI-style models that take reasoning_effort: adaptive. Others: none."
+            description="How it is told to think. Claude up to 4.5: budget, 4.6: both, 4.7 on:"
+            " adaptive. OpenAI-style with reasoning_effort: adaptive. Others: none."
         ),
     ] = "none"
     mid_system: Annotated[

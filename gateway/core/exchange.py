@@ -30,6 +30,8 @@ class Caller(Struct, frozen=True):
     """The tenant's own; a `rate_limit` stage of its policy counts them."""
     overflow: Overflow | None = None
     """What becomes of its requests that a limit has no room for; None: as the policy says."""
+    key: str = ""
+    """The id of the issued key that was sent; empty for keys of gateway.yaml."""
 
     def check_model(self, name: str) -> None:
         """Raise Forbidden unless this caller may ask for `name`, exactly as it is written."""

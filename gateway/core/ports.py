@@ -55,6 +55,8 @@ class Runtime(Struct, frozen=True):
     clock: Clock
     random: Random
     new_id: Callable[[], str]
+    new_secret: Callable[[], str]
+    """Returns 32 letters and digits, 190 random bits."""
     spawn: Spawn
 
 

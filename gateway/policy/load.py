@@ -21,6 +21,7 @@ from gateway.policy.reach import check_when
 from gateway.policy.tenants import (
     TENANTS,
     Known,
+    OnRevoke,
     Tenant,
     TenantsFile,
     callers_of,
@@ -76,6 +77,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     """None when there is no tenants.yaml."""
     callers: Mapping[str, Caller]
     """Every tenant, as its requests carry it."""
+    on_revoke: OnRevoke = "cut"
     trials: tuple[Trial, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
 
@@ -88,7 +90,8 @@ class _Read(Struct, frozen=True):
 def load_rules(folder: Path, known: Known, environment: Mapping[str, str]) -> Rules:
     """Read every file of the folder. Raises Invalid with all problems of all files."""
     reading = _Reading(folder, environment)
-    people = reading.tenants()
+    file = reading.tenants()
+    people = file.tenants if file else None
     callers = callers_of(people, known)
     files = reading.policies()
     names = Names(catalogue=known.catalogue, tenants=None if reading.tenants_are_bad else callers)
@@ -106,6 +109,7 @@ def load_rules(folder: Path, known: Known, environment: Mapping[str, str]) -> Ru
         policies=policies,
         tenants=people,
         callers=callers,
+        on_revoke=file.on_revoke if file else "cut",
         trials=tuple(
             Trial(name, case, read.document, index)
             for name, read in files.items()
@@ -128,14 +132,14 @@ class _Reading:
         self._folder = folder
         self._environment = environment
 
-    def tenants(self) -> Mapping[str, Tenant] | None:
-        """Return the tenants, None when there is no file of them or it is bad."""
+    def tenants(self) -> TenantsFile | None:
+        """Return the tenants' file, None when there is none or it is bad."""
         path = self._folder / TENANTS
         if not path.exists():
             return None
         file = self._convert(path, TenantsFile)
         self.tenants_are_bad = file is None
-        return file.tenants if file else None
+        return file
 
     def policies(self) -> Mapping[str, _Read]:
         """Return the policies that could be read, by name."""

@@ -10,7 +10,13 @@ from msgspec.structs import replace
 
 from gateway.core.catalogue import Catalogue, Model
 from gateway.documents import Diagnostic, Document, Invalid, load_document, warnings_of
-from gateway.policy.check import check_keys, check_models, check_providers, check_state
+from gateway.policy.check import (
+    check_keys,
+    check_models,
+    check_pepper,
+    check_providers,
+    check_state,
+)
 from gateway.policy.load import Rules, load_rules
 from gateway.policy.tenants import Known
 from gateway.policy.watch import Folder, look
@@ -92,7 +98,7 @@ def load_setup(
         providers = settings.providers if gateway else None
         check_models(models.document, file.models, file.aliases, providers)
     catalogue = _catalogue(models.content, settings.providers) if models else Catalogue(models={})
-    known = Known(catalogue=catalogue, keys=tuple(settings.keys))
+    known = Known(catalogue=catalogue, keys=tuple(settings.keys), key_required=settings.require_key)
     problems += gateway.document.problems if gateway else ()
     problems += models.document.problems if models else ()
 
@@ -133,6 +139,7 @@ def _read(
 
 def _check_blocks(document: Document, file: GatewayFile) -> None:
     check_keys(document, file)
+    check_pepper(document, file, file.state)
     check_providers(document, file.providers)
     check_state(document, file.state)
 

@@ -18,7 +18,7 @@ from gateway.core.usage import anthropic_usage
 from gateway.providers.anthropic_wire.chat_reply import message_to_chat
 from gateway.providers.anthropic_wire.chat_request import chat_to_messages
 from gateway.providers.anthropic_wire.chat_stream import MessageEventsToChat
-from gateway.providers.base import A_BASE_URL, BASE_URL, ProviderConfig, cure_of
+from gateway.providers.base import A_BASE_URL, BASE_URL, ProviderConfig
 from gateway.providers.streaming import read_answer
 from gateway.providers.transport.client import (
     NO_HEADERS,
@@ -69,16 +69,20 @@ class AnthropicConfig(ProviderConfig, frozen=True, tag="anthropic"):
 
     def unusable(self) -> str:
         """Return which variable to set or file to mend when the key is configured but missing."""
-        return cure_of(self.api_key)
+        return self.api_key.cure if self.api_key is not None else ""
 
-    def build(self, name: str, runtime: Runtime) -> Provider:
-        """Return the provider with its own pool of connections."""
+    def sent_headers(self) -> Mapping[str, str]:
+        """Return what goes with every request, the key too."""
         headers = {"content-type": "application/json"}
         if self.api_key is not None and self.api_key.present:
             key = self.api_key.reveal()
             bearer = self.auth == "bearer"
             headers["authorization" if bearer else "x-api-key"] = f"Bearer {key}" if bearer else key
-        transport = Transport(self.base_url, headers, runtime, self.transport)
+        return headers
+
+    def build(self, name: str, runtime: Runtime) -> Provider:
+        """Return the provider with its own pool of connections."""
+        transport = Transport(self.base_url, self.sent_headers(), runtime, self.transport)
         return Anthropic(name, transport, runtime, self)
 
 

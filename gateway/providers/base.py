@@ -6,7 +6,6 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from gateway.core.ports import Provider, Runtime
-from gateway.core.secret import Secret
 
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 BASE_URL: Final = r"^https?://[^/?#@]+(/[^?#]*)?$"
@@ -50,11 +49,3 @@ class ProviderConfig(
     def build(self, name: str, runtime: Runtime) -> Provider:
         """Return the provider. Opens nothing yet. `name` is the block's key."""
         raise NotImplementedError
-
-
-def cure_of(key: Secret | None) -> str:
-    """Return what to do about a key that is configured but not there, or an empty string."""
-    if key is None or key.present:
-        return ""
-    place, _, name = key.source.partition(":")
-    return f"set {name}" if place == "env" else f"mend {key.source}, which {key.missing}"

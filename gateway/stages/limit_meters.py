@@ -161,7 +161,7 @@ def _label(name: str) -> Part:
 
 
 _PARTS: Final[dict[str, Part]] = {
-    "key": lambda exchange, _model: exchange.caller.fingerprint,
+    "key": lambda exchange, _model: exchange.caller.key or exchange.caller.fingerprint,
     "user": lambda exchange, _model: user_of(exchange.request.fields),
     "model": lambda _exchange, model: model,
     "ip": lambda exchange, _model: exchange.address,

@@ -25,7 +25,7 @@ def fold(
     is its beginning. `asked`, `detail` and `upstream_id` come from outside and still need
     redaction. Prompts and answers are not part of an outcome and so cannot get here.
     """
-    facts, known, started = outcome.facts, outcome.model in served, outcome.started
+    facts, started = outcome.facts, outcome.started
     first = outcome.first_token if outcome.status < ERRORS else None
     total, waited = outcome.ended - started, min(facts.waited, outcome.ended - started)
     return {
@@ -36,8 +36,7 @@ def fold(
         "key": outcome.caller.fingerprint,
         "client": outcome.address,
         "policy": outcome.policy,
-        "model": outcome.model if known else OTHER,
-        "asked": None if known else outcome.model[:ASKED] or None,
+        **_asked(outcome.model, served),
         "answered_by": facts.provider,
         "answered_model": facts.model,
         "status": outcome.status,
@@ -65,6 +64,12 @@ def fold(
 def _reached(limited: list[Limited]) -> list[str]:
     """Return the titles of the limits that had no room, whether or not they were enforced."""
     return [title for note in limited for title in note.exceeded]
+
+
+def _asked(model: str, served: Container[str]) -> dict[str, object]:
+    if model in served:
+        return {"model": model, "asked": None}
+    return {"model": OTHER, "asked": model[:ASKED] or None}
 
 
 def _spent(used: Used) -> dict[str, object]:

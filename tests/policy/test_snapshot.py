@@ -1,6 +1,7 @@
 """A snapshot names its content and holds chains that are ready to run."""
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.core.capability import NOTHING
 from gateway.core.catalogue import Catalogue, Model
@@ -125,3 +126,20 @@ def test_a_snapshot_that_nobody_uses_is_retired_at_once() -> None:
     assert gone == [old.version]
     holder.swap(build_snapshot(rules(BUFFERED), tools()))
     assert gone == [old.version]
+
+
+def test_who_follows_a_holder_hears_of_every_swap() -> None:
+    old, new = (build_snapshot(rules(policy), tools()) for policy in (DIRECT, BUFFERED))
+    holder, heard = Holder(old), []
+    holder.follow(lambda: heard.append(holder.current))
+    holder.swap(new)
+    assert heard == [new]
+
+
+def test_whether_the_tenants_are_all_is_part_of_a_snapshot_and_of_its_version() -> None:
+    plain = rules(DIRECT)
+    closed, kind = replace(plain, tenants={}), replace(plain, on_revoke="finish")
+    assert not build_snapshot(plain, tools()).closed
+    assert build_snapshot(closed, tools()).closed
+    assert build_snapshot(kind, tools()).on_revoke == "finish"
+    assert len({fingerprint(each) for each in (plain, closed, kind)}) == 3

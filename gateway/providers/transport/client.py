@@ -7,7 +7,7 @@ keeps what a gateway needs of it: no redirects, cookies, proxies or content codi
 import re
 import ssl as tls_library
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar, cast
 
 from msgspec import Meta, Struct
 
@@ -36,6 +36,7 @@ __all__ = [
 NO_HEADERS: Final[Mapping[str, str]] = {}
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _METHODS: Final = _WITH_BODY | {"GET", "HEAD", "DELETE"}
+B = TypeVar("B", bound=bytes)
 _PATH: Final = re.compile(r"(?:/[\x21\x22\x24-\x7e]*)?")
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
@@ -100,7 +101,7 @@ class Transport:
         self._clock = runtime.clock
         self._config = config
         self._constant = _constant_lines(self._origin.authority, headers)
-        self._secrets = _secrets(headers)
+        self._newest = self._secrets = _secrets(headers)
         self._heads: dict[tuple[str, str], bytes] = {}
         self._receive = memoryview(bytearray(RECEIVE))
         self._pool = Pool(
@@ -110,6 +111,16 @@ class Transport:
             idle=config.idle_connections,
             keep_idle=config.keep_idle,
         )
+
+    def send_from_now_on(self, headers: Mapping[str, str]) -> None:
+        """Replace the headers that go with every request. Raises ValueError as at first.
+
+        The secrets of those before are masked on: requests with them may be under way.
+        """
+        self._constant = _constant_lines(self._origin.authority, headers)
+        self._heads.clear()
+        before, self._newest = self._newest, _secrets(headers)
+        self._secrets = tuple(sorted({*before, *self._newest}, key=len, reverse=True))
 
     @property
     def stats(self) -> PoolStats:
@@ -178,10 +189,11 @@ class Transport:
         words = text.encode()
         return self.mask(words) != words
 
-    def mask(self, text: bytes) -> bytes:
+    def mask(self, text: B) -> B:
         """Return an upstream's words without our own secrets, where they are spelt as they are."""
         for secret in self._secrets:
-            text = text.replace(secret, b"***")
+            if text.find(secret) >= 0:  # three times as fast as `in`, which first tries a number
+                text = cast("B", text.replace(secret, b"***"))
         return text
 
     def target(self, path: str) -> str:

@@ -8,10 +8,11 @@ from typing import Any, Final, cast
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpResponseParser, RawResponseMessage
-from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.streams import StreamReader
 
 from gateway.core.errors import UpstreamError
 from gateway.core.ports import Clock, Timer
+from gateway.providers.transport.body import NO_BODY, Body, NoBody, body_of
 from gateway.providers.transport.upstream_errors import broken, timed_out
 
 MAX_HEAD: Final = 64 << 10
@@ -82,7 +83,7 @@ class Connection(asyncio.BufferedProtocol):
         """Whether the present exchange has not had one byte of answer."""
         self.error: UpstreamError | None = None
         self.message: RawResponseMessage | None = None
-        self.payload: StreamReader = EMPTY_PAYLOAD
+        self.payload: Body | NoBody = NO_BODY
 
     def _new_parser(self, *, body: bool) -> HttpResponseParser:
         return HttpResponseParser(
@@ -118,7 +119,7 @@ class Connection(asyncio.BufferedProtocol):
         self._asking = True
         self.silent = True
         self.message = None
-        self.payload = EMPTY_PAYLOAD
+        self.payload = NO_BODY
         self._head_size = 0
         if bodiless or self._renew:
             self._parser = self._new_parser(body=not bodiless)
@@ -167,7 +168,7 @@ class Connection(asyncio.BufferedProtocol):
         self._asking = False
         self.used = True
         self.message = None
-        self.payload = EMPTY_PAYLOAD
+        self.payload = NO_BODY
         return clean
 
     def park(self, seconds: float) -> None:
@@ -242,7 +243,7 @@ class Connection(asyncio.BufferedProtocol):
         self.silent = False
         if self.message is None:
             self._head_size += nbytes
-        self._feed(bytes(self._receive[:nbytes]))
+        self._feed(self._receive[:nbytes].tobytes())
 
     def eof_received(self) -> None:
         self._ended(None)
@@ -275,7 +276,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._spoilt = True
             elif message.code >= 200 or message.code == 101:  # noqa: PLR2004 - 1xx are skipped
                 self.message = message
-                self.payload = payload
+                self.payload = body_of(payload)
         if self._head_size > MAX_HEAD and (self.message is None or _size(self.message) > MAX_HEAD):
             self.message = None
             self.fail(broken("bad_upstream", "oversized headers"))

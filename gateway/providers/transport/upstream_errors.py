@@ -44,7 +44,7 @@ _REFUSED: Final[Mapping[int, str]] = {
     422: "The provider could not process the request. Check its parameters.",
 }
 _CALLERS_FAULT: Final = frozenset({400, 413, 422})
-"""The request itself was refused; a model that the provider does not know is an operator's error."""
+"""The request itself was refused; a model that the provider does not know is our error."""
 _DENIED: Final = "The provider refused the gateway's credentials. Tell its operator."
 _BUSY: Final[Mapping[int, str]] = {
     429: "The provider's rate limit is reached. Wait, then try again.",
