@@ -39,9 +39,9 @@ def charge_of(facts: Facts) -> Charge:
     costs nothing.
     """
     if facts.passed is not None:
-        return Charge("relayed", amounts_of(facts.passed))
+        return Charge("relayed", _amounts(facts.passed))
     if facts.used is not None:
-        return Charge("provider", amounts_of(facts.used))
+        return Charge("provider", _amounts(facts.used))
     if any(attempt.work == "unknown" for attempt in facts.attempts):
         limited = facts.limited[0] if facts.limited else None
         if limited is not None and limited.reserved is not None:
@@ -80,6 +80,5 @@ def seen_passing(request: ChatRequest, model: Model, said: Usage | None, passed:
     )
 
 
-def amounts_of(used: Used) -> Amounts:
-    """Return the tokens and money of what was used."""
+def _amounts(used: Used) -> Amounts:
     return Amounts(used.usage.input, used.usage.output, used.micro_dollars)

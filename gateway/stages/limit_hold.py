@@ -5,17 +5,20 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from gateway.core.catalogue import Price
-from gateway.core.charge import Charge, amounts_of, charge_of
+from gateway.core.charge import charge_of
 from gateway.core.chat import ALWAYS_WHOLE
 from gateway.core.estimate import OutputHistory
 from gateway.core.exchange import Exchange
-from gateway.core.money import Rates, cost
+from gateway.core.money import Rates, at_most, cost
 from gateway.core.notes import Amounts, Family, Used
 from gateway.core.outcome import gather
 from gateway.core.reply import Usage
 from gateway.core.state import MAX_AMOUNT, Lease, Limiter
 from gateway.stages.limit_lines import Lines
 from gateway.stages.limit_meters import Demand, Meter
+
+Kind = tuple[str, ...]
+"""What a request is like when it comes to the length of its answer."""
 
 
 class Books(Struct, frozen=True):
@@ -38,83 +41,70 @@ class Known(Struct, frozen=True):
     measured: bool
 
 
-class Hold:
+class Hold(Struct):
     """What one request holds until it is over."""
 
-    __slots__ = ("_books", "_demand", "_exchange", "_kind", "_known", "_lease")
-
-    def __init__(
-        self,
-        books: Books,
-        exchange: Exchange,
-        known: Known,
-        lease: Lease,
-        need: tuple[tuple[str, ...], Demand],
-    ) -> None:
-        self._books = books
-        self._exchange = exchange
-        self._known = known
-        self._lease = lease
-        self._kind, self._demand = need
+    books: Books
+    exchange: Exchange
+    known: Known
+    lease: Lease
+    kind: Kind
+    demand: Demand
 
     def lower(self, model: str) -> None:
         """Give back what is too much now that the model that answers is known."""
-        rates = self._books.rates.get(model)
-        if rates is None or not self._known.money or sum(rates) >= sum(self._demand.rates):
+        rates = self.books.rates.get(model)
+        if rates is None or not self.known.money or sum(rates) >= sum(self.demand.rates):
             return
-        demand = self._demand
+        demand = self.demand
         demand.rates = rates
-        pairs = zip(self._known.meters, self._lease.limits, strict=True)
+        demand.micro_dollars = at_most(rates, demand.input, demand.most)
+        pairs = zip(self.known.meters, self.lease.limits, strict=True)
         amounts = {
             limit.key: meter.amount(demand) for meter, limit in pairs if meter.kind == "cost"
         }
-        self._books.limiter.lower(self._lease, amounts)
+        self.books.limiter.lower(self.lease, amounts)
 
     def failed(self) -> None:
         """End a request that has no answer: it is free when no provider was ever asked."""
-        facts = gather(self._exchange.notes)
+        facts = gather(self.exchange.notes)
         if any(attempt.work != "none" for attempt in facts.attempts):
             self.settle()
         else:
-            self._books.limiter.release(self._lease)
-            self._wake()
-
-    def _wake(self) -> None:
-        lines = self._books.lines
-        if lines:
-            lines.wake(self._lease.limits)
+            self.books.limiter.release(self.lease)
+            if self.books.lines.open:
+                self.books.lines.wake(self.lease.limits)
 
     def settle(self) -> None:
         """Charge what was used."""
-        self._charge()
-        self._wake()
+        books = self.books
+        books.limiter.settle(self.lease, self._used() if self.known.measured else {})
+        if books.lines.open:
+            books.lines.wake(self.lease.limits)
 
-    def _charge(self) -> None:
-        books, exchange, known = self._books, self._exchange, self._known
-        if not known.measured:
-            books.limiter.settle(self._lease, {})
-            return
+    def _used(self) -> Mapping[str, int]:
+        """Return what was used of each limit; of those that are left out, what was reserved."""
+        exchange, known = self.exchange, self.known
         newest = exchange.notes.newest
         if type(newest) is Used:  # as nearly always: then the rest of the notes changes nothing
-            charge = Charge("provider", amounts_of(newest))
+            amounts = self._priced(newest.usage.input, newest.usage.output, newest.micro_dollars)
+            if exchange.request.endpoint not in ALWAYS_WHOLE:
+                self.books.history.observe(self.kind, amounts.output)
         else:
             charge = charge_of(gather(exchange.notes))
-        if charge.counted == "reserved":
-            books.limiter.settle(self._lease, {})
-            return
-        amounts = self._priced(charge.amounts)
+            if charge.counted == "reserved":
+                return {}
+            given = charge.amounts
+            amounts = self._priced(given.input, given.output, given.micro_dollars)
         used = {}
-        for meter, limit in zip(known.meters, self._lease.limits, strict=True):
+        for meter, limit in zip(known.meters, self.lease.limits, strict=True):
             if meter.measured:
                 used[limit.key] = meter.used(amounts)
-        books.limiter.settle(self._lease, used)
-        if charge.counted == "provider" and exchange.request.endpoint not in ALWAYS_WHOLE:
-            books.history.observe(self._kind, amounts.output)
+        return used
 
-    def _priced(self, amounts: Amounts) -> Amounts:
-        """Return the amounts with the stated price where the model has none."""
-        price = self._books.default_price
-        if amounts.micro_dollars is None and price is not None:
-            money = cost(Usage(amounts.input, amounts.output), price)
-            return Amounts(amounts.input, amounts.output, min(money, MAX_AMOUNT))
-        return amounts
+    def _priced(self, tokens_in: int, tokens_out: int, micro_dollars: int | None) -> Amounts:
+        """Return the amounts, at the stated price where the model has none."""
+        price = self.books.default_price
+        if micro_dollars is None and price is not None:
+            micro_dollars = min(cost(Usage(tokens_in, tokens_out), price), MAX_AMOUNT)
+        return Amounts(tokens_in, tokens_out, micro_dollars)

@@ -31,15 +31,13 @@ class Lines:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lines: dict[str, _Line] = {}
-
-    def __len__(self) -> int:
-        return len(self._lines)
+        self.open: dict[str, _Line] = {}
+        """By the keys of their limits."""
 
     def wake(self, limits: Sequence[Limit]) -> None:
         """Note that something of these limits was given back."""
         for limit in limits:
-            line = self._lines.get(limit.key)
+            line = self.open.get(limit.key)
             if line is not None:
                 line.wake()
 
@@ -49,25 +47,25 @@ class Lines:
         Nobody overtakes those who wait for one of `limits` already.
         """
         decision: Decision | None = None
-        key = next((limit.key for limit in limits if limit.key in self._lines), "")
+        key = next((limit.key for limit in limits if limit.key in self.open), "")
         if not key:
             decision = await attempt()
         while decision is None or isinstance(decision, Refused):
             if decision is not None:
                 key = decision.key
-            line = self._lines.get(key)
+            line = self.open.get(key)
             wait = self._wait(key, decision, limits, patience)
             if self._clock.monotonic() + wait > patience.until:
                 return decision or Refused(key, wait, ())
             if line is None:
-                line = self._lines[key] = _Line(self._clock)
+                line = self.open[key] = _Line(self._clock)
             try:
                 decision = await self._stand(line, key, attempt, decision, patience)
             except Shed:
                 return decision or Refused(key, SOON, ())
             finally:
-                if not line.busy and self._lines.get(key) is line:
-                    del self._lines[key]
+                if not line.busy and self.open.get(key) is line:
+                    del self.open[key]
             if isinstance(decision, Refused) and decision.key == key:
                 return decision  # it was the first in its line, and the wait does not fit any more
         return decision
@@ -101,7 +99,7 @@ class Lines:
         self, key: str, refused: Refused | None, limits: Sequence[Limit], patience: Patience
     ) -> float:
         """Return how many seconds it will take at least, as far as that can be known."""
-        line = self._lines.get(key)
+        line = self.open.get(key)
         if line is None:
             return refused.retry_after if refused is not None else 0.0
         limit = next((limit for limit in limits if limit.key == key), None)

@@ -38,6 +38,8 @@ class Demand(Struct, gc=False):
     stated: bool
     rates: Rates
     """The dearest price that it may come to."""
+    micro_dollars: int
+    """What `input` and `most` come to at that price."""
 
 
 class Meter:
@@ -100,16 +102,14 @@ class Meter:
         if kind == "input_tokens":
             return demand.input
         if kind == "cost":
-            certain = at_most(demand.rates, demand.input, 0)
-            all_of_it = at_most(demand.rates, demand.input, demand.most)
-            guessed = not demand.stated
-        else:
-            certain = demand.input if kind == "tokens" else 0
-            all_of_it = certain + (demand.likely if rate else demand.most)
-            guessed = rate or not demand.stated
-        if guessed and all_of_it > self.capacity:
+            if demand.stated or demand.micro_dollars <= self.capacity:
+                return demand.micro_dollars
+            return max(at_most(demand.rates, demand.input, 0), self.capacity)
+        certain = demand.input if kind == "tokens" else 0
+        whole = certain + (demand.likely if rate else demand.most)
+        if whole > self.capacity and (rate or not demand.stated):
             return max(certain, self.capacity)
-        return all_of_it
+        return whole
 
     def used(self, amounts: Amounts) -> int:
         """Return what a request used of it. Of no meaning for requests and slots."""

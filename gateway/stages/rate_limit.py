@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Annotated, Final
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from gateway.core.catalogue import Model, Price
 from gateway.core.errors import Forbidden, LimitReached, StateUnavailable
@@ -19,7 +19,7 @@ from gateway.core.stage import Next, Stage
 from gateway.core.state import Limit, Refused, Reserve
 from gateway.stages.base import StagePolicy
 from gateway.stages.limit_checks import check_passable, check_prices, check_use
-from gateway.stages.limit_hold import Books, Hold, Known
+from gateway.stages.limit_hold import Books, Hold, Kind, Known
 from gateway.stages.limit_lines import Decision, Lines, Patience
 from gateway.stages.limit_meters import Demand, Meter
 from gateway.stages.limit_refusals import refusal
@@ -152,9 +152,13 @@ class RateLimit:
         request, model = exchange.request, models[0]
         limit = output_limit(request, model)
         most = expected_output(learned, request, model) if limit is None else limit
-        rates = self._dearest(models) if known.money else _FREE
         tokens = 0 if request.endpoint == "count_tokens" else input_tokens(request)
-        return Demand(tokens, most, min(most, learned), limit is not None, rates)
+        rates, money = _FREE, 0
+        if known.money:
+            rates = self._dearest(models)
+            money = at_most(rates, tokens, most)
+        likely = min(learned, most)
+        return Demand(tokens, most, likely, limit is not None, rates, money)
 
     def _dearest(self, models: Sequence[Model]) -> Rates:
         """Return the dearest price of these. Raises Forbidden where one has none."""
@@ -174,16 +178,15 @@ class RateLimit:
         return dearest_yet
 
     async def _reserve(
-        self, exchange: Exchange, known: Known, kind: tuple[str, ...], demand: Demand
+        self, exchange: Exchange, known: Known, kind: Kind, demand: Demand
     ) -> Hold | None:
         """Return what the request holds; None when nothing can be counted and nothing need be."""
-        notes, attempt = exchange.notes, _Attempt(self, exchange, known, (kind, demand))
-        overflow = exchange.caller.overflow or self._overflow
+        notes, attempt = exchange.notes, _Attempt(self, exchange, known, kind, demand)
         try:
-            if overflow == "wait" and self._enforce:
+            if self._enforce and (exchange.caller.overflow or self._overflow) == "wait":
                 decision = await self._wait(attempt, exchange, demand)
             else:
-                decision = await attempt()
+                decision = await self.books.limiter.reserve(attempt.next())
         except StateUnavailable:
             if self._enforce:
                 raise
@@ -193,11 +196,15 @@ class RateLimit:
             raise attempt.refusal(decision, self._random)
         if not self._enforce:
             exceeded = _exceeded(known, decision)
-        amounts, most = _held(known, demand) if known.measured else (None, None)
+        amounts = most = None
+        if known.measured:
+            money = demand.micro_dollars if known.money else None
+            amounts = Amounts(demand.input, demand.most, money)
+            most = demand.most if demand.stated else None
         notes.add(Limited(known.families, decision.limits, exceeded, "", amounts, most))
         if not attempt.waited:
             notes.add(OBSERVED if exceeded else ADMITTED)
-        return Hold(self.books, exchange, known, decision.lease, (kind, demand))
+        return Hold(self.books, exchange, known, decision.lease, kind, demand)
 
     async def _wait(self, attempt: "_Attempt", exchange: Exchange, demand: Demand) -> Decision:
         """Return the decision, when need be after a wait that is noted."""
@@ -208,7 +215,9 @@ class RateLimit:
         began = self.now()
         patience = Patience(exchange.caller, tokens, until)
         try:
-            return await self.books.lines.admitted(attempt, attempt.next(), patience)
+            limits = attempt.next().limits
+            attempt.number = 0
+            return await self.books.lines.admitted(attempt, limits, patience)
         finally:
             if attempt.number > 1 or self.now() - began > MARGIN:
                 attempt.waited = True
@@ -216,67 +225,52 @@ class RateLimit:
                 exchange.notes.add(Queued(self.now() - began))
 
 
-class _Attempt:
+class _Attempt(Struct):
     """One request's tries to get in: each asks for the windows of its moment, under a new name."""
 
-    def __init__(
-        self,
-        stage: RateLimit,
-        exchange: Exchange,
-        known: Known,
-        need: tuple[tuple[str, ...], Demand],
-    ) -> None:
-        self.number = 0
-        self.waited = False
-        self._stage = stage
-        self._exchange = exchange
-        self._known = known
-        self._kind, self._demand = need
-        self._limits: tuple[Limit, ...] = ()
-        self._now = 0.0
-        # Another block of this policy may have a lease of the request's name.
-        earlier = len(exchange.notes.all(Limited)) if len(exchange.notes) else 0
-        self._name = f"{exchange.id}.{earlier}" if earlier else exchange.id
+    stage: RateLimit
+    exchange: Exchange
+    known: Known
+    kind: Kind
+    demand: Demand
+    number: int = 0
+    waited: bool = False
+    limits: tuple[Limit, ...] = ()
+    now: float = 0.0
 
-    def next(self) -> tuple[Limit, ...]:
-        """Return what the next try will ask for."""
-        self._now, model = self._stage.books.limiter.now(), self._kind[-1]
-        exchange, demand, now = self._exchange, self._demand, self._now
-        self._limits = tuple([x.limit(exchange, model, demand, now) for x in self._known.meters])
-        return self._limits
+    def next(self) -> Reserve:
+        """Return what the next try asks for."""
+        stage, exchange, demand = self.stage, self.exchange, self.demand
+        now, model, name = stage.books.limiter.now(), self.kind[-1], exchange.id
+        limits = tuple([x.limit(exchange, model, demand, now) for x in self.known.meters])
+        self.limits, self.now = limits, now
+        if len(exchange.notes):  # another block of this policy may have a lease of that name
+            name = f"{name}.{len(exchange.notes.all(Limited))}"
+        if self.number:
+            name = f"{name}~{self.number}"
+        self.number += 1
+        left = exchange.deadline - stage.now()
+        return Reserve(name, exchange.caller.tenant, left if left > 0 else 0.0, limits)
 
     async def __call__(self) -> Decision:
         """Try. Raises StateUnavailable."""
-        stage, exchange = self._stage, self._exchange
-        limits = self.next()
-        seconds = max(0.0, exchange.deadline - stage.now())
-        name = f"{self._name}~{self.number}" if self.number else self._name
-        self.number += 1
-        return await stage.books.limiter.reserve(
-            Reserve(name, exchange.caller.tenant, seconds, limits)
-        )
+        return await self.stage.books.limiter.reserve(self.next())
 
     def refusal(self, refused: Refused, random: Random) -> LimitReached:
         """Return the error for a refusal, and leave it behind as a note."""
-        known = self._known
-        index = next((i for i, x in enumerate(self._limits) if x.key == refused.key), 0)
+        known = self.known
+        index = next((i for i, x in enumerate(self.limits) if x.key == refused.key), 0)
         meter = known.meters[index]
         families = known.families if refused.limits else ()
         exceeded = _exceeded(known, refused) or (meter.title,)
-        self._exchange.notes.add(Limited(families, refused.limits, exceeded, meter.title))
-        self._exchange.notes.add(REFUSED)
-        amount = self._limits[index].amount
-        return refusal(meter, amount, refused.retry_after, self._now, random)
+        self.exchange.notes.add(Limited(families, refused.limits, exceeded, meter.title))
+        self.exchange.notes.add(REFUSED)
+        amount = self.limits[index].amount
+        return refusal(meter, amount, refused.retry_after, self.now, random)
 
 
 _FREE: Final[Rates] = (0, 0)
-_ONE: Final = Demand(0, 0, 0, True, _FREE)
-
-
-def _held(known: Known, demand: Demand) -> tuple[Amounts, int | None]:
-    """Return what is held for a request, and the output that it allows where it says so."""
-    money = at_most(demand.rates, demand.input, demand.most) if known.money else None
-    return Amounts(demand.input, demand.most, money), demand.most if demand.stated else None
+_ONE: Final = Demand(0, 0, 0, True, _FREE, 0)
 
 
 def _rates(tools: Tools, default: Price | None) -> Mapping[str, Rates]:

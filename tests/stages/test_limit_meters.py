@@ -15,7 +15,7 @@ from gateway.core.state import Budget, Rate, Slots
 from gateway.stages.limit_meters import Demand, Meter, bounded, joined, user_of
 from tests.fakes.limited import ALICE, BOB
 
-DEMAND = Demand(100, 1000, 300, True, (1_000_000, 10_000_000))
+DEMAND = Demand(100, 1000, 300, True, (1_000_000, 10_000_000), 10_100)
 NOW = 1_795_000_000.0  # 2026-11-18T10:26:40Z
 
 
