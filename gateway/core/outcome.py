@@ -4,7 +4,17 @@ from msgspec import Struct
 
 from gateway.core.errors import Fault
 from gateway.core.exchange import Caller
-from gateway.core.notes import Attempted, Notes, Queued, Routed, StreamEnded, Used, Verdict
+from gateway.core.notes import (
+    Attempted,
+    Limited,
+    Notes,
+    Passed,
+    Queued,
+    Routed,
+    StreamEnded,
+    Used,
+    Verdict,
+)
 
 
 class Facts(Struct):
@@ -19,13 +29,15 @@ class Facts(Struct):
     waited: float = 0.0
     """Seconds spent waiting for providers."""
     queued: float | None = None
-    """Seconds spent waiting for slots of targets, None when one was free."""
+    """Seconds spent waiting for limits and slots of targets, None when there was room."""
     stream: StreamEnded | None = None
     used: Used | None = None
+    passed: Passed | None = None
+    limited: list[Limited] = []
     verdicts: list[Verdict] = []
 
     def overhead(self, started: float, now: float) -> float:
-        """Return the seconds since `started` not spent waiting for a provider or a slot of it."""
+        """Return the seconds since `started` that were not spent waiting for anything."""
         return max(0.0, now - started - self.waited - (self.queued or 0.0))
 
 
@@ -37,6 +49,8 @@ def gather(notes: Notes) -> Facts:
             facts.provider, facts.model = note.provider, note.model
             facts.attempts.append(note)
             facts.waited += note.ended - note.started
+        elif isinstance(note, Passed):
+            facts.passed = note
         elif isinstance(note, Used):
             facts.used = note
         elif isinstance(note, StreamEnded):
@@ -48,6 +62,8 @@ def gather(notes: Notes) -> Facts:
                 facts.provider, facts.model = note.provider, note.model
         elif isinstance(note, Queued):
             facts.queued = (facts.queued or 0.0) + note.seconds
+        elif isinstance(note, Limited):
+            facts.limited.append(note)
         else:
             facts.verdicts.append(note)
     return facts

@@ -174,6 +174,7 @@ class Edge:
             policy=policy,
             drop_params=drop,
             headers=decode.named_headers(head, snapshot.headers),
+            address=visit.connection.address,
         )
         visit.connection.alarm.set(deadline, lambda: visit.interrupt(out_of_time()))
         reply = await snapshot.chains[policy](exchange)

@@ -2,6 +2,7 @@
 
 from typing import TypeAlias
 
+from gateway.stages.rate_limit import RateLimitPolicy
 from gateway.stages.relay import RelayPolicy
 
-AnyStage: TypeAlias = RelayPolicy
+AnyStage: TypeAlias = RateLimitPolicy | RelayPolicy
