@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
+from gateway.core.capacity import Capacity
 from gateway.core.errors import StateUnavailable
 from gateway.core.ports import Provider, Runtime, Tools
 from gateway.core.secret import Secret
@@ -73,6 +74,7 @@ async def open_gateway(
             pools=lambda: _pools(tools.providers),
             config=lambda: (reloader.last.version, reloader.last.ok),
             state=lambda: not tools.state.problem(),
+            targets=tools.capacity.targets,
         )
         service = Service(
             runtime=runtime,
@@ -241,15 +243,14 @@ def follow(setup: Setup, tools: Tools, process: Process, log: Log) -> None:
 
 async def _tools(setup: Setup, runtime: Runtime, data: Path, stack: AsyncExitStack) -> Tools:
     """Return what stages are built from; it is closed with the stack."""
+    usable = {name: each for name, each in setup.providers.items() if not each.unusable()}
+    rules = {name: config.concurrency for name, config in usable.items()}
     tools = Tools(
         runtime=runtime,
-        providers={
-            name: config.build(name, runtime)
-            for name, config in setup.providers.items()
-            if not config.unusable()
-        },
+        providers={name: config.build(name, runtime) for name, config in usable.items()},
         catalogue=setup.catalogue,
         state=await stack.enter_async_context(open_state(setup, runtime, data)),
+        capacity=Capacity(runtime.clock, runtime.random, rules),
     )
     for provider in tools.providers.values():
         stack.push_async_callback(provider.aclose)

@@ -97,6 +97,14 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Limits()
     )
 
+    @property
+    def private(self) -> bool:
+        """Whether only this machine can reach the clients' address."""
+        try:
+            return parse_address(self.listen).private
+        except ValueError:
+            return True
+
 
 class Address(Struct, frozen=True):
     """Where to listen. An empty host means every interface."""

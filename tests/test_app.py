@@ -138,7 +138,7 @@ async def test_a_taken_address_is_named_with_the_cure() -> None:
 async def test_an_address_that_is_not_ours_says_so(address: str, cause: str) -> None:
     settings = {"listen": address, "keys": {"alice": "env:ALICE"}}
     with pytest.raises(CannotStart, match=f"{address}: .*{cause}"):
-        async with open_test_gateway({"ALICE": "x"}, settings=settings):
+        async with open_test_gateway({"ALICE": "a-key-of-some-length"}, settings=settings):
             pass
 
 

@@ -42,7 +42,8 @@ class FairQueue:
         self._most = most
         self._unused = unused
         self._order = FairOrder()
-        self._turns: dict[int, tuple[asyncio.Future[None], float]] = {}
+        self.turns: dict[int, tuple[asyncio.Future[None], float]] = {}
+        """Who waits, with the latest moment of each: for others to see whether it is empty."""
 
     def __len__(self) -> int:
         return len(self._order)
@@ -60,13 +61,13 @@ class FairQueue:
         self._make_room(entry)
         self._order.add(entry)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._turns[entry.number] = turn, until
+        self.turns[entry.number] = turn, until
         left = until - self._clock.monotonic()
         timer = self._clock.after(left, lambda: self._shed(entry, late=True))
         try:
             await turn
         except asyncio.CancelledError:
-            if self._turns.pop(entry.number, None) is not None:
+            if self.turns.pop(entry.number, None) is not None:
                 self._order.drop(entry)
             elif not turn.cancelled() and turn.exception() is None:
                 self._unused()
@@ -78,7 +79,7 @@ class FairQueue:
         """Let the next one through; return False when nobody waits any more."""
         now = self._clock.monotonic()
         while (entry := self._order.take()) is not None:
-            turn, until = self._turns.pop(entry.number)
+            turn, until = self.turns.pop(entry.number)
             if turn.done():  # cancelled, and yet to hear of it
                 continue
             if until > now:
@@ -96,7 +97,7 @@ class FairQueue:
         self._shed(victim, late=False)
 
     def _shed(self, entry: Entry, *, late: bool) -> None:
-        waiting = self._turns.pop(entry.number, None)
+        waiting = self.turns.pop(entry.number, None)
         if waiting is None:
             return
         self._order.drop(entry)

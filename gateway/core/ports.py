@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct, field
 
+from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue, Target
 from gateway.core.chat import ChatRequest
 from gateway.core.estimate import OutputHistory
@@ -105,5 +106,6 @@ class Tools(Struct, frozen=True):
     providers: Mapping[str, Provider]
     catalogue: Catalogue
     state: State
+    capacity: Capacity
     history: OutputHistory = field(default_factory=OutputHistory)
     """How long answers were."""

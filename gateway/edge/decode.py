@@ -199,14 +199,14 @@ async def _read_body(visit: Visit, head: Head, content: StreamReader, bodies: Bo
         visit.write(_CONTINUE)
     visit.connection.expect_body()
     # One growing block: thousands of small ones would leave holes that are never given back.
-    body = bytearray()
+    whole = bytearray()
     while part := await content.readany():
-        if len(body) + len(part) > bodies.largest:
+        if len(whole) + len(part) > bodies.largest:
             raise _too_large()
         bodies.take(visit, len(part))
-        body += part
+        whole += part
     visit.connection.alarm.off()
-    return bytes(body)
+    return bytes(whole)
 
 
 async def _plain(visit: Visit, body: bytes, coding: str, bodies: Bodies) -> bytes:

@@ -1,8 +1,10 @@
 """Who is calling: the one place that reads credentials."""
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -13,7 +15,7 @@ from urllib.parse import unquote_plus
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gateway.core.errors import BadRequest, CallerError, Unauthenticated
+from gateway.core.errors import BadRequest, CallerError, Forbidden, Unauthenticated
 from gateway.core.exchange import Caller
 from gateway.core.keys import KIND, digest_of, mark_of
 from gateway.core.secret import Secret
@@ -31,6 +33,7 @@ _WINDOW: Final = 60.0
 _MAX_ADDRESSES: Final = 4096
 _REMEMBERED: Final = 4096
 _NONE: Final[list[str]] = []
+_PORT: Final = re.compile(r":[0-9]*\Z")
 _AS_KEY: Final = "\n"
 """Before a remembered x-api-key: no header's text can begin so."""
 
@@ -136,11 +139,8 @@ class Identity:
         the tenants that there are at this moment. Unless they are a `closed` company, an issued
         key may name another tenant, which is then a plain one.
         """
-        if query and _holds_key(query):
-            raise Unauthenticated(
-                "Send the key in the Authorization or x-api-key header, never in the URL.",
-                code="key_in_url",
-            )
+        if query:
+            _check_query(query)
         if callers is not self._callers:
             self._admit(callers, closed=closed)
         bearers, keys = headers.getall("authorization", _NONE), headers.getall("x-api-key", _NONE)
@@ -152,6 +152,7 @@ class Identity:
                 return recent[0]
         key = _credential(bearers, keys)
         if self._open:
+            check_host(headers.getall("host", _NONE))
             return callers[_LOCAL.tenant]
         if not key:
             raise Unauthenticated(
@@ -226,6 +227,31 @@ class Identity:
         return wrong_key(detail)
 
 
+def check_host(hosts: Sequence[str]) -> None:
+    """Refuse who did not ask for this machine by a name of its own. Raises Forbidden.
+
+    Where no key is asked for, a web page whose name was made to lead here could ask in its name.
+    """
+    if hosts and not _is_local(hosts[0]):
+        raise Forbidden(
+            "Without keys only this machine's own names are served: use http://127.0.0.1 or"
+            " http://localhost, or configure keys.",
+            code="foreign_host",
+        )
+
+
+@lru_cache(maxsize=64)
+def _is_local(host: str) -> bool:
+    name = host.rpartition(":")[0] if _PORT.search(host) else host
+    name = name.strip("[]").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
 def wrong_key(detail: str = "") -> Unauthenticated:
     """Return the one error for keys that are wrong, revoked or over, or come from elsewhere."""
     return Unauthenticated("This API key is not valid.", detail=detail)
@@ -277,9 +303,13 @@ def _within(address: str, networks: tuple[Network, ...]) -> bool:
     return any(parsed in network for network in networks)
 
 
-def _holds_key(query: str) -> bool:
+def _check_query(query: str) -> None:
     names = (part.partition("=")[0] for part in query.split("&"))
-    return any(unquote_plus(name).lower() in _KEY_NAMES for name in names)
+    if any(unquote_plus(name).lower() in _KEY_NAMES for name in names):
+        raise Unauthenticated(
+            "Send the key in the Authorization or x-api-key header, never in the URL.",
+            code="key_in_url",
+        )
 
 
 def _network(address: str) -> str:

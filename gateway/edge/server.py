@@ -237,7 +237,7 @@ class Edge:
     def _cut(self) -> None:
         """Tell everyone who is being served, in the way that is left, that this is the end."""
         for visit in list(self._visits):
-            visit.interrupt(Draining("This server is going away. Try again."))
+            visit.interrupt(Draining("This server is going away. Try again.", retry_after=1))
 
     async def _until_empty(self, seconds: float) -> None:
         """Wait until nothing is in flight, at most so long; a second drain ends the wait."""
@@ -251,9 +251,11 @@ class Edge:
     async def close(self) -> None:
         """Close everything at once; what is in flight is told so, and has `_FAREWELL` to say it."""
         self.listener.close()
-        tasks = [c.task for c in self.connections_open if c.task is not None]
-        if self._visits:
-            self._cut()
+        # A visit may outlast its connection for a moment, and a connection be between two visits.
+        held = {*self.connections_open, *(visit.connection for visit in self._visits)}
+        tasks = [connection.task for connection in held if connection.task is not None]
+        self._cut()
+        if tasks and self._visits:
             await asyncio.wait(tasks, timeout=_FAREWELL)
         for connection in list(self.connections_open):
             connection.close()

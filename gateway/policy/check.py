@@ -1,17 +1,23 @@
 """What the types of the config files cannot say: names that must exist, keys that must differ."""
 
 from collections.abc import Collection, Mapping
+from typing import Final
 
 from gateway.core.catalogue import Model
 from gateway.documents import Document, suggest
+from gateway.documents.diagnostic import Severity
 from gateway.providers import AnyProvider
 from gateway.settings import Settings
 from gateway.state import AnyState
 
+GUESSABLE: Final = 16
+"""A key with fewer characters is warned of, and refused where other machines can try it."""
+
 
 def check_keys(document: Document, settings: Settings) -> None:
-    """Report keys that are not there, and two that are the same."""
+    """Report keys that are not there or can be guessed, and two that are the same."""
     seen: dict[str, str] = {}
+    severity: Severity = "warning" if settings.private else "error"
     token = settings.admin_token
     if token is not None and token.present:
         seen[token.reveal()] = "admin_token"
@@ -21,6 +27,10 @@ def check_keys(document: Document, settings: Settings) -> None:
         if not key.present:
             document.report(("keys", tenant), f"{key.lack}, or remove this line.")
             continue
+        if len(key.reveal()) < GUESSABLE:
+            what = f"{key.source} has fewer than {GUESSABLE} characters, so it can be guessed."
+            cure = "Make one with `openssl rand -hex 24`."
+            document.report(("keys", tenant), f"{what} {cure}", severity)
         first = seen.setdefault(key.reveal(), tenant)
         if first != tenant:
             document.report(("keys", tenant), f"this is the same key as that of `{first}`.")

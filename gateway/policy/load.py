@@ -90,6 +90,7 @@ class _Read(Struct, frozen=True):
 def load_rules(folder: Path, known: Known, environment: Mapping[str, str]) -> Rules:
     """Read every file of the folder. Raises Invalid with all problems of all files."""
     reading = _Reading(folder, environment)
+    reading.refuse_other_names()
     file = reading.tenants()
     people = file.tenants if file else None
     callers = callers_of(people, known)
@@ -131,6 +132,12 @@ class _Reading:
         """What the policies that could not be read are called, as far as their files tell."""
         self._folder = folder
         self._environment = environment
+
+    def refuse_other_names(self) -> None:
+        """Report files that look as if they were read: a tenants.yml would let everybody in."""
+        for path in sorted(self._folder.glob("*.yml")):
+            what = f"no file of this ending is read. Rename it to {path.stem}.yaml."
+            self.problems.append(Diagnostic(str(path), 0, what))
 
     def tenants(self) -> TenantsFile | None:
         """Return the tenants' file, None when there is none or it is bad."""

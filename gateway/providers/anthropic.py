@@ -179,7 +179,7 @@ class Anthropic:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self.transport.aclose()
+        await self._upstream.aclose()
 
 
 class _Whole(Struct, gc=False):

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from gateway.core.capacity import Concurrency
 from gateway.core.ports import Provider, Runtime
 
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
@@ -34,6 +35,11 @@ class ProviderConfig(
     warmup: Annotated[
         Warmup | None, Meta(description="What to do at start so that no user waits for it.")
     ] = None
+
+    concurrency: Annotated[
+        Concurrency,
+        Meta(description="How many requests each of its models may have at once, a worker."),
+    ] = Concurrency()
 
     def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield what the types cannot say: where it stands in this block, and what is wrong."""

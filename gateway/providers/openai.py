@@ -155,7 +155,7 @@ class OpenAIProvider:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self.transport.aclose()
+        await self._upstream.aclose()
 
 
 def check_answer(body: bytes, endpoint: Endpoint) -> Usage | None:

@@ -8,7 +8,7 @@ from gateway.core import wire
 from gateway.core.chat import ChatRequest, Dialect, Endpoint
 from gateway.core.errors import UpstreamAnswered, UpstreamError
 from gateway.core.meter import StreamCodec
-from gateway.core.ports import Call, Runtime
+from gateway.core.ports import Call, Runtime, Task
 from gateway.core.reply import Answered, Stream
 from gateway.providers.base import Warmup
 from gateway.providers.streaming import OK, open_stream, read_json, refuse
@@ -37,6 +37,7 @@ class Upstream:
         self._dialect = dialect
         self._id_header = "request-id" if dialect == "anthropic" else "x-request-id"
         self._first_byte = first_byte
+        self._keeper: Task | None = None
 
     def mask(self, error: UpstreamAnswered) -> None:
         """Take our own secrets out of an upstream's error before anybody sees it."""
@@ -127,4 +128,16 @@ class Upstream:
                 secrets=self.transport,
             )
             await stream.blocks.aclose()
+        self._keep_warm(warmup.connections)
         await self.transport.warm(warmup.connections)
+
+    def _keep_warm(self, connections: int) -> None:
+        if connections and self._keeper is None:
+            work = self.transport.keep_warm(connections)
+            self._keeper = self.runtime.spawn(f"keep {self.name} warm", work)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+        await self.transport.aclose()

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final, Protocol
 
@@ -19,6 +19,7 @@ from gateway.core.outcome import Facts, Outcome
 from gateway.telemetry.exposition import CONFIG_OK, STATE_OK
 from gateway.telemetry.limit_metrics import LimitMetrics
 from gateway.telemetry.names import Names
+from gateway.telemetry.slot_metrics import Target, slot_families
 
 SECONDS: Final = (
     *(0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92),
@@ -75,7 +76,7 @@ class _Series:
 
     __slots__ = (
         *("cached", "cache_write", "duration", "first", "gap", "micro_dollars", "overhead"),
-        *("reasoning", "tokens_in", "tokens_out", "unpriced", "upstream"),
+        *("queue", "reasoning", "tokens_in", "tokens_out", "unpriced", "upstream"),
     )
 
     def __init__(self) -> None:
@@ -83,6 +84,7 @@ class _Series:
         self.upstream = Histogram(SECONDS)
         self.first = Histogram(FIRST_TOKEN)
         self.overhead = Histogram(OVERHEAD)
+        self.queue = Histogram(SECONDS)
         self.gap = Histogram(GAP)
         self.tokens_in = Histogram(TOKENS)
         self.tokens_out = Histogram(TOKENS)
@@ -95,8 +97,8 @@ class Metrics(Collector):
 
     `in_flight` returns how many requests are being answered, `pools` each provider's connection
     pool, `config` the version of the policies in use and whether it is what their files say,
-    `state` whether the store works; all are asked when the text is rendered. `limits` has families
-    of its own.
+    `state` whether the store works, `targets` the slots of each target; all are asked when the
+    text is rendered. `limits` has families of its own.
     """
 
     def __init__(
@@ -105,11 +107,13 @@ class Metrics(Collector):
         pools: Callable[[], Mapping[str, Pool]] = dict,
         config: Callable[[], tuple[str, bool]] = lambda: ("", True),
         state: Callable[[], bool] = lambda: True,
+        targets: Callable[[], Iterable[Target]] = tuple,
     ) -> None:
         self._in_flight = in_flight
         self._pools = pools
         self._config = config
         self._state = state
+        self._targets = targets
         self._providers, self._models = Names(), Names()
         self._codes, self._callers = Names(), Names()
         self._series: dict[Labels, _Series] = defaultdict(_Series)
@@ -150,6 +154,7 @@ class Metrics(Collector):
         yield from self._histograms()
         yield from self._usage()
         yield from self._connections()
+        yield from slot_families(self._targets())
 
     def _counters(self) -> Iterator[Metric]:
         yield _counter(
@@ -199,6 +204,11 @@ class Metrics(Collector):
             ),
             ("gen_ai_client_operation_duration_seconds", "Waited for providers.", "upstream"),
             ("turnout_overhead_seconds", "The gateway's own part.", "overhead"),
+            (
+                "turnout_queue_seconds",
+                "Waited for a slot of a target, where none was free.",
+                "queue",
+            ),
             ("turnout_stream_longest_gap_seconds", "Longest silence of a stream.", "gap"),
         ):
             family = HistogramMetricFamily(name, text, labels=_BY_MODEL)
@@ -255,7 +265,10 @@ def _measure(series: _Series, outcome: Outcome, facts: Facts) -> None:
     total = outcome.ended - outcome.started
     waited = min(facts.waited, total)
     series.duration.observe(total)
-    series.overhead.observe(max(0.0, total - waited - (facts.queued or 0.0)))
+    queued = facts.queued
+    if queued is not None:
+        series.queue.observe(queued)
+    series.overhead.observe(max(0.0, total - waited - (queued or 0.0)))
     if facts.attempts:
         series.upstream.observe(waited)
     stream, used = facts.stream, facts.used

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.core import wire
+from gateway.core.capacity import Capacity
 from gateway.core.chat import Endpoint
 from gateway.core.exchange import Caller, Exchange
 from gateway.core.notes import Verdict
@@ -142,6 +143,7 @@ def _door(trial: Trial, setup: Setup, runtime: Runtime, report: Callable[[Outcom
         providers=providers,
         catalogue=catalogue,
         state=memory_state(runtime.clock),
+        capacity=Capacity(runtime.clock, runtime.random),
     )
     return Edge(
         Service(

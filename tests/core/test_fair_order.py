@@ -30,6 +30,13 @@ def drained(order: FairOrder, most: int = 1_000_000) -> list[Entry]:
     return taken
 
 
+def drained_copy(order: FairOrder) -> list[Entry]:
+    held = drained(order)
+    for entry in held:
+        order.add(entry)
+    return held
+
+
 def crowd(tenant: str, count: int, cost: int = 100, priority: Priority = "normal") -> list[Entry]:
     return [Entry(tenant, priority, cost) for _ in range(count)]
 
@@ -128,21 +135,37 @@ def test_a_tenant_that_comes_back_gets_no_credit_for_the_time_away() -> None:
 
 
 @given(ENTRIES.filter(bool), TENANTS, PRIORITIES, COSTS)
-def test_the_lowest_class_and_in_it_the_heaviest_tenant_makes_room(
+def test_the_lowest_class_over_its_part_and_in_it_the_heaviest_tenant_makes_room(
     entries: list[tuple[str, Priority, int]], tenant: str, priority: Priority, cost: int
 ) -> None:
     held = [Entry(*facts) for facts in entries]
     newcomer = Entry(tenant, priority, cost)
+    everybody = [*held, newcomer]
     victim = order_of(*held).victim(newcomer) or newcomer
-    lowest = min(WEIGHTS[e.priority] for e in [*held, newcomer])
-    assert WEIGHTS[victim.priority] == lowest
+    counts = Counter(entry.priority for entry in everybody)
+    over = [n for n in WEIGHTS if counts[n] * sum(WEIGHTS.values()) > len(everybody) * WEIGHTS[n]]
+    assert victim.priority == (over[0] if over else priority)
     weights = Counter[str]()
-    for entry in [*held, newcomer]:
-        if WEIGHTS[entry.priority] == lowest:
+    for entry in everybody:
+        if entry.priority == victim.priority:
             weights[entry.tenant] += entry.cost
     assert weights[victim.tenant] == max(weights.values())
     line = [e for e in held if (e.tenant, e.priority) == (victim.tenant, victim.priority)]
     assert victim is newcomer or victim is line[-1]
+
+
+def test_a_crowd_of_high_leaves_the_others_their_part_of_the_room() -> None:
+    order = order_of(*crowd("h", 42, priority="high"))
+    parts: dict[Priority, int] = {"low": 2, "normal": 8}
+    for priority, part in parts.items():
+        for _ in range(20):
+            newcomer = Entry(priority, priority, 100)
+            victim = order.victim(newcomer)
+            if victim is not None:
+                order.drop(victim)
+                order.add(newcomer)
+        held = drained_copy(order)
+        assert sum(entry.priority == priority for entry in held) == part
 
 
 def test_how_many_go_before_a_newcomer_is_known_beforehand() -> None:

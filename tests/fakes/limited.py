@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue, Model, Price
 from gateway.core.charge import Charge, charge_of
 from gateway.core.chat import Endpoint, parse_request
@@ -51,11 +52,13 @@ class LimitedHouse:
     ) -> None:
         self.clock = FakeClock()
         self.provider = ScriptedProvider(self.clock)
+        runtime = make_runtime(self.clock)
         self.tools = Tools(
-            runtime=make_runtime(self.clock),
+            runtime=runtime,
             providers={"acme": self.provider},
             catalogue=Catalogue(models=MODELS, aliases={"default": "fast"}),
             state=state or memory_state(self.clock),
+            capacity=Capacity(self.clock, runtime.random),
         )
         self.notes = Notes()
         self.use(*limits, **policy)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.core.capacity import Capacity, Concurrency
 from gateway.core.catalogue import Catalogue, Model, Price
 from gateway.core.chat import Endpoint, parse_request
 from gateway.core.errors import (
@@ -16,7 +17,8 @@ from gateway.core.notes import Notes, StreamEnded
 from gateway.core.ports import Call, Tools
 from gateway.core.reply import Answered, Block, Reply, Stream, Tally, Usage, Whole
 from gateway.core.sse import DONE
-from gateway.stages.relay import Mode, RelayPolicy
+from gateway.stages.modes import Mode
+from gateway.stages.relay import RelayPolicy
 from gateway.state.memory import memory_state
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import make_runtime
@@ -130,17 +132,19 @@ async def nowhere(_exchange: Exchange) -> Reply:
 class House:
     """A relay, its one provider, and the notes of the last exchange."""
 
-    def __init__(self, mode: Mode = "direct") -> None:
+    def __init__(self, mode: Mode = "direct", rule: Concurrency | None = None) -> None:
         self.clock = FakeClock()
         self.provider = ScriptedProvider(self.clock)
         catalogue = Catalogue(models=MODELS, aliases={"default": "fast"})
         runtime = make_runtime(self.clock)
+        self.capacity = Capacity(self.clock, runtime.random, {"acme": rule or Concurrency()})
         self.stage = RelayPolicy(mode=mode).build(
             Tools(
                 runtime=runtime,
                 providers={"acme": self.provider},
                 catalogue=catalogue,
                 state=memory_state(self.clock),
+                capacity=self.capacity,
             )
         )
         self.notes = Notes()

@@ -67,7 +67,7 @@ async def test_a_span_is_a_number_and_a_unit(span: str, seconds: int) -> None:
     ("asked", "field", "said"),
     [
         ({}, "", "`tenant` is missing."),
-        ({"tenant": "a b"}, "tenant", "this must be text"),
+        ({"tenant": "a b"}, "tenant", "1 to 64 letters"),
         ({"tenant": "amce"}, "tenant", "Did you mean `acme`?"),
         ({"tenant": "acme", "label": {}}, "label", "Did you mean `labels`?"),
         ({"tenant": "acme", "labels": {"team": 3}}, "labels.team", "this must be text"),

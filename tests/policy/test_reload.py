@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.core.capacity import Capacity
 from gateway.core.ports import Tools
 from gateway.core.stage import Stage
 from gateway.documents import Invalid
@@ -29,6 +30,7 @@ class Bench:
             providers={},
             catalogue=setup.catalogue,
             state=memory_state(runtime.clock),
+            capacity=Capacity(runtime.clock, runtime.random),
         )
         self.holder = Holder(build_snapshot(setup.rules, tools))
         self.told: list[Reloaded] = []

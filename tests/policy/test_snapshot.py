@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.core.capability import NOTHING
+from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue, Model
 from gateway.core.chat import parse_request
 from gateway.core.errors import InternalError
@@ -39,6 +40,7 @@ def tools() -> Tools:
     return Tools(
         runtime=runtime,
         state=memory_state(runtime.clock),
+        capacity=Capacity(runtime.clock, runtime.random),
         providers={"p": Answers()},
         catalogue=Catalogue(models={"m": Model(provider="p", name="m")}),
     )

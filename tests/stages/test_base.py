@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue
 from gateway.core.ports import Tools
 from gateway.stages.base import StagePolicy
@@ -22,6 +23,12 @@ def test_a_stage_without_behaviour_cannot_be_built() -> None:
 
     runtime = make_runtime()
     catalogue, state = Catalogue(models={}), memory_state(runtime.clock)
-    tools = Tools(runtime=runtime, providers={}, catalogue=catalogue, state=state)
+    tools = Tools(
+        runtime=runtime,
+        providers={},
+        catalogue=catalogue,
+        state=state,
+        capacity=Capacity(runtime.clock, runtime.random),
+    )
     with pytest.raises(NotImplementedError):
         BarePolicy().build(tools)

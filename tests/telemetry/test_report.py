@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue, Model
 from gateway.core.notes import Attempted, Limited, Used
 from gateway.core.ports import Tools
@@ -49,7 +50,13 @@ async def test_a_request_is_in_the_metrics_the_ledger_and_the_log(
     runtime = make_runtime()
     state = memory_state(runtime.clock)
     catalogue = Catalogue(models={"gpt": Model(provider="one")})
-    tools = Tools(runtime=runtime, providers={}, catalogue=catalogue, state=state)
+    tools = Tools(
+        runtime=runtime,
+        providers={},
+        catalogue=catalogue,
+        state=state,
+        capacity=Capacity(runtime.clock, runtime.random),
+    )
     report = Report(Metrics(), log, tools)
     report(make_outcome(*GOOD))
     report(make_outcome(endpoint="/livez", policy=""))

@@ -7,12 +7,13 @@ keeps what a gateway needs of it: no redirects, cookies, proxies or content codi
 import re
 import ssl as tls_library
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Annotated, Final, TypeVar, cast
 
 from msgspec import Meta, Struct
 
 from gateway.core import wire
-from gateway.core.errors import BadRequest, UpstreamBroken
+from gateway.core.errors import BadRequest, UpstreamBroken, UpstreamError
 from gateway.core.ports import Runtime
 from gateway.providers.transport.connection import RECEIVE, Connection
 from gateway.providers.transport.origin import connect, default_tls, parse_origin
@@ -78,6 +79,10 @@ class TransportConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 DEFAULTS: Final = TransportConfig()
+LONGEST_TRIP: Final = 0.5
+"""Seconds; a connection that took longer to open met something else than distance."""
+KEEP: Final = 10.0
+"""Seconds between two looks whether enough connections are warm."""
 
 
 class Transport:
@@ -166,8 +171,15 @@ class Transport:
                 return Response(connection, message, give_back, clock, deadline=deadline, idle=idle)
 
     async def warm(self, connections: int) -> None:
-        """Open connections and keep them idle. Raises UpstreamError."""
+        """Open connections until so many are idle. Raises UpstreamError."""
         await self._pool.warm(connections, self._clock.monotonic() + self._config.connect)
+
+    async def keep_warm(self, connections: int) -> None:
+        """Open what was closed since, again and again until cancelled."""
+        while True:
+            await self._clock.sleep(KEEP)
+            with suppress(UpstreamError):  # whoever asks next is told what is wrong
+                await self.warm(connections - self.stats.in_use)
 
     def redact(self, body: bytes) -> bytes:
         """Return an upstream's words without our own secrets, should it repeat them.
@@ -205,8 +217,12 @@ class Transport:
         await self._pool.aclose()
 
     async def _connect(self, deadline: float) -> Connection:
-        seconds = min(self._config.connect, max(0.0, deadline - self._clock.monotonic()))
-        return await connect(self._origin, self._tls, self._new_connection, self._clock, seconds)
+        started = self._clock.monotonic()
+        seconds = min(self._config.connect, max(0.0, deadline - started))
+        make, clock = self._new_connection, self._clock
+        connection = await connect(self._origin, self._tls, make, clock, seconds)
+        connection.round_trip = min(clock.monotonic() - started, LONGEST_TRIP)
+        return connection
 
     def _new_connection(self) -> Connection:
         return Connection(self._clock, self._receive, self._pool.lost)

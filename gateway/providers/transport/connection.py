@@ -21,6 +21,8 @@ RECEIVE: Final = 64 << 10
 LOW_WATER: Final = 32 << 10
 _MAX_HEADER: Final = 16 << 10
 _MAX_HEADERS: Final = 128
+SOON: Final = 0.02
+"""Seconds that the end of a connection may take to be noticed by a busy loop."""
 _PARKED: Final = "parked"
 _TICK: Final = 0.001
 
@@ -35,6 +37,7 @@ class Connection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_asking",
+        "_began",
         "_clock",
         "_due",
         "_head_size",
@@ -53,6 +56,7 @@ class Connection(asyncio.BufferedProtocol):
         "error",
         "message",
         "payload",
+        "round_trip",
         "silent",
         "used",
     )
@@ -77,6 +81,9 @@ class Connection(asyncio.BufferedProtocol):
         self._renew = False
         self._spoilt = False
         self._head_size = 0
+        self._began = 0.0
+        self.round_trip = 0.0
+        """Seconds that opening it took, which is a trip to the server and back or more."""
         self.used = False
         """Whether it was there before the present exchange."""
         self.silent = True
@@ -108,15 +115,18 @@ class Connection(asyncio.BufferedProtocol):
 
     @property
     def was_stale(self) -> bool:
-        """Whether its server may have closed it while it was idle, and so took no request.
+        """Whether its server had closed it before the request came, and so took none.
 
-        It looks like this: not one byte came back on a connection that worked before.
+        It looks like this: a connection that worked before ended, without one byte of answer, in
+        less than one trip to the server and back. Later the server had the request.
         """
-        return self.used and self.silent
+        spent = self._clock.monotonic() - self._began
+        return self.used and self.silent and spent <= max(self.round_trip, SOON)
 
     def begin(self, request: Sequence[bytes], *, bodiless: bool = False) -> None:
         """Write a request. `bodiless` is for HEAD, whose answer only claims to have a body."""
         self._asking = True
+        self._began = self._clock.monotonic()
         self.silent = True
         self.message = None
         self.payload = NO_BODY
