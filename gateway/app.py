@@ -82,7 +82,7 @@ async def open_gateway(
             keys=await _identity(setup, tools.state, pepper, readiness, log),
             holder=holder,
             catalogue=setup.catalogue,
-            report=Report(metrics, log, tools),
+            report=_report(metrics, log, tools, stack),
             readiness=readiness,
         )
         edge = await stack.enter_async_context(_door(setup, service, shared=shared))
@@ -94,6 +94,13 @@ async def open_gateway(
         )
         follow(setup, tools, process, log)
         yield Gateway(edge, readiness, process, port=edge.port, admin_port=operator.port)
+
+
+def _report(metrics: Metrics, log: Log, tools: Tools, stack: AsyncExitStack) -> Report:
+    """Return what requests are told to at their end; before the store closes it has all of it."""
+    report = Report(metrics, log, tools)
+    stack.callback(report.hand_over)
+    return report
 
 
 def secrets_of(setup: Setup) -> Iterator[Secret]:

@@ -62,6 +62,7 @@ async def test_a_request_is_in_the_metrics_the_ledger_and_the_log(
     report(make_outcome(endpoint="/livez", policy=""))
     for number in range(3):
         report(make_outcome(*LONG, id=f"long-{number}"))
+    report.hand_over()
     assert await state.ledger.sums(0) == {"acme": Sums(4, 57 + 15, 31 + 33, 1_240 + 210)}
     async with asyncio.timeout(10):
         while len(events(path)) < 5:
