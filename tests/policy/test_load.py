@@ -74,6 +74,14 @@ def test_without_a_default_nothing_is_loaded(tmp_path: Path) -> None:
         load(tmp_path / "nowhere")
 
 
+def test_a_file_that_only_looks_as_if_it_were_read_is_refused(tmp_path: Path) -> None:
+    """A tenants.yml that nobody reads would let every key use everything."""
+    (tmp_path / "tenants.yml").write_text("tenants: {}\n")
+    assert problems(tmp_path, default="# no\n") == [
+        "tenants.yml: no file of this ending is read. Rename it to tenants.yaml."
+    ]
+
+
 def test_problems_of_all_files_come_together(tmp_path: Path) -> None:
     said = problems(
         tmp_path, default="a: [\n", other="pipline: []\n", third="", tenants="tenants: 3\n"
