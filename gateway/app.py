@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 
 from gateway.core.catalogue import Catalogue
 from gateway.core.errors import GatewayError, StateUnavailable
+from gateway.core.health import Health
 from gateway.core.outcome import Outcome
 from gateway.core.ports import Clock, Provider, Runtime, Spawn, Tools
 from gateway.core.secret import Secret
@@ -32,6 +33,7 @@ from gateway.providers.transport.client import PoolStats, Transport
 from gateway.runtime import open_runtime
 from gateway.settings import Address, parse_address
 from gateway.telemetry.fold import fold
+from gateway.telemetry.health import HealthNews
 from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
 
@@ -73,6 +75,7 @@ async def open_gateway(
             providers=_providers(setup, runtime),
             catalogue=setup.catalogue,
             state=await stack.enter_async_context(_state(setup, runtime, data)),
+            health=Health(runtime.random, HealthNews(log)),
         )
         for provider in tools.providers.values():
             stack.push_async_callback(provider.aclose)
@@ -96,9 +99,8 @@ async def open_gateway(
         edge = await stack.enter_async_context(_door(setup, service, shared=shared))
         process = Process(readiness, metrics, reloader, runtime.spawn)
         operator = await stack.enter_async_context(_desk(setup, process, admin))
-        Warming(readiness, runtime.clock, log).start(
-            setup.providers, tools.providers, runtime.spawn
-        )
+        warming = Warming(readiness, runtime.clock, log)
+        warming.start(setup.providers, tools.providers, runtime.spawn)
         follow(setup.folders, process, runtime, log)
         yield Gateway(edge, readiness, process, port=edge.port, admin_port=operator.port)
 

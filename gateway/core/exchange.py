@@ -59,6 +59,8 @@ class Exchange(Struct, frozen=True):
     route: Route | None = None
     drop_params: bool = False
     headers: Mapping[str, str] = {}
+    max_cost: int | None = None
+    """Micro-dollars that the whole chain may cost at most, as the caller says."""
 
     def with_request(self, request: ChatRequest) -> "Exchange":
         """Return a copy that carries another request."""

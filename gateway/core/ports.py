@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from gateway.core.catalogue import Catalogue, Target
 from gateway.core.chat import ChatRequest
+from gateway.core.health import Health
 from gateway.core.reply import Reply
 from gateway.core.state import State
 
@@ -102,3 +103,4 @@ class Tools(Struct, frozen=True):
     providers: Mapping[str, Provider]
     catalogue: Catalogue
     state: State
+    health: Health

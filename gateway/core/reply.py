@@ -90,7 +90,7 @@ class Watched:
     (the client left), anything else is what broke it.
     """
 
-    __slots__ = ("_ended", "_inner", "_last", "_now", "_open", "_tally")
+    __slots__ = ("_ended", "_inner", "_last", "_now", "_open", "_tally", "_then")
 
     def __init__(
         self,
@@ -105,7 +105,12 @@ class Watched:
         self._ended = ended
         self._now = now
         self._open = True
+        self._then: list[Callable[[], None]] = []
         self._last = now()
+
+    def then(self, callback: Callable[[], None]) -> None:
+        """Call back once when the blocks have ended, after that was reported."""
+        self._then.append(callback)
 
     def __aiter__(self) -> "Watched":
         return self
@@ -142,3 +147,5 @@ class Watched:
         if self._open:
             self._open = False
             self._ended(error)
+            for callback in self._then:
+                callback()

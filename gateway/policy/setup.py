@@ -89,10 +89,11 @@ def load_setup(
         _check_blocks(gateway.document, settings)
     if models:
         file = models.content
-        providers = settings.providers if gateway else None
-        check_models(models.document, file.models, file.aliases, providers)
+        served = settings.providers if gateway else None
+        check_models(models.document, file.models, file.aliases, served)
     catalogue = _catalogue(models.content, settings.providers) if models else Catalogue(models={})
-    known = Known(catalogue=catalogue, keys=tuple(settings.keys))
+    providers = tuple(settings.providers) if gateway else None
+    known = Known(catalogue=catalogue, keys=tuple(settings.keys), providers=providers)
     problems += gateway.document.problems if gateway else ()
     problems += models.document.problems if models else ()
 

@@ -49,6 +49,7 @@ class Known(Struct, frozen=True):
 
     catalogue: Catalogue
     keys: Collection[str] = ()
+    providers: Collection[str] | None = None
 
 
 def callers_of(tenants: Mapping[str, Tenant] | None, known: Known) -> Mapping[str, Caller]:

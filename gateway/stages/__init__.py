@@ -2,6 +2,7 @@
 
 from typing import TypeAlias
 
+from gateway.stages.failover.policy import FailoverPolicy
 from gateway.stages.relay import RelayPolicy
 
-AnyStage: TypeAlias = RelayPolicy
+AnyStage: TypeAlias = FailoverPolicy | RelayPolicy

@@ -8,7 +8,7 @@ from gateway.commands.fields import TABLES, table
 from gateway.commands.schema import FILES, schema_text
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs/policies.md"
+PAGES = (ROOT / "docs/policies.md", ROOT / "docs/failover.md")
 TABLE = re.compile(r"(<!-- fields: (\w+) -->\n).*?(<!-- end of fields -->)", re.DOTALL)
 
 
@@ -16,7 +16,9 @@ def generated() -> Iterator[tuple[Path, str]]:
     """Yield every file with the content that it should have."""
     for kind in FILES:
         yield ROOT / f"config/schema/{kind}.json", schema_text(kind) + "\n"
-    yield PAGE, TABLE.sub(lambda m: f"{m[1]}\n{table(TABLES[m[2]])}\n{m[3]}", PAGE.read_text())
+    for page in PAGES:
+        text = page.read_text()
+        yield page, TABLE.sub(lambda m: f"{m[1]}\n{table(TABLES[m[2]])}\n{m[3]}", text)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What a program wrote is what it would write now: `make generate` mends it."""
 
 from gateway.commands.fields import TABLES
-from tests.house.generated import PAGE, ROOT, TABLE, generated
+from tests.house.generated import PAGES, ROOT, TABLE, generated
 
 
 def test_schemas_and_tables_are_current() -> None:
@@ -14,4 +14,5 @@ def test_schemas_and_tables_are_current() -> None:
 
 
 def test_every_table_stands_in_the_docs() -> None:
-    assert {name for _, name, _ in TABLE.findall(PAGE.read_text())} == set(TABLES)
+    found = [name for page in PAGES for _, name, _ in TABLE.findall(page.read_text())]
+    assert sorted(found) == sorted(TABLES)

@@ -2,9 +2,11 @@
 
 import asyncio
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from gateway.core.health import Health
 from gateway.core.ports import Tools
 from gateway.core.stage import Stage
 from gateway.documents import Invalid
@@ -29,6 +31,7 @@ class Bench:
             providers={},
             catalogue=setup.catalogue,
             state=memory_state(runtime.clock),
+            health=Health(Random(0)),
         )
         self.holder = Holder(build_snapshot(setup.rules, tools))
         self.told: list[Reloaded] = []

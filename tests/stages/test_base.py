@@ -1,8 +1,11 @@
 """The seam of every stage: checks that find nothing, and a build that must be written."""
 
+from random import Random
+
 import pytest
 
 from gateway.core.catalogue import Catalogue
+from gateway.core.health import Health
 from gateway.core.ports import Tools
 from gateway.stages.base import StagePolicy
 from gateway.stages.names import Names
@@ -22,6 +25,8 @@ def test_a_stage_without_behaviour_cannot_be_built() -> None:
 
     runtime = make_runtime()
     catalogue, state = Catalogue(models={}), memory_state(runtime.clock)
-    tools = Tools(runtime=runtime, providers={}, catalogue=catalogue, state=state)
+    tools = Tools(
+        runtime=runtime, providers={}, catalogue=catalogue, state=state, health=Health(Random(0))
+    )
     with pytest.raises(NotImplementedError):
         BarePolicy().build(tools)

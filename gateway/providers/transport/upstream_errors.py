@@ -126,13 +126,16 @@ def _mapped(
     if status in (401, 402, 403):
         return UpstreamDenied(_DENIED, detail=detail)
     if status in _REFUSED or (400 <= status < 500 and status != 408 and said is not None):  # noqa: PLR2004 - the 4xx
-        return UpstreamRefused(
+        refused = UpstreamRefused(
             _REFUSED.get(status, _REFUSED[400]),
             status=status,
             body=b"" if said is None else body,
             dialect=dialect,
             detail=detail,
         )
+        if status == 404:  # noqa: PLR2004 - a model that this provider lacks, another may have
+            refused.retry = Retry.OTHER
+        return refused
     if status in (408, 504, 524):
         return timed_out("upstream_timeout", detail)
     return broken("upstream_broken" if status >= 500 else "bad_upstream", detail)  # noqa: PLR2004 - the 5xx
