@@ -33,7 +33,7 @@ from gateway.providers.transport.client import PoolStats, Transport
 from gateway.runtime import open_runtime
 from gateway.settings import Address, parse_address
 from gateway.telemetry.fold import fold
-from gateway.telemetry.health import HealthNews
+from gateway.telemetry.health import HealthMetrics, HealthNews
 from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
 
@@ -81,12 +81,7 @@ async def open_gateway(
             stack.push_async_callback(provider.aclose)
         readiness = Readiness(store=tools.state.problem)
         holder, reloader = _policies(setup, tools, readiness, log)
-        metrics = Metrics(
-            in_flight=lambda: edge.in_flight,
-            pools=lambda: _pools(tools.providers),
-            config=lambda: (reloader.last.version, reloader.last.ok),
-            state=lambda: not tools.state.problem(),
-        )
+        metrics = _metrics(tools, reloader, lambda: edge.in_flight)
         service = Service(
             runtime=runtime,
             limits=setup.settings.limits,
@@ -97,7 +92,7 @@ async def open_gateway(
             readiness=readiness,
         )
         edge = await stack.enter_async_context(_door(setup, service, shared=shared))
-        process = Process(readiness, metrics, reloader, runtime.spawn)
+        process = Process(readiness, metrics, reloader, tools)
         operator = await stack.enter_async_context(_desk(setup, process, admin))
         warming = Warming(readiness, runtime.clock, log)
         warming.start(setup.providers, tools.providers, runtime.spawn)
@@ -109,16 +104,20 @@ class Process:
     """What this process can tell and do for an operator."""
 
     def __init__(
-        self, readiness: Readiness, metrics: Metrics, reloader: Reloader, spawn: Spawn
+        self, readiness: Readiness, metrics: Metrics, reloader: Reloader, tools: Tools
     ) -> None:
         self.readiness = readiness
         self._metrics = metrics
         self._reloader = reloader
-        self._spawn = spawn
+        self._tools = tools
 
     async def metrics(self) -> bytes:
         """Return the Prometheus text."""
         return self._metrics.render()
+
+    async def providers(self) -> Mapping[str, Any]:
+        """Return what is known of every target's health."""
+        return self._tools.health.report(self._tools.runtime.clock.monotonic())
 
     async def reload(self) -> Mapping[str, Any]:
         """Read the policies again and return what came of it."""
@@ -130,7 +129,7 @@ class Process:
         async def reload() -> None:
             await self._reloader.reload()
 
-        self._spawn("reload policies", reload())
+        self._tools.runtime.spawn("reload policies", reload())
 
 
 class Report:
@@ -291,6 +290,16 @@ def _failed(log: Log) -> Callable[[str, BaseException], None]:
         log.error("a background task failed", task=task, error=error)
 
     return tell
+
+
+def _metrics(tools: Tools, reloader: Reloader, in_flight: Callable[[], int]) -> Metrics:
+    return Metrics(
+        in_flight=in_flight,
+        pools=lambda: _pools(tools.providers),
+        config=lambda: (reloader.last.version, reloader.last.ok),
+        state=lambda: not tools.state.problem(),
+        others=[HealthMetrics(tools.health, tools.runtime.clock)],
+    )
 
 
 def _pools(providers: Mapping[str, Provider]) -> Mapping[str, PoolStats]:

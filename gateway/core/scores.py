@@ -124,5 +124,5 @@ class FirstTokens:
         for bucket, count in enumerate(self._counts):
             seen += count
             if seen >= rank:
-                return float(_FINEST * exp((bucket + 1) * _STEP))
+                return float(_FINEST * exp((bucket + 0.5) * _STEP))
         return float(_FINEST * exp(_BUCKETS * _STEP))

@@ -30,6 +30,10 @@ class Operations(Protocol):
         """Return the Prometheus text."""
         ...
 
+    async def providers(self) -> Mapping[str, Any]:
+        """Return what is known of every target's health."""
+        ...
+
     async def reload(self) -> Mapping[str, Any]:
         """Read the policies again and return what came of it; its `ok` says whether it is in."""
         ...
@@ -49,6 +53,9 @@ def admin_routes(operations: Operations) -> list[AdminRoute]:
     async def metrics(_request: BaseRequest) -> AdminAnswer:
         return AdminAnswer(await operations.metrics(), content_type=_PROMETHEUS)
 
+    async def providers(_request: BaseRequest) -> AdminAnswer:
+        return _json(await operations.providers(), HTTPStatus.OK)
+
     async def reload(_request: BaseRequest) -> AdminAnswer:
         done = await operations.reload()
         bad = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -58,6 +65,7 @@ def admin_routes(operations: Operations) -> list[AdminRoute]:
         AdminRoute("GET", "/livez", live),
         AdminRoute("GET", "/readyz", ready),
         AdminRoute("GET", "/metrics", metrics),
+        AdminRoute("GET", "/admin/providers", providers),
         AdminRoute("POST", "/admin/reload", reload),
     ]
 

@@ -48,16 +48,23 @@ class Upstream:
         path: str,
         deadline: float,
         *,
+        first_token_by: float | None = None,
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> Response:
-        """Return a 2xx response. Raises UpstreamError for any other."""
+        """Return a 2xx response. Raises UpstreamError for any other.
+
+        A stream that has not begun at `first_token_by` (`Clock.monotonic()`) is given up.
+        """
+        patience = self._first_byte if request.stream else None
+        if patience is not None and first_token_by is not None:
+            patience = min(patience, first_token_by - self.runtime.clock.monotonic())
         response = await self.transport.request(
             "POST",
             path,
             request.body,
             headers=headers,
             deadline=deadline,
-            first_byte=self._first_byte if request.stream else None,
+            first_byte=patience,
         )
         if response.status not in OK:
             await refuse(response, self._dialect, self.runtime)
@@ -70,14 +77,20 @@ class Upstream:
     async def stream(
         self, response: Response, codec: StreamCodec, call: Call, answered: Answered
     ) -> Stream:
-        """Return the primed stream of a 2xx response."""
-        return await open_stream(
+        """Return the primed stream of a 2xx response, within the time for its first token."""
+        by = call.target.first_token_by
+        if by is not None and by < call.deadline:
+            response.bound(by, "upstream_first_byte_timeout")
+        stream = await open_stream(
             response,
             codec,
             dialect=call.request.dialect,
             answered=answered,
             secrets=self.transport,
         )
+        if by is not None:
+            response.bound(call.deadline)
+        return stream
 
     def answered(self, call: Call, response: Response, dropped: tuple[str, ...] = ()) -> Answered:
         """Return who answered; an id that could be more than an id is left out."""

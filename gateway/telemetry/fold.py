@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from gateway.core.notes import Used
-from gateway.core.outcome import Outcome
+from gateway.core.outcome import Facts, Outcome
 from gateway.core.reply import Usage
 
 OTHER: Final = "other"
@@ -45,7 +45,7 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
         "ttft_ms": None if first is None else _ms(first - started),
         "overhead_ms": _ms(total - waited),
         "upstream_ms": _ms(waited),
-        "attempts": len(facts.attempts),
+        **_way(facts),
         "stages": [f"{v.stage}: {v.verdict}" for v in facts.verdicts] if facts.verdicts else (),
         **(_spent(facts.used) if facts.used else _NOTHING_SPENT),
         "bytes_in": outcome.received,
@@ -56,6 +56,17 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
         "dropped": outcome.dropped,
         "upstream_id": outcome.upstream_id,
         "client_retry": outcome.client_retry,
+    }
+
+
+def _way(facts: Facts) -> dict[str, object]:
+    """Return where a request went and why; `tried` is filled where one try was not enough."""
+    attempts = facts.attempts
+    tried = [f"{each.provider}/{each.model}: {each.code or 'ok'}" for each in attempts]
+    return {
+        "route": facts.reason,
+        "attempts": len(attempts),
+        "tried": tuple(tried) if len(tried) > 1 else (),
     }
 
 

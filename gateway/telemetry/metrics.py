@@ -106,7 +106,8 @@ class Metrics(Collector):
 
     `in_flight` returns how many requests are being answered, `pools` each provider's connection
     pool, `config` the version of the policies in use and whether it is what their files say,
-    `state` whether the store works; all are asked when the text is rendered.
+    `state` whether the store works; all are asked when the text is rendered. `others` are rendered
+    behind these.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Metrics(Collector):
         pools: Callable[[], Mapping[str, Pool]] = dict,
         config: Callable[[], tuple[str, bool]] = lambda: ("", True),
         state: Callable[[], bool] = lambda: True,
+        others: Sequence[Collector] = (),
     ) -> None:
         self._in_flight = in_flight
         self._pools = pools
@@ -129,7 +131,8 @@ class Metrics(Collector):
         self._ends: dict[Labels, int] = defaultdict(int)
         self._tenants: dict[Labels, int] = defaultdict(int)
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(self)
+        for collector in (self, *others):
+            self._registry.register(collector)
 
     def observe(self, outcome: Outcome) -> None:
         """Count a finished request."""

@@ -37,6 +37,11 @@ async def test_a_reload_says_what_came_of_it() -> None:
     assert (await answer(FakeOperations(ok=False), "/admin/reload")).status == 422
 
 
-def test_only_what_changes_something_is_behind_the_token() -> None:
+async def test_the_health_of_targets_is_shown() -> None:
+    shown = await answer(FakeOperations(), "/admin/providers")
+    assert (shown.status, wire.decode(shown.body)) == (200, {"targets": []})
+
+
+def test_what_changes_something_or_tells_of_providers_is_behind_the_token() -> None:
     guarded = {route.path for route in admin_routes(FakeOperations()) if route.guarded}
-    assert guarded == {"/admin/reload"}
+    assert guarded == {"/admin/providers", "/admin/reload"}

@@ -171,7 +171,7 @@ class Simulated:
         return PacedBlocks(
             shapes.blocks(request, answer, self._head(call)),
             fate,
-            Waiting(self._clock, call.deadline, self._config.patience),
+            Waiting(self._clock, call.deadline, self._config.patience, call.target.first_token_by),
             (usage, shapes.finish_word(request, answer)),
             self._room.leave,
         )
@@ -179,6 +179,8 @@ class Simulated:
     async def _enter(self, call: Call) -> None:
         patience = self._config.patience if call.request.stream else inf
         limit = min(call.deadline, self._clock.monotonic() + patience)
+        if call.request.stream and call.target.first_token_by is not None:
+            limit = min(limit, call.target.first_token_by)
         late = "upstream_timeout" if limit == call.deadline else "upstream_first_byte_timeout"
         await self._room.enter(limit, late)
 
