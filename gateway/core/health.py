@@ -77,6 +77,7 @@ class Condition:
             "first_tokens",
         ),
         *("key", "model", "news", "outstanding", "paused_until", "provider", "record", "speed"),
+        *("usual",),
     )
 
     def __init__(self, key: Key, model: str, random: Random) -> None:
@@ -87,6 +88,8 @@ class Condition:
         self.breaker = Breaker(random)
         self.speed = PeakEwma()
         self.first_tokens = FirstTokens()
+        self.usual: float | None = None
+        """How long a first token may take here, from what was seen; None while that is little."""
         self.record = Record()
         self.outstanding = 0
         """Requests that are there now, streams until their end."""
@@ -142,7 +145,13 @@ class Condition:
         self.answered_at = now
         self._streak = 0
         self.record.count(now, good=True)
-        self._count(now, tenant, 0)
+        if now - self._since > WINDOW:
+            self._turn(now)
+        blame = self._blame.get(tenant)
+        if blame is None:
+            self._blame[tenant] = [1, 0]
+        else:
+            blame[0] += 1
         if probe is None:
             self.breaker.succeeded(now)
             return
@@ -152,14 +161,24 @@ class Condition:
         if probe.target and self.news is not None:
             self.news.closed(self.provider, self.model)
 
+    def timed(self, seconds: float, now: float, *, first_token: bool) -> None:
+        """Tell how long an answer, or its first token, took or was waited for in vain."""
+        self.speed.observe(seconds, now)
+        if first_token and self.first_tokens.observe(seconds):
+            usual = self.first_tokens.quantile(0.99)
+            self.usual = None if usual is None else max(LEAST_PATIENCE, PATIENCE * usual)
+
     def failed(self, now: float, tenant: str, probe: Probe | None, *, telling: bool) -> None:
         """Tell that the target failed; `telling` is whether that may be held against it."""
         self.record.count(now, good=False)
-        blamed = self._count(now, tenant, 1)
+        if now - self._since > WINDOW:
+            self._turn(now)
+        blame = self._blame.setdefault(tenant, [0, 0])
+        blame[1] += 1
         if probe is not None and probe.key:
             self.key.released()
         openings = self.breaker.openings
-        weight = float(telling and not (blamed > _BLAMED and self._others_fare_well(tenant)))
+        weight = float(telling and not (blame[1] > _BLAMED and self._others_fare_well(tenant)))
         self.breaker.failed(now, weight, probe=probe is not None and probe.target)
         if self.breaker.openings > openings and self.news is not None:
             self.news.opened(self.provider, self.model, self.breaker.until - now)
@@ -181,27 +200,11 @@ class Condition:
             self._streak = min(self._streak + 1, 10)
         self.paused_until = max(self.paused_until, now + min(seconds, LONGEST_PAUSE))
 
-    def patience(self, most: float | None) -> float | None:
-        """Return the seconds that a first token may take here, from what was seen, at most `most`.
-
-        None while too little was seen and nothing is set: then the provider's own limit counts.
-        """
-        usual = self.first_tokens.quantile(0.99)
-        if usual is None:
-            return most
-        seconds = max(LEAST_PATIENCE, PATIENCE * usual)
-        return seconds if most is None else min(most, seconds)
-
-    def _count(self, now: float, tenant: str, which: int) -> int:
-        if now - self._since > WINDOW:
-            fresh = now - self._since <= 2 * WINDOW
-            self._before, self._blame = (self._blame if fresh else {}), {}
-            self._since = now
-        counts = self._blame.get(tenant)
-        if counts is None:
-            counts = self._blame[tenant] = [0, 0]
-        counts[which] += 1
-        return counts[which]
+    def _turn(self, now: float) -> None:
+        """Begin a new window; the last one is kept if it is not long ago."""
+        fresh = now - self._since <= 2 * WINDOW
+        self._before, self._blame = (self._blame if fresh else {}), {}
+        self._since = now
 
     def _others_fare_well(self, tenant: str) -> bool:
         windows = (self._before, self._blame)
@@ -257,10 +260,11 @@ class Health:
                     "tokens": round(budget.level(now), 1),
                     "granted": budget.granted,
                     "refused": budget.refused,
+                    "hedged": budget.hedged,
                 }
                 for name, budget in self.budgets()
             ],
-            "suspects": len(self.suspects),
+            "suspects": len(self.suspects.known),
         }
 
 
@@ -289,7 +293,7 @@ def _shown(condition: Condition, now: float) -> Mapping[str, Any]:
         "ttft_ewma": round(condition.speed.seconds, 4),
         "ttft_p50": _rounded(first.quantile(0.5)),
         "ttft_p95": _rounded(first.quantile(0.95)),
-        "first_token_timeout": _rounded(condition.patience(None)),
+        "first_token_timeout": _rounded(condition.usual),
         "tries": round(condition.record.tries, 1),
         "success_bound": round(condition.record.bound(), 4),
     }

@@ -50,6 +50,17 @@ class Used(Struct, frozen=True):
     """None when the model has no price: unknown, never free."""
 
 
+class Wasted(Struct, frozen=True):
+    """A second request that lost the race, and what it is taken to have cost."""
+
+    provider: str
+    model: str
+    input: int
+    """Tokens, guessed."""
+    micro_dollars: int | None
+    """None when the model has no price: unknown, never free."""
+
+
 class Verdict(Struct, frozen=True):
     """What a stage decided, in a word or two: `rate_limit`, `admitted`."""
 
@@ -57,8 +68,8 @@ class Verdict(Struct, frozen=True):
     verdict: str
 
 
-Note: TypeAlias = Routed | Attempted | StreamEnded | Used | Verdict
-N = TypeVar("N", Routed, Attempted, StreamEnded, Used, Verdict)
+Note: TypeAlias = Routed | Attempted | StreamEnded | Used | Wasted | Verdict
+N = TypeVar("N", Routed, Attempted, StreamEnded, Used, Wasted, Verdict)
 
 
 class Notes:

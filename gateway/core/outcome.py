@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from gateway.core.errors import Fault
 from gateway.core.exchange import Caller
-from gateway.core.notes import Attempted, Notes, Routed, StreamEnded, Used, Verdict
+from gateway.core.notes import Attempted, Notes, Routed, StreamEnded, Used, Verdict, Wasted
 
 
 class Facts(Struct):
@@ -20,7 +20,17 @@ class Facts(Struct):
     """Seconds spent waiting for providers."""
     stream: StreamEnded | None = None
     used: Used | None = None
+    wasted: list[Wasted] = []
     verdicts: list[Verdict] = []
+
+    @property
+    def micro_dollars(self) -> int | None:
+        """What the answer cost, with the second requests that lost; None when that is unknown."""
+        total = self.used.micro_dollars if self.used else None
+        for each in self.wasted:
+            known = total is not None and each.micro_dollars is not None
+            total = (total or 0) + (each.micro_dollars or 0) if known else None
+        return total
 
     def overhead(self, started: float, now: float) -> float:
         """Return the seconds since `started` that were not spent waiting for a provider."""
@@ -29,10 +39,12 @@ class Facts(Struct):
 
 def gather(notes: Notes) -> Facts:
     """Return what the notes say."""
-    facts = Facts()
+    facts, answered = Facts(), False
     for note in notes:
         if isinstance(note, Attempted):
-            facts.provider, facts.model = note.provider, note.model
+            if not note.code or not answered:  # the loser of a race ends behind its winner
+                facts.provider, facts.model = note.provider, note.model
+            answered = answered or not note.code
             facts.attempts.append(note)
             facts.waited += note.ended - note.started
         elif isinstance(note, Used):
@@ -44,9 +56,22 @@ def gather(notes: Notes) -> Facts:
             facts.reason = note.reason
             if not facts.attempts:
                 facts.provider, facts.model = note.provider, note.model
+        elif isinstance(note, Wasted):
+            facts.wasted.append(note)
         else:
             facts.verdicts.append(note)
+    if facts.wasted:
+        facts.waited -= _twice(facts.attempts)
     return facts
+
+
+def _twice(attempts: list[Attempted]) -> float:
+    """Return the seconds in which two of them were under way, which were waited for once."""
+    total, until = 0.0, 0.0
+    for each in sorted(attempts, key=lambda attempt: attempt.started):
+        total += max(0.0, min(until, each.ended) - each.started)
+        until = max(until, each.ended)
+    return total
 
 
 class Outcome(Struct, frozen=True, kw_only=True):

@@ -9,18 +9,22 @@ from typing import Final
 PER_REQUEST: Final = 0.1
 PER_SECOND: Final = 1.0
 CAP: Final = 20.0
+HEDGES: Final = 5.0
+"""Second requests that may be saved up, counted in the price of first ones."""
 
 
 class RetryBudget:
     """A token bucket. Every try but a request's first takes a token, hedges too."""
 
-    __slots__ = ("_at", "_level", "granted", "refused")
+    __slots__ = ("_at", "_hedges", "_level", "granted", "hedged", "refused")
 
     def __init__(self, now: float) -> None:
         self._level = CAP
         self._at = now
+        self._hedges = 0.0
         self.granted = 0
         self.refused = 0
+        self.hedged = 0
 
     def deposit(self, now: float) -> None:
         """Count a request."""
@@ -44,6 +48,18 @@ class RetryBudget:
         """Return a token that no try was made for."""
         self._level = min(CAP, self._level + 1)
         self.granted -= 1
+
+    def earn(self, share: float) -> None:
+        """Count a request of which `share` may be spent on second requests."""
+        self._hedges = min(HEDGES, self._hedges + share)
+
+    def hedge(self, price: float, now: float) -> bool:
+        """Take what a second request takes: a token, and its price in first requests."""
+        if self._hedges < price or not self.take(now):
+            return False
+        self._hedges -= price
+        self.hedged += 1
+        return True
 
     def level(self, now: float) -> float:
         """Return the tokens that are there."""

@@ -4,8 +4,10 @@ from math import exp, log, sqrt
 from typing import Final
 
 SPEED_AGES: Final = 30.0
-"""Seconds in which a measured speed loses two thirds of its weight."""
+"""Seconds in which a measured speed loses half of its weight."""
 RECORD_AGES: Final = 600.0
+_SOON: Final = 10.0
+"""Seconds within which nothing fades."""
 ENOUGH: Final = 20
 """First tokens below which their distribution says nothing."""
 _CONFIDENCE: Final = 1.96
@@ -14,6 +16,7 @@ _FINEST: Final = 1e-3
 _STEP: Final = log(1.1)
 _BUCKETS: Final = 160
 """From 1 ms up to more than an hour, a tenth apart."""
+_OFTEN: Final = 4
 _OLD: Final = 1024
 """So many first tokens are counted before the older half of their weight is dropped."""
 
@@ -33,7 +36,7 @@ class PeakEwma:
         if seconds >= self.seconds:
             self.seconds = seconds
         else:
-            old = exp((self._at - now) / SPEED_AGES)
+            old = SPEED_AGES / (SPEED_AGES + now - self._at)
             self.seconds = self.seconds * old + seconds * (1 - old)
         self._at = now
 
@@ -62,7 +65,7 @@ class Record:
 
     def count(self, now: float, *, good: bool) -> None:
         """Count one try."""
-        if now != self._at:
+        if now - self._at > _SOON:
             old = exp((self._at - now) / RECORD_AGES)
             self.good *= old
             self.tries *= old
@@ -96,21 +99,26 @@ class FirstTokens:
         self._total = 0.0
         self._known: dict[float, float] = {}
 
-    def observe(self, seconds: float) -> None:
-        """Count one first token, or how long one was waited for in vain."""
+    def observe(self, seconds: float) -> bool:
+        """Count one first token, or how long one was waited for in vain.
+
+        Return whether it is time to look at the quantiles again.
+        """
         bucket = int(log(seconds / _FINEST) / _STEP) if seconds > _FINEST else 0
         self._counts[min(bucket, _BUCKETS - 1)] += 1
         self._total += 1
-        if self._known and self._total % 16 < 1:
-            self._known = {}
         if self._total >= _OLD:
             self._counts = [count / 2 for count in self._counts]
             self._total /= 2
+        if self._total < ENOUGH or self._total % _OFTEN >= 1:
+            return False
+        self._known = {}
+        return True
 
     def quantile(self, share: float) -> float | None:
         """Return the seconds that `share` of all stay below, None while too little is known.
 
-        It may be 16 first tokens old.
+        It may be some first tokens old.
         """
         if self._total < ENOUGH:
             return None

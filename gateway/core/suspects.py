@@ -40,18 +40,16 @@ class Suspects:
     `Clock.monotonic()` seconds.
     """
 
-    __slots__ = ("_known",)
+    __slots__ = ("known",)
 
     def __init__(self) -> None:
-        self._known: dict[bytes, _Suspect] = {}
-
-    def __len__(self) -> int:
-        return len(self._known)
+        self.known: dict[bytes, _Suspect] = {}
+        """Read it only; the newest is the last."""
 
     def held(self, name: bytes, now: float) -> GatewayError | None:
         """Return the error of a poisoned request, None for any other."""
         self._forget(now)
-        suspect = self._known.get(name)
+        suspect = self.known.get(name)
         if suspect is None or suspect.error is None or now >= suspect.held_until:
             return None
         suspect.error.retry_after = suspect.held_until - now
@@ -62,12 +60,12 @@ class Suspects:
 
         What failed there within 10 seconds already does not, until it is answered elsewhere.
         """
-        suspect = self._known.pop(name, None) or _Suspect()
-        self._known[name] = suspect  # the newest is the last
+        suspect = self.known.pop(name, None) or _Suspect()
+        self.known[name] = suspect
         last = suspect.targets.get(target)
         suspect.targets[target] = suspect.at = now
-        if len(self._known) > _MOST:
-            del self._known[next(iter(self._known))]
+        if len(self.known) > _MOST:
+            del self.known[next(iter(self.known))]
         return suspect.helped or last is None or now - last > WINDOW
 
     def accuse(self, name: bytes, error: GatewayError, targets: int, now: float) -> bool:
@@ -75,7 +73,7 @@ class Suspects:
 
         `targets` is how many the request may go to.
         """
-        suspect = self._known.get(name)
+        suspect = self.known.get(name)
         if suspect is None or suspect.helped:
             return False
         suspect.strikes += 1
@@ -86,13 +84,13 @@ class Suspects:
 
     def clear(self, name: bytes) -> None:
         """Note that the request was answered somewhere."""
-        suspect = self._known.get(name)
+        suspect = self.known.get(name)
         if suspect is not None:
             suspect.helped, suspect.strikes = True, 0
 
     def _forget(self, now: float) -> None:
-        while self._known:
-            oldest = next(iter(self._known))
-            if now - self._known[oldest].at < HOLD:
+        while self.known:
+            oldest = next(iter(self.known))
+            if now - self.known[oldest].at < HOLD:
                 return
-            del self._known[oldest]
+            del self.known[oldest]

@@ -47,7 +47,7 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
         "upstream_ms": _ms(waited),
         **_way(facts),
         "stages": [f"{v.stage}: {v.verdict}" for v in facts.verdicts] if facts.verdicts else (),
-        **(_spent(facts.used) if facts.used else _NOTHING_SPENT),
+        **(_spent(facts.used, facts.micro_dollars) if facts.used else _NOTHING_SPENT),
         "bytes_in": outcome.received,
         "bytes_out": outcome.sent,
         "stream_end": stream.reason if stream else None,
@@ -70,8 +70,8 @@ def _way(facts: Facts) -> dict[str, object]:
     }
 
 
-def _spent(used: Used) -> dict[str, object]:
-    usage, price = used.usage, used.micro_dollars
+def _spent(used: Used, price: int | None) -> dict[str, object]:
+    usage = used.usage
     return {
         "tokens_in": usage.input,
         "tokens_out": usage.output,
@@ -83,7 +83,10 @@ def _spent(used: Used) -> dict[str, object]:
 
 
 # What the provider did not say is null, never 0.
-_NOTHING_SPENT: Final = _spent(Used("", Usage(), None)) | {"tokens_in": None, "tokens_out": None}
+_NOTHING_SPENT: Final = _spent(Used("", Usage(), None), None) | {
+    "tokens_in": None,
+    "tokens_out": None,
+}
 
 
 @lru_cache(maxsize=2)  # under load many requests end in one millisecond

@@ -282,10 +282,11 @@ def _measure(series: _Series, outcome: Outcome, facts: Facts) -> None:
         series.cached += usage.cached
         series.cache_write += usage.cache_write
         series.reasoning += usage.reasoning
-        if used.micro_dollars is None:
+        price = facts.micro_dollars
+        if price is None:
             series.unpriced += 1
         else:
-            series.micro_dollars += used.micro_dollars
+            series.micro_dollars += price
 
 
 def _counter(name: str, text: str, labels: Labels, counts: Mapping[Labels, int]) -> Metric:

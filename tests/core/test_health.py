@@ -43,17 +43,21 @@ def test_it_recovers_when_the_last_obstacle_is_gone() -> None:
     assert small.recovers_at(100) == small.breaker.until > 130
 
 
-def test_patience_is_three_times_the_99th_percentile_between_a_second_and_what_is_set() -> None:
+def test_a_first_token_may_take_three_times_the_99th_percentile_and_at_least_a_second() -> None:
     _, small = make()
-    assert small.patience(None) is None
-    assert small.patience(7.0) == 7.0
-    for _ in range(100):
-        small.first_tokens.observe(0.01)
-    assert small.patience(None) == 1.0
+    for _ in range(19):
+        small.timed(0.01, 100, first_token=True)
+    assert not small.usual
+    for _ in range(81):
+        small.timed(0.01, 100, first_token=True)
+    assert small.usual == 1.0
     for _ in range(900):
-        small.first_tokens.observe(2.0)
-    assert small.patience(None) == pytest.approx(6.0, rel=0.1)
-    assert small.patience(4.0) == 4.0
+        small.timed(2.0, 100, first_token=True)
+    assert small.usual == pytest.approx(6.0, rel=0.1)
+    for _ in range(1_000):
+        small.timed(60.0, 100, first_token=False)
+    assert small.usual == pytest.approx(6.0, rel=0.1)
+    assert small.speed.seconds == 60.0
 
 
 def test_failures_of_a_tenant_whose_neighbours_fare_well_hardly_count() -> None:
@@ -88,5 +92,5 @@ def test_the_report_says_it_all_in_seconds_from_now() -> None:
     assert target["provider"] == "acme"
     assert (target["breaker"], target["paused_for"], target["key"]) == ("open", 29, "good")
     assert 3 < target["probe_in"] < 5
-    assert budget == {"providers": "acme", "tokens": 20, "granted": 0, "refused": 0}
+    assert budget == {"providers": "acme", "tokens": 20, "granted": 0, "refused": 0, "hedged": 0}
     assert report["suspects"] == 0

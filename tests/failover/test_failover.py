@@ -234,3 +234,33 @@ async def test_f10_a_hundred_at_once_send_one_probe() -> None:
         )
         assert pool.tries()[0] == before + 1
     assert {reply.status for reply in replies} == {200}
+
+
+async def test_f09_the_loser_of_a_race_is_let_go_of_at_once_and_paid_for() -> None:
+    """The second request goes out when 95 of 100 first tokens would have come."""
+    slow = asyncio.Event()
+
+    def script(_request: object) -> object:
+        if slow.is_set():
+            return raw_reply([STALL])
+        return answers.stream("openai")
+
+    failover = {
+        "targets": [{"model": "m-a", "first_token": 4}, {"model": "m-b"}],
+        "hedge": {"extra": 50},
+    }
+    async with open_pool(script, GOOD, failover=failover) as pool:  # type: ignore[arg-type]
+        for turn in range(30):
+            await pool.ask(content=str(turn))
+        slow.set()
+        answer = await pool.ask(content="a slow one")
+        ended = asyncio.get_running_loop().time()
+        await pool.upstreams["a"].until_closed()
+        assert asyncio.get_running_loop().time() - ended <= 0.25
+        assert pool.tries()[1] >= 1
+    assert served_by(answer) == "b"
+    assert complete(answer.body, "openai")
+    event = pool.events[-1]
+    assert "failover: hedged" in event["stages"]
+    assert event["tried"] == ["b/m-b: ok", "a/m-a: cancelled"]
+    assert event["cost_usd"] > (9 + 2 * 4) / 1e6, "the loser's input is paid for, too"

@@ -24,7 +24,7 @@ from gateway.stages.failover.policy import FailoverPolicy
 from gateway.stages.failover.targets import Targets
 from gateway.stages.relay import RelayPolicy
 from gateway.state.memory import memory_state
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import FakeClock, settle
 from tests.fakes.relay import STREAM, ScriptedBlocks, Step, nowhere
 from tests.fakes.runtime import make_runtime
 
@@ -161,10 +161,10 @@ class House:
         """Ask, with time moving as fast as it can."""
         exchange = self.exchange(content, **more)
         asking = asyncio.ensure_future(self.chain(exchange))
+        await settle()
         while not asking.done():
-            await asyncio.sleep(0)
-            if not asking.done() and not self.clock.move_on():
-                await asyncio.sleep(0)
+            self.clock.move_on()
+            await settle()
         return await asking
 
     async def failure(self, content: str = "hi", **more: Any) -> GatewayError:

@@ -13,12 +13,14 @@ class Learning:
     """Tells targets' conditions what became of requests, and knows which requests are poison."""
 
     def __init__(self, health: Health, clock: Clock) -> None:
+        self.suspects = health.suspects.known
+        """Empty where no request failed lately, and nothing need be looked up."""
         self._suspects = health.suspects
         self._clock = clock
 
     def poison(self, exchange: Exchange, now: float) -> GatewayError | None:
         """Return the last error of a request that failed on every target while others did not."""
-        return self._suspects.held(_name(exchange), now) if self._suspects else None
+        return self._suspects.held(_name(exchange), now)
 
     def pardon(self, exchange: Exchange) -> None:
         """Heed that a request which had failed was answered by another target."""
@@ -36,10 +38,9 @@ class Learning:
             return
         now, took = attempt.ended, attempt.ended - attempt.started
         condition.answered(now, exchange.caller.tenant, probe)
-        condition.speed.observe(took, now)
         blocks = reply.blocks if isinstance(reply, Stream) else None
-        if blocks is not None or notes.last(StreamEnded) is not None:
-            condition.first_tokens.observe(took)
+        streamed = blocks is not None or notes.last(StreamEnded) is not None
+        condition.timed(took, now, first_token=streamed)
         if isinstance(blocks, Watched):
             blocks.then(lambda: self._ended(condition, exchange))
         else:
@@ -92,8 +93,7 @@ class Learning:
         if isinstance(error, UpstreamTimeout):
             attempt = exchange.notes.last(Attempted)
             waited = attempt.ended - attempt.started if attempt else 0.0
-            condition.speed.observe(waited, now)
-            condition.first_tokens.observe(waited)
+            condition.timed(waited, now, first_token=exchange.request.stream)
         suspects, name = self._suspects, _name(exchange)
         telling = suspects.strike(name, condition, now)
         answers_others = now - condition.answered_at <= WINDOW

@@ -9,12 +9,13 @@ from gateway.core.ports import Tools
 from gateway.core.stage import Stage
 from gateway.documents import suggest
 from gateway.stages.base import StagePolicy
+from gateway.stages.failover.hedge import HedgePolicy, Hedging
 from gateway.stages.failover.learning import Learning
 from gateway.stages.failover.reach import check_reach
 from gateway.stages.failover.stage import Failover
 from gateway.stages.failover.strategies import Strategy, strategy
 from gateway.stages.failover.targets import Seconds, TargetPolicy, Targets
-from gateway.stages.failover.walk import Limits, Rules
+from gateway.stages.failover.walk import Rules
 from gateway.stages.names import Names, Problem
 
 Dollars = Annotated[float, Meta(gt=0, le=100_000)]
@@ -55,6 +56,13 @@ class FailoverPolicy(StagePolicy, frozen=True, tag="failover", kw_only=True):
         Dollars | None,
         Meta(description="Dollars for the whole chain; a caller may ask for less. Left out: any."),
     ] = None
+    hedge: Annotated[
+        HedgePolicy | None,
+        Meta(
+            description="Ask the next target too when a stream's first token takes longer than 95"
+            " of 100 do. Left out: never."
+        ),
+    ] = None
     on_context_window: Annotated[
         tuple[TargetPolicy, ...],
         Meta(description="Where a request goes that a provider calls too long for its model."),
@@ -83,12 +91,11 @@ class FailoverPolicy(StagePolicy, frozen=True, tag="failover", kw_only=True):
             random=random,
             learning=Learning(tools.health, clock),
             order=strategy(self.strategy, random, sticky=self.sticky),
-            limits=Limits(
-                name=self.strategy,
-                attempts=self.attempts,
-                deadline=self.deadline,
-                max_cost=None if self.max_cost is None else round(self.max_cost * 1_000_000),
-            ),
+            name=self.strategy,
+            attempts=self.attempts,
+            seconds=self.deadline,
+            max_cost=None if self.max_cost is None else round(self.max_cost * 1_000_000),
+            hedging=Hedging(self.hedge, tools.runtime) if self.hedge else None,
             fallbacks={
                 field.removeprefix("on_"): Targets(targets, tools)
                 for field, targets in self._lists()[1:]

@@ -1,5 +1,6 @@
 """The stage: a request's first target, and the walk along the others."""
 
+from gateway.core.errors import GatewayError
 from gateway.core.exchange import Exchange
 from gateway.core.notes import Verdict
 from gateway.core.reply import Reply
@@ -14,15 +15,36 @@ class Failover:
     def __init__(self, targets: Targets, rules: Rules) -> None:
         self._targets = targets
         self._rules = rules
+        self._now = rules.clock.monotonic
 
     async def __call__(self, exchange: Exchange, proceed: Next, /) -> Reply:
         """Return the first answer. Raises the last target's GatewayError when there is none."""
         rules = self._rules
-        now = rules.clock.monotonic()
+        now = self._now()
         group = self._targets.of(exchange)
         group.budget.deposit(now)
-        poison = rules.learning.poison(exchange, now)
-        if poison is not None:
-            exchange.notes.add(Verdict(NAME, "quarantined"))
-            raise poison
-        return await Walk(rules, exchange, proceed, group).run(now)
+        learning = rules.learning
+        if learning.suspects:
+            poison = learning.poison(exchange, now)
+            if poison is not None:
+                exchange.notes.add(Verdict(NAME, "quarantined"))
+                raise poison
+        first = group.candidates[0] if group.candidates and rules.plain else None
+        if first is None or exchange.max_cost is not None or not first.ready(exchange, now):
+            return await Walk(rules, exchange, proceed, group, now).run(now)
+        # What follows is what `Walk` does at its first step, in fewer calls: nearly every request
+        # comes this way, and no other.
+        condition, deadline = first.condition, rules.deadline(exchange, now)
+        exchange.notes.add(first.first_choice(rules.name))
+        condition.outstanding += 1
+        try:
+            reply = await proceed(first.aim(exchange, now, rules.name, deadline))
+        except GatewayError as error:
+            walk = Walk(rules, exchange, proceed, group, now)
+            walk.heed(first, error, None, 0)
+            return await walk.run(self._now())
+        except BaseException:
+            learning.interrupted(condition, exchange, None, deadline)
+            raise
+        learning.answered(condition, exchange, reply, None)
+        return reply

@@ -21,6 +21,7 @@ from gateway.core.retry_budget import RetryBudget
 ANSWER: Final = 4096
 """Tokens that an answer is taken to have at most, where neither caller nor catalogue says."""
 _LIMITS: Final = ("max_completion_tokens", "max_tokens")
+_ANY_LENGTH: Final = 1 << 40
 _SURE: Final = 2
 """Bytes a token: a body with fewer bytes than this times the context fits, whatever it holds."""
 
@@ -32,13 +33,7 @@ class Candidate:
     """One target with all that is known of it."""
 
     __slots__ = (
-        "allows",
-        "condition",
-        "first",
-        "first_token",
-        "model",
-        "params",
-        "target",
+        *("allows", "condition", "first", "first_token", "model", "params", "sure", "target"),
         "weight",
     )
 
@@ -57,24 +52,43 @@ class Candidate:
         self.params = policy.params
         self.allows = allows
         self.first_token = policy.first_token
+        self.sure = _SURE * (target.model.context or _ANY_LENGTH)
+        """Bytes of a body that fits whatever it holds."""
         self.first: Routed | None = None
-        """The note of a request that goes here first, once there was one."""
 
     def aim(self, exchange: Exchange, now: float, reason: str, deadline: float) -> Exchange:
         """Return the exchange as it goes to this target."""
-        target = self.target
-        seconds = self.condition.patience(self.first_token)
+        target, seconds, usual = self.target, self.first_token, self.condition.usual
+        if usual is not None and (seconds is None or usual < seconds):
+            seconds = usual
         if seconds is not None:
             target = Target(target.model, target.chosen, now + seconds)
         route = Route((target,), reason)
-        request = exchange.request
-        if self.params:
-            request = request.with_fields(**self.params)
+        if not self.params:
+            return replace(exchange, route=route, deadline=deadline)
+        request = exchange.request.with_fields(**self.params)
         return replace(exchange, route=route, request=request, deadline=deadline)
+
+    def ready(self, exchange: Exchange, now: float) -> bool:
+        """Whether the target is well, and there for every request as long as this one."""
+        condition = self.condition
+        return (
+            condition.breaker.closed
+            and condition.key.closed
+            and now >= condition.paused_until
+            and self.allows is None
+            and len(exchange.request.body) <= self.sure
+        )
 
     def routed(self, reason: str) -> Routed:
         """Return the note that says that a request goes here, and why."""
         return Routed(self.model.name, self.model.provider, reason)
+
+    def first_choice(self, reason: str) -> Routed:
+        """Return the note of a request that goes here first; there is one for each reason."""
+        if self.first is None or self.first.reason != reason:
+            self.first = self.routed(reason)
+        return self.first
 
     def misfit(self, exchange: Exchange, ceiling: int | None) -> str:
         """Return why the request cannot go here: `tenant`, `context`, `cost`, or nothing.
@@ -85,8 +99,7 @@ class Candidate:
         model, request = self.model, exchange.request
         if self.allows is not None and not self.allows(exchange.caller.tenant):
             return "tenant"
-        long = model.context is not None and len(request.body) > _SURE * model.context
-        if long and input_tokens(request) >= (model.context or 0):
+        if len(request.body) > self.sure and input_tokens(request) >= (model.context or 0):
             return "context"
         if ceiling is not None and self.worst_cost(request, ceiling) > ceiling:
             return "cost"

@@ -8,10 +8,7 @@ from typing import Final, NoReturn
 from msgspec import Struct
 
 from gateway.core.errors import (
-    AllProvidersDown,
-    BadRequest,
     CapabilityMissing,
-    Forbidden,
     GatewayError,
     Retry,
 )
@@ -22,6 +19,8 @@ from gateway.core.ports import Clock
 from gateway.core.refusal import refusal
 from gateway.core.reply import Reply
 from gateway.core.stage import Next
+from gateway.stages.failover.ends import all_down, unfit
+from gateway.stages.failover.hedge import Hedging, Race, wasted
 from gateway.stages.failover.learning import Learning
 from gateway.stages.failover.strategies import Order
 from gateway.stages.failover.targets import Candidate, Group, Targets
@@ -30,28 +29,35 @@ NAME: Final = "failover"
 _JITTER: Final = 0.1
 """A wait is lengthened by up to so much of itself, so that those who wait do not come at once."""
 _LEAST_JITTER: Final = 0.05
-_LEAST_WAIT: Final = 0.5
-_DOWN: Final = "No provider is to be had at this moment. Wait, then try again."
 
 
-class Limits(Struct, frozen=True):
-    """What a policy allows a chain. `name` is the strategy's; `max_cost` is in micro-dollars."""
+class Rules(Struct, frozen=True, kw_only=True):
+    """What all walks of one stage share.
 
-    name: str
-    attempts: int
-    deadline: float | None
-    max_cost: int | None
-
-
-class Rules(Struct, frozen=True):
-    """What all walks of one stage share. `fallbacks` are for what `core.refusal` may return."""
+    `name` is the strategy's, `seconds` bounds the whole chain, `max_cost` is in micro-dollars and
+    `fallbacks` are for what `core.refusal` may return.
+    """
 
     clock: Clock
     random: Random
     learning: Learning
-    fallbacks: Mapping[str, Targets]
     order: Order
-    limits: Limits
+    name: str = "ordered"
+    attempts: int = 3
+    seconds: float | None = None
+    max_cost: int | None = None
+    fallbacks: Mapping[str, Targets] = {}
+    hedging: Hedging | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether the first target as listed is the first to try, whatever it costs."""
+        return self.name == "ordered" and self.max_cost is None and self.hedging is None
+
+    def deadline(self, exchange: Exchange, now: float) -> float:
+        """Return the time at which a chain that begins now must be over."""
+        seconds = self.seconds
+        return exchange.deadline if seconds is None else min(exchange.deadline, now + seconds)
 
 
 class Walk:
@@ -59,19 +65,20 @@ class Walk:
 
     __slots__ = (
         *("attempts", "budget", "candidates", "ceiling", "deadline", "exchange", "last", "lacks"),
-        *("limits", "misfits", "notes", "paid", "proceed", "rules", "said", "tried"),
+        *("misfits", "notes", "paid", "proceed", "rules", "said", "tried"),
     )
 
-    def __init__(self, rules: Rules, exchange: Exchange, proceed: Next, group: Group) -> None:
+    def __init__(
+        self, rules: Rules, exchange: Exchange, proceed: Next, group: Group, now: float
+    ) -> None:
         self.rules = rules
         self.exchange = exchange
         self.proceed = proceed
         self.budget = group.budget
-        self.candidates = group.candidates
-        self.limits = limits = rules.limits
+        self.candidates = rules.order(group.candidates, exchange, now)
         self.notes = exchange.notes
-        self.deadline = exchange.deadline
-        self.ceiling = _lower(exchange.max_cost, limits.max_cost)
+        self.deadline = rules.deadline(exchange, now)
+        self.ceiling = _lower(exchange.max_cost, rules.max_cost)
         self.attempts = 0
         self.paid = False
         """Whether the next try is paid for already."""
@@ -84,21 +91,66 @@ class Walk:
 
     async def run(self, now: float) -> Reply:
         """Walk. Raises GatewayError."""
-        limits, rules = self.limits, self.rules
-        if limits.deadline is not None:
-            self.deadline = min(self.deadline, now + limits.deadline)
-        self.candidates = tuple(rules.order(self.candidates, self.exchange, now))
+        hedging = self.rules.hedging
+        if hedging is not None:
+            hedging.earn(self.budget)
         while True:
             candidate = self._next(now) or (None if self.attempts else self._least_bad(now))
             if candidate is None:
                 await self._wait(now)
-                now = rules.clock.monotonic()
+            else:
+                self._pay(now)
+                late = hedging and not self.attempts and hedging.delay(candidate, self.exchange)
+                if hedging and late:
+                    reply = await self._race(hedging, candidate, late, now)
+                else:
+                    reply = await self._try(candidate, now)
+                if reply is not None:
+                    return self._arrived(reply)
+            now = self.rules.clock.monotonic()
+
+    async def _race(
+        self, hedging: Hedging, candidate: Candidate, late: float, now: float
+    ) -> Reply | None:
+        """Try a target, and after so many seconds without an answer the next one beside it."""
+        race = Race(hedging.runtime)
+        won = None
+        try:
+            race.start(candidate, self._try(candidate, now))
+            won = await race.winner(late)
+            if won is None and race.under_way:
+                now = self.rules.clock.monotonic()
+                second = self._second(hedging, candidate, now)
+                if second is not None:
+                    self.notes.add(Verdict(NAME, "hedged"))
+                    race.start(second, self._try(second, now))
+                won = await race.winner()
+        finally:
+            for lost in await race.end(won):
+                self.notes.add(wasted(lost.candidate, self.exchange.request))
+        if won is not None:
+            return won.reply
+        errors = [run.error for run in race.runs if run.error is not None]
+        if errors:
+            raise errors[-1]
+        return None
+
+    def _second(self, hedging: Hedging, first: Candidate, now: float) -> Candidate | None:
+        """Return whom to ask beside the first, if anybody, and if there is money for it."""
+        for candidate in self.candidates:
+            if candidate is first or not candidate.condition.available(now):
                 continue
-            self._pay(now)
-            reply = await self._try(candidate, now)
-            if reply is not None:
-                return reply
-            now = rules.clock.monotonic()
+            if not self._fits(candidate):
+                continue
+            price = hedging.price(first, candidate, self.exchange.request)
+            return candidate if price and self.budget.hedge(price, now) else None
+        return None
+
+    def _arrived(self, reply: Reply) -> Reply:
+        if self.last is not None:
+            self.rules.learning.pardon(self.exchange)
+            self.notes.add(Verdict(NAME, "failed over"))
+        return reply
 
     def _next(self, now: float) -> Candidate | None:
         tried = self.tried
@@ -169,37 +221,41 @@ class Walk:
 
         Raises GatewayError when no other target may help.
         """
-        condition, notes = candidate.condition, self.notes
-        before = notes.last(Attempted) if self.attempts else None
-        notes.add(self._routed(candidate))
-        aimed = candidate.aim(self.exchange, now, self.limits.name, self.deadline)
+        rules, condition = self.rules, candidate.condition
+        before = self._tries(candidate) if self.attempts else 0
+        self.notes.add(self._routed(candidate))
         probe = condition.enter(now)
         try:
-            reply = await self.proceed(aimed)
+            reply = await self.proceed(candidate.aim(self.exchange, now, rules.name, self.deadline))
         except GatewayError as error:
-            attempt = notes.last(Attempted)
-            condition.leave()
-            if attempt is None or attempt is before:
-                condition.released(probe)
-                self._refused_here(candidate, error)
-            else:
-                self._failed(candidate, error, probe, attempt)
+            self.heed(candidate, error, probe, before)
             return None
         except BaseException:
-            self.rules.learning.interrupted(condition, self.exchange, probe, self.deadline)
+            rules.learning.interrupted(condition, self.exchange, probe, self.deadline)
             raise
-        self.rules.learning.answered(condition, self.exchange, reply, probe)
-        if self.last is not None:
-            self.rules.learning.pardon(self.exchange)
-            notes.add(Verdict(NAME, "failed over"))
+        rules.learning.answered(condition, self.exchange, reply, probe)
         return reply
+
+    def heed(
+        self, candidate: Candidate, error: GatewayError, probe: Probe | None, before: int
+    ) -> None:
+        """Learn from an error, after `before` tries of this target. Raises it if nothing helps."""
+        candidate.condition.leave()
+        if self._tries(candidate) > before:
+            self._failed(candidate, error, probe)
+        else:
+            candidate.condition.released(probe)
+            self._refused_here(candidate, error)
+
+    def _tries(self, candidate: Candidate) -> int:
+        model = candidate.model
+        at = (model.provider, model.name)
+        return sum((note.provider, note.model) == at for note in self.notes.all(Attempted))
 
     def _routed(self, candidate: Candidate) -> Routed:
         if self.said:
             return candidate.routed(f"{NAME}: {', '.join(self.said)}")
-        if candidate.first is None:
-            candidate.first = candidate.routed(self.limits.name)
-        return candidate.first
+        return candidate.first_choice(self.rules.name)
 
     def _refused_here(self, candidate: Candidate, error: GatewayError) -> None:
         """Heed that no target was asked: the relay found that this one cannot serve, or is full."""
@@ -216,10 +272,7 @@ class Walk:
         self.last = error
         self._say(f"{candidate.model.provider} {error.code}")
 
-    def _failed(
-        self, candidate: Candidate, error: GatewayError, probe: Probe | None, attempt: Attempted
-    ) -> None:
-        """Learn from a failure. Raises it when nothing else may help."""
+    def _failed(self, candidate: Candidate, error: GatewayError, probe: Probe | None) -> None:
         self.attempts += 1
         self.paid = False
         poison = self.rules.learning.failed(
@@ -234,23 +287,23 @@ class Walk:
         self.last = error
         if error.retry is Retry.SAME:  # the others first
             rest = [each for each in self.candidates if each is not candidate]
-            self.candidates = (*rest, candidate)
+            self.candidates = [*rest, candidate]
         else:
             self.tried.append(candidate)
-        if self.attempts >= self.limits.attempts:
+        if self.attempts >= self.rules.attempts:
             self._give_up("attempts spent")
-        if attempt.ended >= self.deadline:
+        if self.rules.clock.monotonic() >= self.deadline:
             self._give_up("deadline")
 
     def _elsewhere(self, candidate: Candidate, error: GatewayError) -> None:
         """Go where the policy sends requests that were refused like this, or raise the refusal."""
         targets = self.rules.fallbacks.get(refusal(error))
-        if targets is None or self.attempts >= self.limits.attempts:
+        if targets is None or self.attempts >= self.rules.attempts:
             raise error
         self.last = error
         asked = [each.condition for each in (*self.tried, candidate)]
         found = targets.of(self.exchange).candidates
-        self.candidates = tuple(each for each in found if each.condition not in asked)
+        self.candidates = [each for each in found if each.condition not in asked]
         self.tried = []
 
     def _say(self, what: str) -> None:
@@ -260,7 +313,7 @@ class Walk:
     def _give_up(self, why: str) -> NoReturn:
         """End the chain with its last error."""
         self.notes.add(Verdict(NAME, f"gave up: {why}"))
-        raise self.last or AllProvidersDown(_DOWN)
+        raise self.last or all_down((), 0.0, why)
 
     def _end(self, now: float) -> NoReturn:
         """End the chain: nobody is left to ask, or none may be asked in time."""
@@ -268,30 +321,10 @@ class Walk:
             self._give_up("no target left")
         alone = [each.condition for each in self.candidates if each not in self.tried]
         if not alone and self.misfits:
-            raise self._unfit()
-        soonest = min((each.recovers_at(now) for each in alone), default=now)
+            self.notes.add(Verdict(NAME, "no target fits"))
+            raise unfit(self.misfits, self.lacks)
         self.notes.add(Verdict(NAME, "all providers down"))
-        raise AllProvidersDown(
-            _DOWN,
-            detail=", ".join(self.said),
-            retry_after=max(_LEAST_WAIT, soonest - now) if alone else None,
-        )
-
-    def _unfit(self) -> GatewayError:
-        """Return what to tell of a request that no target can or may serve."""
-        self.notes.add(Verdict(NAME, "no target fits"))
-        if self.lacks is not None:
-            return self.lacks
-        if "context" in self.misfits:
-            return CapabilityMissing("No model here can hold so long a prompt.", param="messages")
-        if "cost" in self.misfits:
-            return BadRequest(
-                "No model here is sure to answer within the cost that is allowed. Allow more, or"
-                " ask for fewer tokens.",
-                code="max_cost_exceeded",
-                param="x-turnout-max-cost",
-            )
-        return Forbidden("No model here is for this tenant.", code="model_not_allowed")
+        raise all_down(alone, now, ", ".join(self.said))
 
 
 def _lower(one: int | None, other: int | None) -> int | None:
