@@ -87,7 +87,7 @@ def table(report: Mapping[str, Any]) -> Sequence[str]:
 
 def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     if not report["targets"]:
-        yield "No policy has a `failover` stage that met a request yet."
+        yield "No policy has a `failover` stage, or none that met a request yet."
         return
     rows = [HEAD, *map(_row, report["targets"])]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]

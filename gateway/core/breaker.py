@@ -7,7 +7,10 @@ WINDOW: Final = 10
 """Seconds that are looked back at."""
 MINIMUM: Final = 20
 """Outcomes below which nothing is concluded, and failures in a row that say it at once."""
+PROBATION: Final = 5
+"""Outcomes that are enough in the first 10 seconds after it has closed again."""
 RATIO: Final = 0.5
+FAILING: Final = 0.2
 FIRST_OPEN: Final = 5.0
 LONGEST_OPEN: Final = 300.0
 JITTER: Final = 0.1
@@ -21,9 +24,9 @@ class Breaker:
     """Opens on failures, lets one probe through when its time is over, and closes on its success.
 
     It opens when at least half of at least 20 outcomes of the last 10 seconds are failures, or
-    when 20 in a row are. It stays open for 5 seconds, twice as long each time, at most 300. All
-    times are `Clock.monotonic()` seconds; outcomes that were begun while it was closed and end
-    while it is open change nothing.
+    when 20 in a row are; right after it has closed, half of 5 are enough. It stays open for 5
+    seconds, twice as long each time, at most 300. All times are `Clock.monotonic()` seconds;
+    outcomes that were begun while it was closed and end while it is open change nothing.
     """
 
     __slots__ = (
@@ -52,6 +55,11 @@ class Breaker:
         if self.closed:
             return "closed"
         return "half_open" if self._probing or now >= self.until else "open"
+
+    def failing(self) -> bool:
+        """Whether a fifth of what it met lately are failures, be it too few to open it."""
+        bad = sum(self._bad)
+        return bad >= PROBATION and bad >= FAILING * (bad + sum(self._good))
 
     def admits(self, now: float) -> bool:
         """Whether a request may go there; of those that a probe is due for, only one."""
@@ -96,7 +104,9 @@ class Breaker:
         self._bad[slot % WINDOW] += weight
         bad = sum(self._bad)
         volume = bad + sum(self._good)
-        if hopeless or (volume >= MINIMUM and bad >= RATIO * volume):
+        proven = not self.openings or now - self._closed_at >= WINDOW
+        enough = MINIMUM if proven else PROBATION
+        if hopeless or (volume >= enough and bad >= RATIO * volume):
             self._open(now, down=hopeless)
 
     def released(self) -> None:

@@ -90,6 +90,9 @@ class Notes:
     def __iter__(self) -> Iterator[Note]:
         return iter(self._notes)
 
+    def __reversed__(self) -> Iterator[Note]:
+        return reversed(self._notes)
+
     def all(self, kind: type[N]) -> list[N]:
         """Return the notes of one kind, oldest first."""
         return [note for note in self._notes if type(note) is kind]

@@ -9,6 +9,8 @@ from typing import Final
 PER_REQUEST: Final = 0.1
 PER_SECOND: Final = 1.0
 CAP: Final = 20.0
+LOW: Final = 8.0
+RESTORED: Final = 19.0
 HEDGES: Final = 5.0
 """Second requests that may be saved up, counted in the price of first ones."""
 
@@ -16,7 +18,7 @@ HEDGES: Final = 5.0
 class RetryBudget:
     """A token bucket. Every try but a request's first takes a token, hedges too."""
 
-    __slots__ = ("_at", "_hedges", "_level", "granted", "hedged", "refused")
+    __slots__ = ("_at", "_hedges", "_level", "granted", "hedged", "low", "refused")
 
     def __init__(self, now: float) -> None:
         self._level = CAP
@@ -25,12 +27,16 @@ class RetryBudget:
         self.granted = 0
         self.refused = 0
         self.hedged = 0
+        self.low = False
+        """Whether it is nearly spent, and not yet restored: first tries had better succeed."""
 
     def deposit(self, now: float) -> None:
         """Count a request."""
         level = self._level + PER_REQUEST + (now - self._at) * PER_SECOND
         self._level = level if level < CAP else CAP  # noqa: FURB136 - `min` costs four times as much
         self._at = now
+        if self.low and level >= RESTORED:
+            self.low = False
 
     def take(self, now: float) -> bool:
         """Take a token for one more try; without one, there is none."""
@@ -41,6 +47,7 @@ class RetryBudget:
             self.refused += 1
             return False
         self._level = level - 1
+        self.low = self.low or level < LOW
         self.granted += 1
         return True
 

@@ -62,12 +62,10 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
 def _way(facts: Facts) -> dict[str, object]:
     """Return where a request went and why; `tried` is filled where one try was not enough."""
     attempts = facts.attempts
-    tried = [f"{each.provider}/{each.model}: {each.code or 'ok'}" for each in attempts]
-    return {
-        "route": facts.reason,
-        "attempts": len(attempts),
-        "tried": tuple(tried) if len(tried) > 1 else (),
-    }
+    tried: tuple[str, ...] = ()
+    if len(attempts) > 1:
+        tried = tuple(f"{each.provider}/{each.model}: {each.code or 'ok'}" for each in attempts)
+    return {"route": facts.reason, "attempts": len(attempts), "tried": tried}
 
 
 def _spent(used: Used, price: int | None) -> dict[str, object]:

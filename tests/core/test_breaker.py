@@ -85,8 +85,19 @@ def test_one_probe_goes_through_and_its_success_closes() -> None:
     breaker.succeeded(now + 1)
     assert breaker.state(now) == "half_open", "an answer from before it opened is not the probe's"
     breaker.succeeded(now + 2, probe=True)
-    fail(breaker, now + 2, 19)
+    fail(breaker, now + 2, 4)
     assert breaker.state(now) == "closed", "what went before is forgotten"
+
+
+def test_one_that_has_just_closed_is_on_probation() -> None:
+    breaker = make()
+    fail(breaker, 100)
+    now = probe(breaker, good=True)
+    fail(breaker, now + 9, 5)
+    assert breaker.state(now + 9) == "open"
+    now = probe(breaker, good=True)
+    fail(breaker, now + 11, 19)
+    assert breaker.state(now + 11) == "closed"
 
 
 def test_a_probe_that_shows_nothing_leaves_room_for_the_next() -> None:
@@ -166,3 +177,14 @@ def test_f06_a_flapping_target_is_left_alone_for_longer_and_longer() -> None:
     assert switched == sorted(switched) or max(switched) == pytest.approx(300, rel=0.2)
     assert len(switched) <= 9
     assert met <= 300, "of 3,000 requests that would have met the bad half"
+
+
+def test_a_fifth_of_failures_is_failing_though_it_opens_nothing() -> None:
+    breaker = make()
+    for _ in range(20):
+        breaker.succeeded(100)
+    fail(breaker, 100, 4)
+    assert not breaker.failing()
+    fail(breaker, 100, 1)
+    assert breaker.failing()
+    assert breaker.closed

@@ -44,3 +44,24 @@ def test_p4_holds_in_every_window_while_everything_fails(rate: int) -> None:
         asked = sum(start <= at < start + 10 for at in requests)
         tried = sum(start <= at < start + 10 for at in attempts)
         assert tried <= 1.10 * asked + 30
+
+
+def test_it_is_low_from_below_eight_until_it_is_restored() -> None:
+    budget = RetryBudget(0)
+    for _ in range(12):
+        budget.take(0)
+    assert [budget.low, budget.take(0), budget.low] == [False, True, False]
+    budget.take(0)
+    budget.deposit(5)
+    assert budget.low
+    budget.deposit(13)
+    assert not budget.low
+
+
+def test_second_requests_are_paid_for_twice_over() -> None:
+    budget = RetryBudget(0)
+    assert not budget.hedge(1.0, 0)
+    for _ in range(1_000):
+        budget.earn(0.03)
+    assert [budget.hedge(2.0, 0) for _ in range(3)] == [True, True, False]
+    assert (budget.hedged, budget.granted) == (2, 2)

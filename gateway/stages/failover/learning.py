@@ -30,21 +30,21 @@ class Learning:
         self, condition: Condition, exchange: Exchange, reply: Reply, probe: Probe | None
     ) -> None:
         """Heed an answer, and its end if it is a stream."""
-        notes = exchange.notes
-        attempt = notes.last(Attempted)
-        if attempt is None:  # another stage answered in place of the target
-            condition.released(probe)
-            condition.leave()
-            return
-        now, took = attempt.ended, attempt.ended - attempt.started
-        condition.answered(now, exchange.caller.tenant, probe)
         blocks = reply.blocks if isinstance(reply, Stream) else None
-        streamed = blocks is not None or notes.last(StreamEnded) is not None
-        condition.timed(took, now, first_token=streamed)
+        streamed = blocks is not None
+        for note in reversed(exchange.notes):
+            if isinstance(note, Attempted):
+                now = note.ended
+                condition.answered(now, exchange.caller.tenant, probe)
+                condition.timed(now - note.started, now, first_token=streamed)
+                break
+            streamed = streamed or isinstance(note, StreamEnded)
+        else:  # another stage answered in place of the target
+            condition.released(probe)
         if isinstance(blocks, Watched):
             blocks.then(lambda: self._ended(condition, exchange))
         else:
-            condition.leave()
+            condition.outstanding -= 1
 
     def _ended(self, condition: Condition, exchange: Exchange) -> None:
         """Heed how a stream ended: one that breaks is a failure, though nobody else can help."""

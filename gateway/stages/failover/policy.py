@@ -102,7 +102,7 @@ class FailoverPolicy(StagePolicy, frozen=True, tag="failover", kw_only=True):
                 if targets
             },
         )
-        return Failover(Targets(self.targets, tools), rules)
+        return Failover(Targets(self.targets, tools, self.strategy), rules)
 
     def _lists(self) -> Sequence[tuple[str, tuple[TargetPolicy, ...]]]:
         return (

@@ -16,6 +16,8 @@ class Failover:
         self._targets = targets
         self._rules = rules
         self._now = rules.clock.monotonic
+        self._seconds = rules.seconds
+        self._plain = rules.plain
 
     async def __call__(self, exchange: Exchange, proceed: Next, /) -> Reply:
         """Return the first answer. Raises the last target's GatewayError when there is none."""
@@ -29,13 +31,16 @@ class Failover:
             if poison is not None:
                 exchange.notes.add(Verdict(NAME, "quarantined"))
                 raise poison
-        first = group.candidates[0] if group.candidates and rules.plain else None
-        if first is None or exchange.max_cost is not None or not first.ready(exchange, now):
+        plain = self._plain and exchange.max_cost is None and not group.budget.low
+        first = group.candidates[0] if plain and group.candidates else None
+        if first is None or not first.ready(exchange, now):
             return await Walk(rules, exchange, proceed, group, now).run(now)
         # What follows is what `Walk` does at its first step, in fewer calls: nearly every request
         # comes this way, and no other.
-        condition, deadline = first.condition, rules.deadline(exchange, now)
-        exchange.notes.add(first.first_choice(rules.name))
+        condition, deadline = first.condition, exchange.deadline
+        if self._seconds is not None:
+            deadline = min(deadline, now + self._seconds)
+        exchange.notes.add(first.first)
         condition.outstanding += 1
         try:
             reply = await proceed(first.aim(exchange, now, rules.name, deadline))

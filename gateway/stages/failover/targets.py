@@ -42,6 +42,7 @@ class Candidate:
         target: Target,
         condition: Condition,
         policy: "TargetPolicy",
+        strategy: str,
         allows: Allows | None = None,
     ) -> None:
         """Take what a policy says. `allows` says for which tenants it is there, None for all."""
@@ -54,7 +55,8 @@ class Candidate:
         self.first_token = policy.first_token
         self.sure = _SURE * (target.model.context or _ANY_LENGTH)
         """Bytes of a body that fits whatever it holds."""
-        self.first: Routed | None = None
+        self.first = self.routed(strategy)
+        """The note of a request that goes here first."""
 
     def aim(self, exchange: Exchange, now: float, reason: str, deadline: float) -> Exchange:
         """Return the exchange as it goes to this target."""
@@ -83,12 +85,6 @@ class Candidate:
     def routed(self, reason: str) -> Routed:
         """Return the note that says that a request goes here, and why."""
         return Routed(self.model.name, self.model.provider, reason)
-
-    def first_choice(self, reason: str) -> Routed:
-        """Return the note of a request that goes here first; there is one for each reason."""
-        if self.first is None or self.first.reason != reason:
-            self.first = self.routed(reason)
-        return self.first
 
     def misfit(self, exchange: Exchange, ceiling: int | None) -> str:
         """Return why the request cannot go here: `tenant`, `context`, `cost`, or nothing.
@@ -162,19 +158,22 @@ class Group(Struct, frozen=True):
 class Targets:
     """One list of targets in a policy, some of which may follow the model that is asked for."""
 
-    def __init__(self, listed: Sequence[TargetPolicy], tools: Tools) -> None:
+    def __init__(
+        self, listed: Sequence[TargetPolicy], tools: Tools, strategy: str = "ordered"
+    ) -> None:
+        self._strategy = strategy
         self._listed = [(each, matcher(each.tenants) if each.tenants else None) for each in listed]
         self._tools = tools
         self._known: dict[tuple[str, str, bool], Group] = {}
-        self._follows = not all(each.model for each in listed)
+        follows = not all(each.model for each in listed)
+        self._fixed = None if follows else self._group(None)
 
     def of(self, exchange: Exchange) -> Group:
         """Return the targets for a request. Raises UnknownModel."""
-        asked = None
-        key = ("", "", True)
-        if self._follows:
-            asked = exchange.route.targets[0] if exchange.route else self._asked(exchange)
-            key = (asked.model.provider, asked.model.name, asked.chosen)
+        if self._fixed is not None:
+            return self._fixed
+        asked = exchange.route.targets[0] if exchange.route else self._asked(exchange)
+        key = (asked.model.provider, asked.model.name, asked.chosen)
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = self._group(asked)
@@ -208,4 +207,5 @@ class Targets:
             at = (target.model.provider, target.model.name)
             if at not in seen and target.model.provider in tools.providers:
                 seen.add(at)
-                yield Candidate(target, tools.health.condition(*at), policy, allows)
+                condition = tools.health.condition(*at)
+                yield Candidate(target, condition, policy, self._strategy, allows)

@@ -76,6 +76,8 @@ class Walk:
         self.proceed = proceed
         self.budget = group.budget
         self.candidates = rules.order(group.candidates, exchange, now)
+        if group.budget.low:  # those that would need a second try go last
+            self.candidates = sorted(self.candidates, key=_is_failing)
         self.notes = exchange.notes
         self.deadline = rules.deadline(exchange, now)
         self.ceiling = _lower(exchange.max_cost, rules.max_cost)
@@ -255,7 +257,7 @@ class Walk:
     def _routed(self, candidate: Candidate) -> Routed:
         if self.said:
             return candidate.routed(f"{NAME}: {', '.join(self.said)}")
-        return candidate.first_choice(self.rules.name)
+        return candidate.first
 
     def _refused_here(self, candidate: Candidate, error: GatewayError) -> None:
         """Heed that no target was asked: the relay found that this one cannot serve, or is full."""
@@ -325,6 +327,10 @@ class Walk:
             raise unfit(self.misfits, self.lacks)
         self.notes.add(Verdict(NAME, "all providers down"))
         raise all_down(alone, now, ", ".join(self.said))
+
+
+def _is_failing(candidate: Candidate) -> bool:
+    return candidate.condition.breaker.failing()
 
 
 def _lower(one: int | None, other: int | None) -> int | None:

@@ -75,6 +75,7 @@ async def test_an_operator_hears_of_what_opens_and_of_what_serves_again() -> Non
     house = House({"model": "one"}, {"model": "two"})
     house.a.does = fails(500)
     for turn in range(20):
+        house.clock.now += 0.4
         await house.ask(f"prompt {turn}")
     assert house.news == [("opened", "a", "one")]
     house.a.does = well

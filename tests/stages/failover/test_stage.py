@@ -19,11 +19,13 @@ async def test_what_was_learnt_outlives_a_reload() -> None:
     house = House({"model": "one"}, {"model": "two"})
     house.a.does = breaks()
     for turn in range(25):
+        house.clock.now += 0.4
         await house.ask(f"prompt {turn}")
     again = House({"model": "one"}, {"model": "two"})
     again.health = house.health
     assert isinstance(again.policy, FailoverPolicy)
     stage = again.policy.build(msgspec.structs.replace(again.tools, health=house.health))
+    again.clock.now = house.clock.now
     exchange = again.exchange()
 
     async def proceed(_exchange: object) -> object:

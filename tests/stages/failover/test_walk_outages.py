@@ -46,6 +46,7 @@ async def test_f10_of_a_hundred_that_wait_one_is_the_probe() -> None:
     house = House({"model": "one"}, {"model": "two"})
     house.a.does = breaks()
     for turn in range(25):
+        house.clock.now += 0.4
         await house.ask(f"prompt {turn}")
     probed = len(house.a.calls)
     house.clock.now = house.condition("a", "one").breaker.until
@@ -104,3 +105,46 @@ async def test_f14_while_another_is_usable_there_is_no_panic() -> None:
     for turn in range(30):
         assert await house.served_by(f"later {turn}") == "b"
     assert len(house.a.calls) == calls
+
+
+async def test_f06_a_flapping_target_costs_less_than_one_request_in_a_hundred() -> None:
+    """5 s up, 5 s down, for ten minutes at 5 requests a second."""
+    house = House({"model": "one"}, {"model": "two"})
+    house.a.does = lambda call: None if int(house.clock.now) % 10 < 5 else breaks()(call)
+    good = 0
+    for turn in range(3_000):
+        house.clock.now = 1_000 + turn / 5
+        try:
+            await house.ask(f"prompt {turn}")
+            good += 1
+        except UpstreamBroken:
+            pass
+    assert good / 3_000 >= 0.99
+    breaker = house.condition("a", "one").breaker
+    assert breaker.openings <= 9
+    # A switch away is an opening, a switch back its end.
+    assert len([each for each in house.news if each[0] == "closed"]) <= breaker.openings
+
+
+async def test_while_the_budget_is_nearly_spent_a_target_that_fails_goes_last() -> None:
+    """At two failures in five the breaker never opens, and a budget does not pay for them all."""
+    house = House({"model": "one"}, {"model": "two"})
+    turns = [0]
+
+    def often(call: Any) -> Any:
+        turns[0] += 1
+        return breaks()(call) if turns[0] % 5 < 2 else None
+
+    house.a.does = often
+    good = 0
+    for turn in range(2_000):
+        house.clock.now += 0.02
+        try:
+            await house.ask(f"prompt {turn}")
+            good += 1
+        except UpstreamBroken:
+            pass
+    assert house.condition("a", "one").breaker.openings == 0
+    assert good >= 1_990
+    [(_, budget)] = house.health.budgets()
+    assert budget.refused <= 10
