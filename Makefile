@@ -55,7 +55,7 @@ bench: install  ## CPU a request and a chunk, beside a bare relay
 
 generate: dev  ## write config/schema and the docs' field tables anew
 	@.venv/bin/python -m tests.house.generated
-	@echo "make generate: config/schema and the docs' field tables are current"
+	@echo "make generate: config/schema and the tables in docs/ are current"
 
 lock: dev  ## pin the newest versions with hashes
 	@.venv/bin/pip-compile --help > /dev/null 2>&1 || $(PIP) install pip-tools

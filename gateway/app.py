@@ -1,45 +1,46 @@
 """The composition root: the one file that puts concrete things together."""
 
 import asyncio
-import ctypes
 import errno
-import gc
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct, structs
 
+from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue
-from gateway.core.errors import GatewayError, StateUnavailable
+from gateway.core.errors import StateUnavailable
 from gateway.core.health import Health
 from gateway.core.outcome import Outcome
-from gateway.core.ports import Clock, Provider, Runtime, Spawn, Tools
+from gateway.core.ports import Clock, Provider, Runtime, Tools
 from gateway.core.secret import Secret
-from gateway.core.state import State
+from gateway.core.state import IssuedKey, State
 from gateway.edge.admin import Admin, open_admin
 from gateway.edge.admin_routes import admin_routes
 from gateway.edge.identity import Identity
-from gateway.edge.readiness import Readiness, Warmed
+from gateway.edge.key_desk import KeyDesk
+from gateway.edge.process import Process
+from gateway.edge.readiness import Readiness
 from gateway.edge.server import Edge, open_edge
 from gateway.edge.service import Service
+from gateway.edge.warming import Warming
+from gateway.policy.issue import Issuer
 from gateway.policy.reload import Reloaded, Reloader
-from gateway.policy.setup import Folders, Setup
+from gateway.policy.setup import Setup
 from gateway.policy.snapshot import Holder, build_snapshot
 from gateway.policy.watch import watch
-from gateway.providers import AnyProvider
+from gateway.providers.rotation import Rotation
 from gateway.providers.transport.client import PoolStats, Transport
 from gateway.runtime import open_runtime
 from gateway.settings import Address, parse_address
+from gateway.state.pepper import pepper_of
 from gateway.telemetry.fold import fold
 from gateway.telemetry.health import HealthMetrics, HealthNews
 from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
 
-_M_TRIM_THRESHOLD: Final = -1
-_M_MMAP_THRESHOLD: Final = -3
-_LARGE_BLOCK: Final = 1 << 20
 PROBES: Final = frozenset({"/livez", "/readyz"})
 
 
@@ -52,7 +53,7 @@ class Gateway(Struct, frozen=True):
 
     edge: Edge
     readiness: Readiness
-    process: "Process"
+    process: Process
     port: int
     admin_port: int
 
@@ -70,66 +71,30 @@ async def open_gateway(
         log.register(secret)
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(open_runtime(_failed(log)))
-        tools = Tools(
-            runtime=runtime,
-            providers=_providers(setup, runtime),
-            catalogue=setup.catalogue,
-            state=await stack.enter_async_context(_state(setup, runtime, data)),
-            health=Health(runtime.random, HealthNews(log)),
-        )
-        for provider in tools.providers.values():
-            stack.push_async_callback(provider.aclose)
+        tools = await _tools(setup, runtime, log, data, stack)
         readiness = Readiness(store=tools.state.problem)
         holder, reloader = _policies(setup, tools, readiness, log)
+        pepper = await asyncio.to_thread(pepper_for, setup, data, runtime.new_secret)
+        log.register(pepper)
         metrics = _metrics(tools, reloader, lambda: edge.in_flight)
         service = Service(
             runtime=runtime,
             limits=setup.settings.limits,
-            keys=Identity(setup.settings.keys),
+            keys=await _identity(setup, tools.state, pepper, readiness, log),
             holder=holder,
             catalogue=setup.catalogue,
             report=Report(metrics, log, runtime.clock, setup.catalogue),
             readiness=readiness,
         )
         edge = await stack.enter_async_context(_door(setup, service, shared=shared))
-        process = Process(readiness, metrics, reloader, tools)
+        desk = _keys_desk(tools, pepper, holder, log)
+        process = Process(readiness, metrics, reloader, desk, tools)
         operator = await stack.enter_async_context(_desk(setup, process, admin))
-        warming = Warming(readiness, runtime.clock, log)
-        warming.start(setup.providers, tools.providers, runtime.spawn)
-        follow(setup.folders, process, runtime, log)
+        Warming(readiness, runtime.clock, log).start(
+            setup.providers, tools.providers, runtime.spawn
+        )
+        follow(setup, tools, process, log)
         yield Gateway(edge, readiness, process, port=edge.port, admin_port=operator.port)
-
-
-class Process:
-    """What this process can tell and do for an operator."""
-
-    def __init__(
-        self, readiness: Readiness, metrics: Metrics, reloader: Reloader, tools: Tools
-    ) -> None:
-        self.readiness = readiness
-        self._metrics = metrics
-        self._reloader = reloader
-        self._tools = tools
-
-    async def metrics(self) -> bytes:
-        """Return the Prometheus text."""
-        return self._metrics.render()
-
-    async def providers(self) -> Mapping[str, Any]:
-        """Return what is known of every target's health."""
-        return self._tools.health.report(self._tools.runtime.clock.monotonic())
-
-    async def reload(self) -> Mapping[str, Any]:
-        """Read the policies again and return what came of it."""
-        return (await self._reloader.reload()).report()
-
-    def reload_soon(self) -> None:
-        """Begin to read the policies again; the log says what came of it."""
-
-        async def reload() -> None:
-            await self._reloader.reload()
-
-        self._tools.runtime.spawn("reload policies", reload())
 
 
 class Report:
@@ -150,31 +115,11 @@ class Report:
 
 def secrets_of(setup: Setup) -> Iterator[Secret]:
     """Yield every secret that the configuration points to and that is there."""
-    held: list[object] = [*setup.settings.keys.values(), setup.settings.admin_token]
+    settings = setup.settings
+    held: list[object] = [*settings.keys.values(), settings.admin_token, settings.pepper]
     for config in (*setup.providers.values(), setup.state):
         held += structs.asdict(config).values()
     yield from (value for value in held if isinstance(value, Secret) and value.present)
-
-
-def tune_gc() -> None:
-    """Keep what start made out of the collector's sight: a full pass over it takes 36 ms.
-
-    Higher thresholds were measured too and changed nothing, so they stay as they are.
-    """
-    gc.collect()
-    gc.freeze()
-
-
-def tune_malloc() -> None:
-    """Let large bodies go back to the system when they are freed.
-
-    glibc keeps blocks of up to 32 MiB for itself once it has seen one freed, in an arena for each
-    thread: some refused bodies of that size took the process from 50 to 300 MB for good.
-    """
-    with suppress(AttributeError):  # another C library
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
-        mallopt(_M_TRIM_THRESHOLD, 4 * _LARGE_BLOCK)
 
 
 @contextmanager
@@ -194,13 +139,71 @@ def listening(address: Address) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _state(setup: Setup, runtime: Runtime, data: Path) -> AsyncIterator[State]:
+async def open_state(setup: Setup, runtime: Runtime, data: Path) -> AsyncIterator[State]:
+    """Open the configured store until the end of the block. Raises CannotStart."""
     async with AsyncExitStack() as stack:
-        try:
+        with _usable():
             state = await stack.enter_async_context(setup.state.open(runtime, data))
-        except StateUnavailable as error:
-            raise CannotStart(f"{error.detail}. Mend it, or choose --data.") from error
         yield state
+
+
+@contextmanager
+def _usable() -> Iterator[None]:
+    """Turn data that cannot be used into CannotStart, in words that help."""
+    try:
+        yield
+    except StateUnavailable as error:
+        raise CannotStart(f"{error.detail}. Mend it, or choose --data.") from error
+
+
+def pepper_for(setup: Setup, data: Path, fresh: Callable[[], str]) -> Secret:
+    """Return what issued keys are kept with, `fresh()` when it is not there yet.
+
+    Raises CannotStart when it can neither be read nor be made.
+    """
+    if setup.settings.pepper is not None:
+        return setup.settings.pepper
+    if not setup.state.shared:
+        return Secret(fresh(), "this process")  # whose keys end with it
+    with _usable():
+        return pepper_of(data, fresh)
+
+
+async def _identity(
+    setup: Setup, state: State, pepper: Secret, readiness: Readiness, log: Log
+) -> Identity:
+    """Return who may call, as the store knows it now and as it changes. Raises CannotStart."""
+    identity = Identity(
+        setup.settings.keys,
+        pepper.reveal().encode(),
+        epoch=state.limiter.now,
+        required=setup.settings.require_key,
+    )
+
+    def know(table: Sequence[IssuedKey]) -> None:
+        identity.know(table)
+        before = readiness.problems.pop("keys", "")
+        if foreign := identity.foreign():
+            what = f"{foreign} keys were made with another pepper and are wrong here"
+            problem = f"{what}: give every node the same `pepper`, and restart"
+            readiness.problems["keys"] = problem
+            if problem != before:
+                log.warning("keys", problem=problem)
+
+    with _usable():
+        know(await state.keys.all())  # before anybody calls: no key at all would let everybody in
+    state.keys.follow(know)
+    return identity
+
+
+def _keys_desk(tools: Tools, pepper: Secret, holder: Holder, log: Log) -> KeyDesk:
+    issuer = Issuer(
+        tools.state,
+        pepper,
+        new_secret=tools.runtime.new_secret,
+        tenants=lambda: holder.current.callers if holder.current.closed else None,
+    )
+    return KeyDesk(issuer, holder, log.info)
 
 
 @asynccontextmanager
@@ -225,8 +228,13 @@ async def _desk(setup: Setup, process: Process, socket: str) -> AsyncIterator[Ad
         yield admin
 
 
-def follow(folders: Folders, process: Process, runtime: Runtime, log: Log) -> None:
-    """Keep up with the policies' files, and say when those that need a restart have changed."""
+def follow(setup: Setup, tools: Tools, process: Process, log: Log) -> None:
+    """Keep up with files: policies, providers' keys; say when those of config/ have changed."""
+    runtime, folders = tools.runtime, setup.folders
+
+    def rotated(provider: str, key: Secret) -> None:
+        log.register(key)
+        log.info("a provider's key was rotated", provider=provider, source=key.source)
 
     async def reload() -> None:
         await process.reload()
@@ -239,14 +247,27 @@ def follow(folders: Folders, process: Process, runtime: Runtime, log: Log) -> No
         ("config", folders.config, restart_needed),
     ):
         runtime.spawn(f"watch {name}", watch(folder, runtime.clock, changed))
+    rotation = Rotation(setup.providers, tools.providers, rotated)
+    runtime.spawn("watch providers' keys", rotation.keep(runtime.clock))
 
 
-def _providers(setup: Setup, runtime: Runtime) -> Mapping[str, Provider]:
-    return {
-        name: config.build(name, runtime)
-        for name, config in setup.providers.items()
-        if not config.unusable()
-    }
+async def _tools(
+    setup: Setup, runtime: Runtime, log: Log, data: Path, stack: AsyncExitStack
+) -> Tools:
+    """Return what stages are built from; it is closed with the stack."""
+    usable = {name: each for name, each in setup.providers.items() if not each.unusable()}
+    rules = {name: config.concurrency for name, config in usable.items()}
+    tools = Tools(
+        runtime=runtime,
+        providers={name: config.build(name, runtime) for name, config in usable.items()},
+        catalogue=setup.catalogue,
+        state=await stack.enter_async_context(open_state(setup, runtime, data)),
+        capacity=Capacity(runtime.clock, runtime.random, rules),
+        health=Health(runtime.random, HealthNews(log)),
+    )
+    for provider in tools.providers.values():
+        stack.push_async_callback(provider.aclose)
+    return tools
 
 
 def _policies(
@@ -298,6 +319,7 @@ def _metrics(tools: Tools, reloader: Reloader, in_flight: Callable[[], int]) -> 
         pools=lambda: _pools(tools.providers),
         config=lambda: (reloader.last.version, reloader.last.ok),
         state=lambda: not tools.state.problem(),
+        targets=tools.capacity.targets,
         others=[HealthMetrics(tools.health, tools.runtime.clock)],
     )
 
@@ -309,40 +331,3 @@ def _pools(providers: Mapping[str, Provider]) -> Mapping[str, PoolStats]:
         for name, transport in transports.items()
         if isinstance(transport, Transport)
     }
-
-
-class Warming:
-    """Warms every provider at once; readiness waits for each at most its timeout."""
-
-    def __init__(self, readiness: Readiness, clock: Clock, log: Log) -> None:
-        self._readiness = readiness
-        self._clock = clock
-        self._log = log
-
-    def start(
-        self,
-        configs: Mapping[str, AnyProvider],
-        providers: Mapping[str, Provider],
-        spawn: Spawn,
-    ) -> None:
-        """Start in the background what the providers' `warmup` blocks ask for."""
-        for name, provider in providers.items():
-            warmup = configs[name].warmup
-            if warmup is not None:
-                self._readiness.warmups[name] = Warmed()
-                spawn(f"warm {name}", self._warm(name, provider, warmup.timeout))
-
-    async def _warm(self, name: str, provider: Provider, patience: float) -> None:
-        started = self._clock.monotonic()
-        warmed = Warmed(state="ready")
-        try:
-            async with asyncio.timeout(patience):
-                await provider.warm()
-        except TimeoutError:
-            warmed = Warmed(state="timeout", detail=f"not warm after {patience:g} s")
-        except GatewayError as error:
-            warmed = Warmed(state="failed", detail=self._log.redact(str(error)))
-        warmed.seconds = self._clock.monotonic() - started
-        self._readiness.warmups[name] = warmed
-        write = self._log.info if warmed.state == "ready" else self._log.warning
-        write("warmed up", provider=name, **structs.asdict(warmed))

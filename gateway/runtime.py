@@ -3,6 +3,7 @@
 import asyncio
 import random
 import secrets
+import string
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -13,6 +14,8 @@ from gateway.core.ports import Runtime, Timer
 
 _DIGITS: Final = 32
 _AT_ONCE: Final = 4096
+_LETTERS: Final = string.ascii_letters + string.digits
+_SECRET: Final = 32
 _BOOT: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -75,6 +78,11 @@ class Ids:
         return "req-" + self._digits[start : self._used]
 
 
+def new_secret() -> str:
+    """Return what nobody can guess, for people to copy: 32 letters and digits."""
+    return "".join(secrets.choice(_LETTERS) for _ in range(_SECRET))
+
+
 @asynccontextmanager
 async def open_runtime(failed: Callable[[str, BaseException], None]) -> AsyncIterator[Runtime]:
     """Yield the real Runtime; on exit its background tasks are cancelled and awaited."""
@@ -84,6 +92,7 @@ async def open_runtime(failed: Callable[[str, BaseException], None]) -> AsyncIte
             clock=SystemClock(),
             random=random.Random(),  # noqa: S311 - jitter and sampling, never secrets
             new_id=Ids(),
+            new_secret=new_secret,
             spawn=background.spawn,
         )
     finally:

@@ -12,7 +12,13 @@ from gateway.core.secret import Secret
 
 Bytes = Annotated[int, Meta(ge=1024, le=1 << 40)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        title="1 to 64 letters, digits, `.`, `_` or `-`, the first a letter or digit",
+    ),
+]
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):([0-9]{1,5})")
 _MAX_PORT = 65535
 _LOCAL = "127.0.0.1"
@@ -25,9 +31,10 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     body: Annotated[Bytes, Meta(description="Largest request body, after decompression.")] = (
         32 << 20
     )
-    bodies_in_flight: Annotated[Bytes, Meta(description="All request bodies held at once.")] = (
-        512 << 20
-    )
+    bodies_in_flight: Annotated[
+        Bytes,
+        Meta(description="All bodies held at once; a large one counts twice once it is decoded."),
+    ] = 512 << 20
     headers: Annotated[Bytes, Meta(description="All header bytes of one request.")] = 64 << 10
     connections: Annotated[
         int,
@@ -71,13 +78,32 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     keys: Annotated[
         Mapping[Name, Secret],
         Meta(
-            description="Tenant name -> its key. Empty: no key is asked for, and only loopback"
-            " addresses may be bound."
+            description="Tenant name -> its key. Empty: unless `require_key`, no key is asked for"
+            " until one is issued, and only loopback addresses may be bound."
         ),
     ] = {}
+    require_key: Annotated[
+        bool,
+        Meta(description="Ask for a key also while `keys` is empty: issued ones are let in."),
+    ] = False
+    pepper: Annotated[
+        Secret | None,
+        Meta(
+            description="What issued keys are kept with; nodes that share a Redis need the same."
+            " Left out: a file in the data directory, made at first start."
+        ),
+    ] = None
     limits: Annotated[Limits, Meta(description="What clients may make the gateway hold.")] = (
         Limits()
     )
+
+    @property
+    def private(self) -> bool:
+        """Whether only this machine can reach the clients' address."""
+        try:
+            return parse_address(self.listen).private
+        except ValueError:
+            return True
 
 
 class Address(Struct, frozen=True):
@@ -130,8 +156,8 @@ def address_problems(settings: Settings) -> list[tuple[str, str]]:
         if address.private:
             continue
         reached = f"{text} can be reached from other machines, and no"
-        if field == "listen" and not settings.keys:
-            cure = "Add `keys:` to gateway.yaml, or listen on 127.0.0.1."
+        if field == "listen" and not settings.keys and not settings.require_key:
+            cure = "Add `keys:` or `require_key: true` to gateway.yaml, or listen on 127.0.0.1."
             problems.append((field, f"{reached} key is asked for. {cure}"))
         elif field == "admin" and settings.admin_token is None:
             cure = "Add `admin_token:` to gateway.yaml, or listen on 127.0.0.1."

@@ -4,22 +4,14 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 import pytest
 
 import gateway.state.redis.limiter  # noqa: F401 - loading it inside of a test's loop would block that
-from gateway.app import CannotStart, Warming
-from gateway.core.capability import NOTHING
-from gateway.core.ports import Call
-from gateway.core.reply import Reply
-from gateway.edge.readiness import Readiness
-from gateway.providers.base import Warmup
-from gateway.providers.simulated.provider import SimulatedConfig
-from gateway.telemetry.log import Log
+from gateway.app import CannotStart
 from tests.fakes.gateway import OpenGateway, open_test_gateway
-from tests.fakes.runtime import real_time_runtime
 
 HELLO = {"model": "simulated/demo", "messages": [{"role": "user", "content": "Hello!"}]}
 
@@ -146,45 +138,8 @@ async def test_a_taken_address_is_named_with_the_cure() -> None:
 async def test_an_address_that_is_not_ours_says_so(address: str, cause: str) -> None:
     settings = {"listen": address, "keys": {"alice": "env:ALICE"}}
     with pytest.raises(CannotStart, match=f"{address}: .*{cause}"):
-        async with open_test_gateway({"ALICE": "x"}, settings=settings):
+        async with open_test_gateway({"ALICE": "a-key-of-some-length"}, settings=settings):
             pass
-
-
-class Hangs:
-    """A provider that is never warm."""
-
-    stands_in_for = NOTHING
-
-    async def send(self, _call: Call, /) -> Reply:
-        raise NotImplementedError
-
-    async def warm(self) -> None:
-        await asyncio.Event().wait()
-
-    async def aclose(self) -> None: ...
-
-
-class Told:
-    """Stands for the log."""
-
-    def __init__(self) -> None:
-        self.warnings: list[dict[str, object]] = []
-
-    def warning(self, _event: str, **fields: object) -> None:
-        self.warnings.append(fields)
-
-
-async def test_readiness_waits_for_a_provider_that_hangs_no_longer_than_its_timeout() -> None:
-    readiness, told = Readiness(), Told()
-    runtime = real_time_runtime()
-    configs = {"slow": SimulatedConfig(warmup=Warmup(timeout=0.05))}
-    Warming(readiness, runtime.clock, cast("Log", told)).start(
-        configs, {"slow": Hangs()}, runtime.spawn
-    )
-    assert not readiness.ready()
-    await eventually(readiness.ready)
-    assert readiness.warmups["slow"].state == "timeout"
-    assert told.warnings[0]["detail"] == "not warm after 0.05 s"
 
 
 async def test_strangers_see_that_a_warmup_failed_but_not_why() -> None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gateway.runtime import Ids, SystemClock, open_runtime
+from gateway.runtime import Ids, SystemClock, new_secret, open_runtime
 
 
 def ignore(_name: str, _error: BaseException) -> None:
@@ -36,6 +36,13 @@ def test_ids_carry_128_random_bits() -> None:
     ids = {new_id() for _ in range(1000)}
     assert len(ids) == 1000
     assert all(re.fullmatch(r"req-[0-9a-f]{32}", one) for one in ids)
+
+
+def test_a_secret_has_32_letters_and_digits_and_never_comes_twice() -> None:
+    secrets = {new_secret() for _ in range(1000)}
+    assert len(secrets) == 1000
+    assert all(re.fullmatch(r"[A-Za-z0-9]{32}", one) for one in secrets)
+    assert len(set("".join(secrets))) == 62
 
 
 async def test_a_background_task_runs_under_its_name() -> None:

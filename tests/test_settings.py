@@ -47,6 +47,7 @@ def test_a_public_address_needs_keys() -> None:
     assert [field for field, _ in address_problems(public)] == ["listen", "admin"]
     keyed = Settings(listen="0.0.0.0:80", keys={"alice": Secret("x", "env:X")})
     assert address_problems(keyed) == []
+    assert address_problems(Settings(listen="0.0.0.0:80", require_key=True)) == []
     assert address_problems(Settings()) == []
 
 

@@ -50,7 +50,7 @@ def _lines(setup: Setup, listen: Address, admin: Address) -> Iterator[str]:
         yield "Try it:"
         yield f"  curl http://{_reachable(listen)}/v1/chat/completions \\"
         yield "    -H 'content-type: application/json' \\"
-        if setup.settings.keys:
+        if setup.settings.keys or setup.settings.require_key:
             yield "    -H 'authorization: Bearer YOUR_KEY' \\"
         message = '{"role": "user", "content": "Hello!"}'
         yield f"""    -d '{{"model": "{name}", "messages": [{message}]}}'"""

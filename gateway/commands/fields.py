@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from msgspec import inspect
 
+from gateway.core.capacity import Concurrency
 from gateway.policy.cases import Case, Expect, Given
 from gateway.policy.load import PolicyFile
 from gateway.policy.tenants import Tenant, TenantsFile
@@ -22,6 +23,7 @@ TABLES: Final[dict[str, Any]] = {
     "expect": Expect,
     "tenants": TenantsFile,
     "tenant": Tenant,
+    "concurrency": Concurrency,
 }
 _BASIC: Final = {inspect.BoolType: "true or false", inspect.AnyType: "anything"}
 

@@ -28,6 +28,17 @@ def add_folders(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add --data."""
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        type=Path,
+        default=Path("data"),
+        help="all that is written goes below it (default: data)",
+    )
+
+
 def address(text: str) -> str:
     """Check an address option, for argparse."""
     try:

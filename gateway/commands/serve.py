@@ -7,12 +7,12 @@ import resource
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
-from gateway.app import CannotStart, Gateway, open_gateway, tune_gc, tune_malloc
+from gateway.app import CannotStart, Gateway, open_gateway
 from gateway.commands.banner import announce
-from gateway.commands.options import Commands, add_folders, address, setup_of
+from gateway.commands.options import Commands, add_data, add_folders, address, setup_of
 from gateway.commands.signals import Stop
+from gateway.commands.tuning import tune_gc, tune_malloc
 from gateway.commands.workers import prepare, supervise
 from gateway.policy.setup import Setup
 from gateway.runtime import SystemClock
@@ -41,13 +41,7 @@ def add_to(commands: Commands) -> None:
         "(a second signal stops at once).",
     )
     add_folders(parser)
-    parser.add_argument(
-        "--data",
-        metavar="DIR",
-        type=Path,
-        default=Path("data"),
-        help="all that is written goes below it (default: data)",
-    )
+    add_data(parser)
     parser.add_argument(
         "--listen",
         metavar="HOST:PORT",

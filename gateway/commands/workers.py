@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.app import CannotStart, listening
+from gateway.commands.asking import PassedOn, ask
 from gateway.commands.banner import announce
 from gateway.commands.signals import Stop
 from gateway.core import wire
@@ -32,8 +33,6 @@ POLL: Final = 0.25
 """Seconds between two looks at a worker's readiness."""
 COUNT_EVERY: Final = 8
 """So many looks apart its counters are fetched: what a killed worker counted since is lost."""
-ASK: Final = 2.0
-"""Seconds that a worker has to answer the supervisor."""
 LONG_LIFE: Final = 10.0
 """A worker that lived this long is replaced at once; after a shorter life the pause doubles."""
 FIRST_PAUSE: Final = 0.1
@@ -115,6 +114,11 @@ class Fleet:
         self.listen = listen
         self.workers = workers
         self.draining = False
+
+    @property
+    def desk(self) -> PassedOn:
+        """Who issues keys: any of the workers, for all see the same store."""
+        return PassedOn(lambda: [each.socket_path for each in self.workers if each.report])
 
     @property
     def readiness(self) -> "Fleet":
@@ -238,23 +242,6 @@ async def _run(fleet: Fleet, stop: Stop, clock: Clock, log: Log, drain: float) -
             fleet.send(signal.SIGKILL)
         for task in (*looks, insisted):
             task.cancel()
-
-
-async def ask(socket_path: str, target: str, method: str = "GET") -> tuple[int, bytes]:
-    """Return a worker's answer, status 0 when it gives none."""
-    try:
-        async with asyncio.timeout(ASK):
-            reader, writer = await asyncio.open_unix_connection(socket_path)
-            try:
-                writer.write(f"{method} {target} HTTP/1.1\r\nhost: worker\r\n\r\n".encode())
-                answer = await reader.read()
-            finally:
-                writer.close()
-    except (OSError, TimeoutError):
-        return 0, b""
-    head, _, body = answer.partition(b"\r\n\r\n")
-    status = head[9:12]
-    return (int(status), body) if status.isdigit() else (0, b"")
 
 
 @contextmanager

@@ -8,12 +8,12 @@ from msgspec import Struct
 from gateway.core.catalogue import Capability, Model
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import CapabilityMissing
+from gateway.core.parts import PICTURES, kind_of, message_parts
 
 NOTHING: Final[frozenset[str]] = frozenset()
 _CONTENT: Final = frozenset({"vision", "documents", "audio"})
 _OF_PART: Final[Mapping[str, Capability]] = {
-    "image_url": "vision",
-    "image": "vision",
+    **dict.fromkeys(PICTURES, "vision"),
     "file": "documents",
     "input_audio": "audio",
 }
@@ -80,10 +80,7 @@ def _needs(request: ChatRequest, able: frozenset[Capability]) -> Iterator[Need]:
     else:
         return
     if endpoint != "completions" and not able >= _CONTENT:
-        for index, message in enumerate(fields["messages"]):
-            content = message.get("content")
-            if type(content) is list:
-                yield from _of_parts(content, f"messages[{index}].content")
+        yield from _of_parts(fields)
 
 
 def _of_chat(fields: Fields) -> Iterator[Need]:
@@ -113,30 +110,11 @@ def _of_messages(fields: Fields) -> Iterator[Need]:
         yield Need("json_schema", "output_format")
 
 
-def _of_parts(parts: list[Any], path: str) -> Iterator[Need]:
-    """Look at the parts of one message; those of tool results and documents are below them."""
-    for index, part in enumerate(parts):
-        if not isinstance(part, dict):
-            continue
-        kind, place = _kind(part), f"{path}[{index}]"
-        if kind in {"document", "tool_result"}:
-            yield from _of_holder(part, kind, place)
-        elif kind in _OF_PART:
-            yield Need(_OF_PART[kind], place)
-
-
-def _of_holder(part: Fields, kind: str, path: str) -> Iterator[Need]:
-    holder: object = part
-    if kind == "document":
-        holder = part.get("source")
-        path = f"{path}.source"
-        if isinstance(holder, dict) and _kind(holder) not in _PLAIN_SOURCES:
-            yield Need("documents", path)
-    inner = holder.get("content") if isinstance(holder, dict) else None
-    if isinstance(inner, list):
-        yield from _of_parts(inner, f"{path}.content")
-
-
-def _kind(part: Fields) -> str:
-    kind = part.get("type")
-    return kind if isinstance(kind, str) else ""
+def _of_parts(fields: Fields) -> Iterator[Need]:
+    for part in message_parts(fields):
+        if part.kind == "document":
+            source = part.fields.get("source")
+            if isinstance(source, dict) and kind_of(source) not in _PLAIN_SOURCES:
+                yield Need("documents", f"{part.path}.source")
+        elif part.kind in _OF_PART:
+            yield Need(_OF_PART[part.kind], part.path)

@@ -67,7 +67,10 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = "all"
     thinking: Annotated[
         Literal["none", "budget", "both", "adaptive"],
-        Meta(description="Anthropic thinking: Claude <= 4.5 budget, 4.6 both, then adaptive."),
+        Meta(
+            description="How it is told to think. Claude up to 4.5: budget, 4.6: both, 4.7 on:"
+            " adaptive. OpenAI-style with reasoning_effort: adaptive. Others: none."
+        ),
     ] = "none"
     mid_system: Annotated[
         bool, Meta(description="Takes `role: system` inside messages (Claude Opus 4.8+).")

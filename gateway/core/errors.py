@@ -164,13 +164,17 @@ class HeadersTooLarge(CallerError):
 
 
 class UpstreamError(GatewayError):
-    """A provider failed. `provider_status` is what it answered, 0 when it did not answer."""
+    """A provider failed. `provider_status` is what it answered, 0 when it did not answer.
+
+    `request_id` is the provider's own name for the request, empty when it said none.
+    """
 
     fault: Fault = "upstream"
     status = 502
     code = "upstream_error"
     retry = Retry.OTHER
     provider_status: int = 0
+    request_id: str = ""
 
 
 class UpstreamTimeout(UpstreamError):

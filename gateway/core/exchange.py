@@ -24,6 +24,8 @@ class Caller(Struct, frozen=True):
     models: frozenset[str] | None = None
     """The names, aliases too, that it may ask for; None means every one."""
     priority: Priority = "normal"
+    key: str = ""
+    """The id of the issued key that was sent; empty for keys of gateway.yaml."""
 
     def check_model(self, name: str) -> None:
         """Raise Forbidden unless this caller may ask for `name`, exactly as it is written."""

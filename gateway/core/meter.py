@@ -77,7 +77,7 @@ class OpenAIMeter:
         if not block.isascii():
             stream_errors.check_text(block, self.primed)
         if block.startswith(b"data: {") and block.find(b"\n") == len(block) - 2:
-            return self._event(block, block[6:-2], "")
+            return self._chunk(block, block[6:-2], "")
         return Block(b"".join([self._any_event(raw) for raw in split_events(block)]))
 
     def finish(self) -> Block:
@@ -103,6 +103,9 @@ class OpenAIMeter:
                 raise stream_errors.garbage(False, "[DONE] before any content")
             self.tally.clean = not self.tally.error
             return raw
+        return self._chunk(raw, data, name)
+
+    def _chunk(self, raw: Block, data: bytes, name: str) -> Block:
         try:
             chunk = _read_chunk(data)
         except _BAD_JSON as error:

@@ -50,6 +50,12 @@ class Used(Struct, frozen=True):
     """None when the model has no price: unknown, never free."""
 
 
+class Queued(Struct, frozen=True):
+    """It waited so many seconds for a slot of its target, and got one."""
+
+    seconds: float
+
+
 class Wasted(Struct, frozen=True):
     """A second request that lost the race, and what it is taken to have cost."""
 
@@ -68,8 +74,8 @@ class Verdict(Struct, frozen=True):
     verdict: str
 
 
-Note: TypeAlias = Routed | Attempted | StreamEnded | Used | Wasted | Verdict
-N = TypeVar("N", Routed, Attempted, StreamEnded, Used, Wasted, Verdict)
+Note: TypeAlias = Routed | Queued | Attempted | StreamEnded | Used | Wasted | Verdict
+N = TypeVar("N", Routed, Queued, Attempted, StreamEnded, Used, Wasted, Verdict)
 
 
 class Notes:

@@ -4,7 +4,16 @@ from msgspec import Struct
 
 from gateway.core.errors import Fault
 from gateway.core.exchange import Caller
-from gateway.core.notes import Attempted, Notes, Routed, StreamEnded, Used, Verdict, Wasted
+from gateway.core.notes import (
+    Attempted,
+    Notes,
+    Queued,
+    Routed,
+    StreamEnded,
+    Used,
+    Verdict,
+    Wasted,
+)
 
 
 class Facts(Struct):
@@ -18,6 +27,8 @@ class Facts(Struct):
     attempts: list[Attempted] = []
     waited: float = 0.0
     """Seconds spent waiting for providers."""
+    queued: float | None = None
+    """Seconds spent waiting for slots of targets, None when one was free."""
     stream: StreamEnded | None = None
     used: Used | None = None
     wasted: list[Wasted] = []
@@ -33,18 +44,16 @@ class Facts(Struct):
         return total
 
     def overhead(self, started: float, now: float) -> float:
-        """Return the seconds since `started` that were not spent waiting for a provider."""
-        return max(0.0, now - started - self.waited)
+        """Return the seconds since `started` not spent waiting for a provider or a slot of it."""
+        return max(0.0, now - started - self.waited - (self.queued or 0.0))
 
 
 def gather(notes: Notes) -> Facts:
     """Return what the notes say."""
-    facts, answered = Facts(), False
+    facts = Facts()
     for note in notes:
         if isinstance(note, Attempted):
-            if not note.code or not answered:  # the loser of a race ends behind its winner
-                facts.provider, facts.model = note.provider, note.model
-            answered = answered or not note.code
+            facts.provider, facts.model = note.provider, note.model
             facts.attempts.append(note)
             facts.waited += note.ended - note.started
         elif isinstance(note, Used):
@@ -56,13 +65,23 @@ def gather(notes: Notes) -> Facts:
             facts.reason = note.reason
             if not facts.attempts:
                 facts.provider, facts.model = note.provider, note.model
-        elif isinstance(note, Wasted):
-            facts.wasted.append(note)
-        else:
+        elif isinstance(note, Queued):
+            facts.queued = (facts.queued or 0.0) + note.seconds
+        elif isinstance(note, Verdict):
             facts.verdicts.append(note)
+        else:
+            facts.wasted.append(note)
     if facts.wasted:
-        facts.waited -= _twice(facts.attempts)
+        _decide(facts)
     return facts
+
+
+def _decide(facts: Facts) -> None:
+    """Name the winner of a race, whose loser ends behind it; count their time once."""
+    facts.waited -= _twice(facts.attempts)
+    for each in facts.attempts:
+        if not each.code:
+            facts.provider, facts.model = each.provider, each.model
 
 
 def _twice(attempts: list[Attempted]) -> float:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue, Target
 from gateway.core.chat import ChatRequest
 from gateway.core.health import Health
@@ -55,6 +56,8 @@ class Runtime(Struct, frozen=True):
     clock: Clock
     random: Random
     new_id: Callable[[], str]
+    new_secret: Callable[[], str]
+    """Returns 32 letters and digits, 190 random bits."""
     spawn: Spawn
 
 
@@ -104,3 +107,4 @@ class Tools(Struct, frozen=True):
     catalogue: Catalogue
     state: State
     health: Health
+    capacity: Capacity

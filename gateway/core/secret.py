@@ -20,6 +20,26 @@ class Secret:
         """Whether there is a value."""
         return bool(self._value)
 
+    @property
+    def lack(self) -> str:
+        """Why it is not there and what to do, as a sentence that may go on: `, or ...`."""
+        return f"{self.source} {self.missing}. {'Set' if self._variable else 'Mend'} it"
+
+    @property
+    def cure(self) -> str:
+        """What to do so that it is there, in a few words; empty when it is."""
+        if self.present:
+            return ""
+        if self._variable:
+            return f"set {self._variable}"
+        return f"mend {self.source}, which {self.missing}"
+
+    @property
+    def _variable(self) -> str:
+        """The environment variable that holds it, empty when a file does."""
+        place, _, name = self.source.partition(":")
+        return name if place == "env" else ""
+
     def reveal(self) -> str:
         """Return the value, to be put on the wire and nowhere else."""
         if not self._value:

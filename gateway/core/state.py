@@ -144,6 +144,8 @@ class IssuedKey(Struct, frozen=True, kw_only=True):
     id: str
     digest: str
     """HMAC-SHA256 of the key, hexadecimal."""
+    pepper: str = ""
+    """By which pepper, as `core.keys.mark_of` names it."""
     prefix: str
     """The first characters of the key, by which people recognise it."""
     tenant: str

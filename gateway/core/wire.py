@@ -4,6 +4,7 @@
 reader would read alike, so that what we looked at is what the provider will see.
 """
 
+import codecs
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -28,6 +29,10 @@ _SURE_KEY = re.compile(rb'"(?<=[^\[,:{ \t\r\n\\]")[ \t\r\n]*:')  # ends a key wh
 _LONG_INT = re.compile(rb"(?<![0-9])[0-9]{%d,}+" % MAX_INT_DIGITS)  # looks at each run once
 _STRIDE = 37  # odd, so that it soon meets the commas of any list of numbers
 _MAYBE_LONG = re.compile(rb"[0-9]{%d}" % (MAX_INT_DIGITS // _STRIDE))
+_WHITE = b" \t\r\n"
+_NUMBER = b"0123456789+-.eE"
+_TRUNCATED = "Input data was truncated"  # what msgspec says of the beginning of something good
+_skimmer = msgspec.json.Decoder(msgspec.Raw)
 _any_decoder = msgspec.json.Decoder()
 _raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encoder = msgspec.json.Encoder()
@@ -74,8 +79,11 @@ def decode_object(body: bytes) -> dict[str, Any]:
 
     Raises BadRequest (code `invalid_json`) for anything but one UTF-8 object without duplicate
     keys, non-finite numbers, lone surrogates, depth over 64, over 100,000 keys, over a million
-    values or integers of 400 digits. The text never repeats the input.
+    values or integers of 400 digits; a body over 100 KB must begin within 64 KiB. The text never
+    repeats the input.
     """
+    if len(body) > MAX_KEYS:
+        _refuse_hopeless(body)
     if len(body) > MAX_VALUES and body.count(b",") > MAX_VALUES:
         raise _invalid("too many values")
     if len(body) > MAX_KEYS and body.count(b":") > MAX_KEYS:
@@ -121,6 +129,29 @@ def _invalid(reason: str) -> BadRequest:
     )
 
 
+def _refuse_hopeless(body: bytes) -> None:
+    """Refuse a big body whose first 64 KiB or whose end tell, before all of it is looked through.
+
+    A number that is cut off looks broken, so the beginning ends before one.
+    """
+    first = body[:_BIG]
+    if not first.lstrip(_WHITE).startswith(b"{"):
+        raise _invalid("not a JSON object")
+    last = body[-_BIG:].rstrip(_WHITE)
+    if last and not last.endswith(b"}"):
+        raise _invalid("not valid JSON")
+    try:
+        codecs.utf_8_decode(first, "strict", False)  # the last character may be cut off as well
+        _skimmer.decode(first.rstrip(_NUMBER))
+    except UnicodeDecodeError as error:
+        raise _invalid("not UTF-8") from error
+    except RecursionError as error:
+        raise _invalid("nested too deeply") from error
+    except msgspec.DecodeError as error:
+        if str(error) != _TRUNCATED:
+            raise _invalid("not valid JSON") from error
+
+
 def _refuse_many_keys(body: bytes) -> None:
     """Refuse before decoding what surely has too many keys; what is not sure is counted later.
 
@@ -147,12 +178,23 @@ def _refuse_long_numbers(body: bytes) -> None:
         piece = body[start : start + _BIG + MAX_INT_DIGITS]
         if _MAYBE_LONG.search(piece[::_STRIDE]):
             for run in _LONG_INT.finditer(piece):
-                marked = marked or bytearray(body)
+                if not marked:
+                    _refuse_outside_text(body, start + run.start())
+                    marked = bytearray(body)
                 marked[start + run.start()] = ord("x")
     if marked:
         try:
             _any_decoder.decode(marked)
         except msgspec.DecodeError as error:
+            raise _invalid("a number has too many digits") from error
+
+
+def _refuse_outside_text(body: bytes, place: int) -> None:
+    """Refuse the first long run of digits where it stands, unless it stands in a text."""
+    try:
+        _skimmer.decode(body[:place] + b"x")
+    except msgspec.DecodeError as error:
+        if str(error) != _TRUNCATED:
             raise _invalid("a number has too many digits") from error
 
 

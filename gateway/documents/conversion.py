@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from gateway.documents.diagnostic import Key, KeyPath
-from gateway.documents.shapes import allowed_values, field_names, suggest
+from gateway.documents.shapes import allowed_values, field_names, suggest, title
 
 MAX_MISFITS: Final = 50
 
@@ -17,6 +17,7 @@ Hook = Callable[[type, Any], Any]
 _WHERE = re.compile(r"(.*) - at (`key` in )?`\$(.*)`", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[]+)|\[([0-9]+)\]|\[(\.\.\.)\]")
 _QUOTED = re.compile("`([^`]*)`")
+_POINT_NOUGHT = re.compile(r"(\d)\.0\b")
 _TYPE_NAMES: Final[Mapping[str, str]] = {
     "object": "a mapping",
     "array": "a list",
@@ -66,12 +67,17 @@ class Conversion(Generic[T]):
             known = allowed_values(self._shape, self._tree, path)
             given = str(_get(self._tree, path))
             self._note(path, f"there is no such value.{suggest(given, known)}")
+        elif "matching regex" in what and (words := self._title(path, of_key=key)):
+            self._note(path, f"this must be {words}.")
         else:
             self._note(path, _reword(what))
         if path:
             self._removed.append(self._original(path))
             self._tree = _without(self._tree, path)
         return bool(path)
+
+    def _title(self, path: KeyPath, *, of_key: bool) -> str:
+        return title(self._shape, self._tree, path, of_key=of_key)
 
     def _missing(self, path: KeyPath, name: str) -> None:
         above = self._original(path)
@@ -127,6 +133,7 @@ def _reword(what: str) -> str:
         return f"{what}." if not what.endswith(".") else what
     wanted, _, got = what.removeprefix("Expected ").partition(", got ")
     plain = _QUOTED.sub(lambda found: _type_name(found[1]), wanted)
+    plain = _POINT_NOUGHT.sub(r"\1", plain)
     return f"this must be {plain}{f', not {_type_name(got[1:-1])}' if got else ''}."
 
 

@@ -37,6 +37,18 @@ def allowed_values(shape: Any, tree: Any, path: KeyPath) -> list[str]:  # noqa: 
     ]
 
 
+def title(shape: Any, tree: Any, path: KeyPath, *, of_key: bool = False) -> str:  # noqa: ANN401 - any type
+    """Return in words what text must be at `path`, or as the key that ends it; empty if unsaid."""
+    above = path[:-1] if of_key else path
+    for kind in _walk(inspect.type_info(shape), tree, above):
+        named = kind.key_type if of_key and isinstance(kind, inspect.DictType) else kind
+        if isinstance(named, inspect.Metadata) and named.extra_json_schema:
+            said = named.extra_json_schema.get("title", "")
+            if said:
+                return str(said)
+    return ""
+
+
 def suggest(given: str, known: Collection[str]) -> str:
     """Return ` Did you mean ...?`, or what there is to choose from, or nothing."""
     close = difflib.get_close_matches(given, known, n=1, cutoff=0.6)
@@ -50,6 +62,8 @@ def suggest(given: str, known: Collection[str]) -> str:
 def _walk(kind: inspect.Type, tree: Any, path: KeyPath) -> Iterator[inspect.Type]:  # noqa: ANN401 - any YAML
     """Yield the types that could stand at `path`, unions taken apart."""
     if isinstance(kind, inspect.Metadata):
+        if not path:
+            yield kind  # its words, and the bare type after them
         yield from _walk(kind.type, tree, path)
     elif isinstance(kind, inspect.UnionType):
         for option in kind.types:

@@ -4,6 +4,7 @@ import asyncio
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final, Literal
@@ -18,12 +19,17 @@ DEADLINE: Final = 10.0
 """Seconds that a connection may last: one request, one answer, then it is closed."""
 CONNECTIONS: Final = 64
 HEAD_BYTES: Final = 4096
+BODY_BYTES: Final = 64 << 10
+ACTOR: Final = "x-turnout-actor"
+"""In which header our own supervisor says who asked it."""
+_NAMED: Final = "/{id}"
 _PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
     400: ("bad_request", "The request cannot be read."),
     401: ("invalid_token", "Send the admin token: 'Authorization: Bearer <token>'."),
     403: ("admin_token_missing", "/admin is off: set `admin_token` in gateway.yaml, and restart."),
     404: ("not_found", "There is nothing at this path."),
     405: ("method_not_allowed", "The Allow header says what is answered here."),
+    413: ("body_too_large", "A request here has at most 64 KiB."),
     500: ("internal_error", "The log says more."),
 }
 
@@ -36,12 +42,23 @@ class AdminAnswer(Struct, frozen=True):
     content_type: str = "application/json"
 
 
+class AdminRequest(Struct, frozen=True):
+    """What an operator asks: `name` is what stands for `{id}`, `actor` who it is, for the log."""
+
+    name: str = ""
+    body: bytes = b""
+    actor: str = ""
+
+
 class AdminRoute(Struct, frozen=True):
-    """One thing that an operator can ask for. Below /admin the token is asked for."""
+    """One thing that an operator can ask for. Below /admin the token is asked for.
+
+    `path` may end in `/{id}`, which stands for one name.
+    """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
-    answer: Callable[[web.BaseRequest], Awaitable[AdminAnswer]]
+    answer: Callable[[AdminRequest], Awaitable[AdminAnswer]]
 
     @property
     def guarded(self) -> bool:
@@ -62,22 +79,39 @@ class _Desk:
         self._routes: dict[tuple[str, str], AdminRoute] = {
             (route.path, route.method): route for route in routes
         }
+        self._paths = {route.path for route in routes}
         self._token = token
         self._trusted = trusted
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. A `trusted` listener is a unix socket of ours: no token there."""
-        route = self._routes.get((request.path, request.method))
+        path, name = self._place(request.path)
+        route = self._routes.get((path, request.method))
         if route is None:
-            allowed = [method for path, method in self._routes if path == request.path]
+            allowed = [method for known, method in self._routes if known == path]
             return _problem(405, ", ".join(allowed)) if allowed else _problem(404)
         if route.guarded and not self._trusted:
             if self._token is None:
                 return _problem(403)
             if not _holds(request, self._token):
                 return _problem(401)
-        answer = await route.answer(request)
+        body = await _body(request)
+        if body is None:
+            return _problem(413)
+        answer = await route.answer(AdminRequest(name, body, self._actor(request)))
         return _response(answer.body, answer.content_type, answer.status)
+
+    def _place(self, path: str) -> tuple[str, str]:
+        """Return the path of a route, and the name that stands in it."""
+        above, _, name = path.rpartition("/")
+        named = name and path not in self._paths and above + _NAMED in self._paths
+        return (above + _NAMED, name) if named else (path, "")
+
+    def _actor(self, request: web.BaseRequest) -> str:
+        if self._trusted:
+            return request.headers.get(ACTOR, "")
+        token = sha256(self._token.reveal().encode()).hexdigest()[:8] if self._token else "nobody"
+        return f"{token} at {request.remote}"
 
 
 class _Connection(web.RequestHandler):
@@ -161,6 +195,21 @@ async def open_admin(
         await listener.wait_closed()
         if local:
             await asyncio.to_thread(Path(host).unlink, missing_ok=True)
+
+
+async def _body(request: web.BaseRequest) -> bytes | None:
+    """Return the body, None when it is too large."""
+    body = bytearray()
+    async for piece in request.content.iter_any():
+        body += piece
+        if len(body) > BODY_BYTES:
+            return None
+    return bytes(body)
+
+
+def json_answer(content: object, status: HTTPStatus = HTTPStatus.OK) -> AdminAnswer:
+    """Return an answer in JSON, on a line of its own."""
+    return AdminAnswer(wire.encode(content) + b"\n", status)
 
 
 def _holds(request: web.BaseRequest, token: Secret) -> bool:

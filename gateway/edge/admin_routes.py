@@ -4,10 +4,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
-from aiohttp.web import BaseRequest
-
-from gateway.core import wire
-from gateway.edge.admin import AdminAnswer, AdminRoute
+from gateway.edge.admin import AdminAnswer, AdminRequest, AdminRoute, json_answer
 
 _PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
 _TEXT: Final = "text/plain; charset=utf-8"
@@ -20,11 +17,23 @@ class Readiness(Protocol):
     def report(self) -> Mapping[str, Any]: ...
 
 
+class Desk(Protocol):
+    """Where keys are issued, and tenants shown."""
+
+    async def keys(self, request: AdminRequest, /) -> AdminAnswer: ...
+    async def create(self, request: AdminRequest, /) -> AdminAnswer: ...
+    async def revoke(self, request: AdminRequest, /) -> AdminAnswer: ...
+    async def tenants(self, request: AdminRequest, /) -> AdminAnswer: ...
+
+
 class Operations(Protocol):
     """What one process, or all workers as one, can tell and do for an operator."""
 
     @property
     def readiness(self) -> Readiness: ...
+
+    @property
+    def desk(self) -> Desk: ...
 
     async def metrics(self) -> bytes:
         """Return the Prometheus text."""
@@ -42,24 +51,24 @@ class Operations(Protocol):
 def admin_routes(operations: Operations) -> list[AdminRoute]:
     """Return every route of the admin listener."""
 
-    async def live(_request: BaseRequest) -> AdminAnswer:
+    async def live(_request: AdminRequest) -> AdminAnswer:
         return AdminAnswer(b"alive\n", content_type=_TEXT)
 
-    async def ready(_request: BaseRequest) -> AdminAnswer:
+    async def ready(_request: AdminRequest) -> AdminAnswer:
         readiness = operations.readiness
         unready = HTTPStatus.SERVICE_UNAVAILABLE
-        return _json(readiness.report(), HTTPStatus.OK if readiness.ready() else unready)
+        return json_answer(readiness.report(), HTTPStatus.OK if readiness.ready() else unready)
 
-    async def metrics(_request: BaseRequest) -> AdminAnswer:
+    async def metrics(_request: AdminRequest) -> AdminAnswer:
         return AdminAnswer(await operations.metrics(), content_type=_PROMETHEUS)
 
-    async def providers(_request: BaseRequest) -> AdminAnswer:
-        return _json(await operations.providers(), HTTPStatus.OK)
+    async def providers(_request: AdminRequest) -> AdminAnswer:
+        return json_answer(await operations.providers(), HTTPStatus.OK)
 
-    async def reload(_request: BaseRequest) -> AdminAnswer:
+    async def reload(_request: AdminRequest) -> AdminAnswer:
         done = await operations.reload()
         bad = HTTPStatus.UNPROCESSABLE_ENTITY
-        return _json(done, HTTPStatus.OK if done["ok"] else bad)
+        return json_answer(done, HTTPStatus.OK if done["ok"] else bad)
 
     return [
         AdminRoute("GET", "/livez", live),
@@ -67,8 +76,8 @@ def admin_routes(operations: Operations) -> list[AdminRoute]:
         AdminRoute("GET", "/metrics", metrics),
         AdminRoute("GET", "/admin/providers", providers),
         AdminRoute("POST", "/admin/reload", reload),
+        AdminRoute("GET", "/admin/keys", operations.desk.keys),
+        AdminRoute("POST", "/admin/keys", operations.desk.create),
+        AdminRoute("DELETE", "/admin/keys/{id}", operations.desk.revoke),
+        AdminRoute("GET", "/admin/tenants", operations.desk.tenants),
     ]
-
-
-def _json(content: Mapping[str, Any], status: HTTPStatus) -> AdminAnswer:
-    return AdminAnswer(wire.encode(content) + b"\n", status)

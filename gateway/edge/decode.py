@@ -53,6 +53,7 @@ _STEP: Final = 256 << 10
 """Bytes to unpack at a time. Each time the interpreter has to be waited for again."""
 _MAX_DEFLATION: Final = 1032
 """No deflated byte stands for more plain ones."""
+_DECODED_AT_ONCE: Final = 2
 _DIGITS: Final = re.compile(r"[0-9]{1,18}\Z")
 _DOLLARS: Final = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?\Z")
 _NUMBER: Final = re.compile(r"[0-9]{1,9}\Z")
@@ -86,6 +87,8 @@ class Bodies:
         self.largest = limits.body
         """Bytes that one body may have, as sent and decompressed."""
         self.held = 0
+        self.decoding = asyncio.Semaphore(_DECODED_AT_ONCE)
+        """What decodes a large body holds it, since it needs some times its size meanwhile."""
 
     def take(self, visit: Visit, size: int) -> None:
         """Count bytes against this visit until it ends. Raises Overloaded."""
@@ -122,9 +125,11 @@ async def read_request(
     if coding != "identity":
         body = await _plain(visit, body, coding, bodies)
     if len(body) > LARGE:
-        parsed = await asyncio.to_thread(
-            parse_request, endpoint, body, betas=betas, version=version
-        )
+        bodies.take(visit, len(body))  # for its texts, which are held beside its bytes
+        async with bodies.decoding:
+            parsed = await asyncio.to_thread(
+                parse_request, endpoint, body, betas=betas, version=version
+            )
     else:
         parsed = parse_request(endpoint, body, betas=betas, version=version)
     if not FORBIDDEN.isdisjoint(parsed.fields):
@@ -208,14 +213,15 @@ async def _read_body(visit: Visit, head: Head, content: StreamReader, bodies: Bo
     if expect is not None and head.version >= (1, 1):
         visit.write(_CONTINUE)
     visit.connection.expect_body()
-    parts = []
+    # One growing block: thousands of small ones would leave holes that are never given back.
+    whole = bytearray()
     while part := await content.readany():
-        if visit.held + len(part) > bodies.largest:
+        if len(whole) + len(part) > bodies.largest:
             raise _too_large()
         bodies.take(visit, len(part))
-        parts.append(part)
+        whole += part
     visit.connection.alarm.off()
-    return b"".join(parts)
+    return bytes(whole)
 
 
 async def _plain(visit: Visit, body: bytes, coding: str, bodies: Bodies) -> bytes:

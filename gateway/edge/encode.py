@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Final
 
 from gateway.core.catalogue import Catalogue
-from gateway.core.errors import GatewayError, Unauthenticated, UpgradeRefused
+from gateway.core.errors import GatewayError, Unauthenticated, UpgradeRefused, UpstreamError
 from gateway.core.money import cost
 from gateway.core.outcome import Facts
 from gateway.core.reply import Answered, Usage, Whole
@@ -59,6 +59,8 @@ def explain(visit: Visit, answered: Answered, facts: Facts) -> str:
         )
         + f"x-turnout-attempts: {len(facts.attempts)}\r\n"
     )
+    if facts.queued is not None:
+        lines += f"x-turnout-queue-ms: {milliseconds(facts.queued)}\r\n"
     if answered.dropped:
         lines += f"x-turnout-dropped: {safe(', '.join(answered.dropped))}\r\n"
         visit.dropped = answered.dropped
@@ -72,11 +74,8 @@ def explain(visit: Visit, answered: Answered, facts: Facts) -> str:
 
 @lru_cache(maxsize=1024)  # names from the configuration, the same ones again and again
 def _who(model: str, provider: str, policy: str, reason: str) -> str:
-    lines = (
-        f"x-turnout-model: {safe(model)}\r\nx-turnout-provider: {safe(provider)}\r\n"
-        f"x-turnout-policy: {safe(policy)}\r\n"
-    )
-    return lines + f"x-turnout-route: {safe(reason)}\r\n" if reason else lines
+    named = (("model", model), ("provider", provider), ("policy", policy), ("route", reason))
+    return "".join(f"x-turnout-{name}: {safe(value)}\r\n" for name, value in named if value)
 
 
 def price_of(
@@ -110,15 +109,16 @@ def send_whole(visit: Visit, reply: Whole, catalogue: Catalogue) -> None:
         lines += f"x-turnout-cost: {dollars(amount)}\r\n"
     if reply.usage is not None:
         lines += f"x-turnout-prompt-cached-tokens: {reply.usage.cached}\r\n"
-    spent = facts.overhead(visit.started, visit.clock.monotonic())
-    lines += f"x-turnout-overhead-ms: {milliseconds(spent)}\r\n"
-    send(visit, 200, reply.body, lines)
+    send(visit, 200, reply.body, lines + _overhead(visit, facts))
 
 
 def send_error(visit: Visit, error: GatewayError) -> None:
-    """Send an error in the caller's dialect."""
-    status = status_of(error, visit.dialect)
-    lines = retry_headers(error, len(visit.facts().attempts))
+    """Send an error in the caller's dialect; once a policy had the request, with its way so far."""
+    status, facts = status_of(error, visit.dialect), visit.facts()
+    lines = retry_headers(error, len(facts.attempts))
+    if visit.policy:
+        said = error.request_id if isinstance(error, UpstreamError) else ""
+        lines += explain(visit, Answered(request_id=said), facts) + _overhead(visit, facts)
     if status == _UNAUTHENTICATED and isinstance(error, Unauthenticated):
         lines += 'www-authenticate: Bearer realm="turnout"\r\n'
     elif isinstance(error, WrongMethod):
@@ -126,6 +126,11 @@ def send_error(visit: Visit, error: GatewayError) -> None:
     elif isinstance(error, UpgradeRefused):
         lines += "upgrade: HTTP/1.1\r\n"
     send(visit, status, error_body(error, visit.dialect, visit.id), lines)
+
+
+def _overhead(visit: Visit, facts: Facts) -> str:
+    spent = facts.overhead(visit.started, visit.clock.monotonic())
+    return f"x-turnout-overhead-ms: {milliseconds(spent)}\r\n"
 
 
 def send(visit: Visit, status: int, body: bytes, lines: str = "") -> None:

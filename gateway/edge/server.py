@@ -18,6 +18,7 @@ from gateway.core.reply import Whole
 from gateway.edge import decode
 from gateway.edge.connection import Connection, Head
 from gateway.edge.encode import send, send_error, send_whole
+from gateway.edge.identity import STRANGER, wrong_key
 from gateway.edge.routes import ModelPages, Route, check_method, find_route
 from gateway.edge.service import Service
 from gateway.edge.stream import Relay, out_of_time, send_broken_end
@@ -28,6 +29,8 @@ from gateway.policy.snapshot import Snapshot
 _BACKLOG: Final = 4096
 _SEND_BUFFER: Final = 64 << 10
 _LAST_WORDS: Final = 2.0
+_FAREWELL: Final = 0.1
+"""Seconds that an error takes on its way from the chain to the socket, and more."""
 _FRAMES: Final = 3
 
 
@@ -46,6 +49,8 @@ class Edge:
         self._bodies = decode.Bodies(service.limits)
         self._visits: set[Visit] = set()
         self._wake = asyncio.Event()
+        service.keys.follow(self._expel)
+        service.holder.follow(self._expel)
 
     @property
     def in_flight(self) -> int:
@@ -131,7 +136,12 @@ class Edge:
             return None
         snapshot = visit.snapshot = self._service.holder.take()
         visit.caller = self._service.keys.identify(
-            head.headers, query, visit.connection.address, visit.started, snapshot.callers
+            head.headers,
+            query,
+            visit.connection.address,
+            visit.started,
+            snapshot.callers,
+            closed=snapshot.closed,
         )
         if route.endpoint is None:
             self._show_models(visit, path, route)
@@ -196,6 +206,17 @@ class Edge:
         )
         send(visit, 200, body)
 
+    def _expel(self) -> None:
+        """End the requests of those who are no longer let in, unless they may finish."""
+        keys, snapshot = self._service.keys, self._service.holder.current
+        if snapshot.on_revoke == "finish":
+            return
+        for visit in list(self._visits):
+            caller = visit.caller
+            gone = snapshot.closed and caller.tenant not in snapshot.callers
+            if caller is not STRANGER and (gone or not keys.admits(caller)):
+                visit.interrupt(wrong_key())
+
     async def drain(self) -> None:
         """Accept nothing more, let what is in flight end, then cut it. A second call cuts now."""
         readiness = self._service.readiness
@@ -210,9 +231,13 @@ class Edge:
         for visit in self._visits:
             visit.keep = False
         await self._until_empty(self.limits.drain)
-        for visit in list(self._visits):
-            visit.interrupt(Draining("This server is going away. Try again."))
+        self._cut()
         await self._until_empty(_LAST_WORDS)
+
+    def _cut(self) -> None:
+        """Tell everyone who is being served, in the way that is left, that this is the end."""
+        for visit in list(self._visits):
+            visit.interrupt(Draining("This server is going away. Try again.", retry_after=1))
 
     async def _until_empty(self, seconds: float) -> None:
         """Wait until nothing is in flight, at most so long; a second drain ends the wait."""
@@ -224,9 +249,12 @@ class Edge:
         timer.cancel()
 
     async def close(self) -> None:
-        """Close everything at once."""
+        """Close everything at once; what is in flight is told so, and has `_FAREWELL` to say it."""
         self.listener.close()
         tasks = [c.task for c in self.connections_open if c.task is not None]
+        if self._visits:
+            self._cut()
+            await asyncio.wait(tasks, timeout=_FAREWELL)
         for connection in list(self.connections_open):
             connection.close()
         for task in tasks:

@@ -11,7 +11,10 @@ ProviderHealth = Literal["up", "down", "busy", "broken", "slow"]
 Status = Annotated[int, Meta(ge=200, le=599)]
 Moment = Annotated[
     str,
-    Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"),
+    Meta(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$",
+        title="a moment in UTC such as 2026-11-21T09:30:00Z",
+    ),
 ]
 
 

@@ -1,32 +1,50 @@
 """What the types of the config files cannot say: names that must exist, keys that must differ."""
 
 from collections.abc import Collection, Mapping
+from typing import Final
 
 from gateway.core.catalogue import Model
 from gateway.documents import Document, suggest
+from gateway.documents.diagnostic import Severity
 from gateway.providers import AnyProvider
 from gateway.settings import Settings
 from gateway.state import AnyState
 
+GUESSABLE: Final = 16
+"""A key with fewer characters is warned of, and refused where other machines can try it."""
+
 
 def check_keys(document: Document, settings: Settings) -> None:
-    """Report keys that are not there, and two that are the same."""
+    """Report keys that are not there or can be guessed, and two that are the same."""
     seen: dict[str, str] = {}
+    severity: Severity = "warning" if settings.private else "error"
     token = settings.admin_token
     if token is not None and token.present:
         seen[token.reveal()] = "admin_token"
     elif token is not None:
-        what = f"{token.source} is not set. Set it, or remove this line."
-        document.report(("admin_token",), what)
+        document.report(("admin_token",), f"{token.lack}, or remove this line.")
     for tenant, key in settings.keys.items():
         if not key.present:
-            cure = "Set" if key.source.startswith("env:") else "Mend"
-            what = f"{key.source} {key.missing}. {cure} it, or remove this line."
-            document.report(("keys", tenant), what)
+            document.report(("keys", tenant), f"{key.lack}, or remove this line.")
             continue
+        if len(key.reveal()) < GUESSABLE:
+            what = f"{key.source} has fewer than {GUESSABLE} characters, so it can be guessed."
+            cure = "Make one with `openssl rand -hex 24`."
+            document.report(("keys", tenant), f"{what} {cure}", severity)
         first = seen.setdefault(key.reveal(), tenant)
         if first != tenant:
             document.report(("keys", tenant), f"this is the same key as that of `{first}`.")
+
+
+def check_pepper(document: Document, settings: Settings, state: AnyState) -> None:
+    """Report a pepper that is not there, and a fleet that has none in common."""
+    pepper = settings.pepper
+    if pepper is not None and not pepper.present:
+        document.report(("pepper",), f"{pepper.lack}, or remove this line.")
+    elif pepper is None and state.several_nodes:
+        what = "each node would make a `pepper` of its own, and issued keys work on one node only."
+        cure = "Add `pepper: env:TURNOUT_PEPPER`, the same for every node."
+        document.report(("state",), f"{what} {cure}", "warning")
 
 
 def check_providers(document: Document, providers: Mapping[str, AnyProvider]) -> None:

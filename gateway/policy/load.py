@@ -21,6 +21,7 @@ from gateway.policy.reach import check_when
 from gateway.policy.tenants import (
     TENANTS,
     Known,
+    OnRevoke,
     Tenant,
     TenantsFile,
     callers_of,
@@ -75,6 +76,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     """None when there is no tenants.yaml."""
     callers: Mapping[str, Caller]
     """Every tenant, as its requests carry it."""
+    on_revoke: OnRevoke = "cut"
     trials: tuple[Trial, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
 
@@ -87,7 +89,9 @@ class _Read(Struct, frozen=True):
 def load_rules(folder: Path, known: Known, environment: Mapping[str, str]) -> Rules:
     """Read every file of the folder. Raises Invalid with all problems of all files."""
     reading = _Reading(folder, environment)
-    people = reading.tenants()
+    reading.refuse_other_names()
+    file = reading.tenants()
+    people = file.tenants if file else None
     callers = callers_of(people, known)
     files = reading.policies()
     names = Names(
@@ -108,6 +112,7 @@ def load_rules(folder: Path, known: Known, environment: Mapping[str, str]) -> Ru
         policies=policies,
         tenants=people,
         callers=callers,
+        on_revoke=file.on_revoke if file else "cut",
         trials=tuple(
             Trial(name, case, read.document, index)
             for name, read in files.items()
@@ -130,14 +135,20 @@ class _Reading:
         self._folder = folder
         self._environment = environment
 
-    def tenants(self) -> Mapping[str, Tenant] | None:
-        """Return the tenants, None when there is no file of them or it is bad."""
+    def refuse_other_names(self) -> None:
+        """Report files that look as if they were read: a tenants.yml would let everybody in."""
+        for path in sorted(self._folder.glob("*.yml")):
+            what = f"no file of this ending is read. Rename it to {path.stem}.yaml."
+            self.problems.append(Diagnostic(str(path), 0, what))
+
+    def tenants(self) -> TenantsFile | None:
+        """Return the tenants' file, None when there is none or it is bad."""
         path = self._folder / TENANTS
         if not path.exists():
             return None
         file = self._convert(path, TenantsFile)
         self.tenants_are_bad = file is None
-        return file.tenants if file else None
+        return file
 
     def policies(self) -> Mapping[str, _Read]:
         """Return the policies that could be read, by name."""

@@ -10,7 +10,13 @@ from msgspec.structs import replace
 
 from gateway.core.catalogue import Catalogue, Model
 from gateway.documents import Diagnostic, Document, Invalid, load_document, warnings_of
-from gateway.policy.check import check_keys, check_models, check_providers, check_state
+from gateway.policy.check import (
+    check_keys,
+    check_models,
+    check_pepper,
+    check_providers,
+    check_state,
+)
 from gateway.policy.load import Rules, load_rules
 from gateway.policy.tenants import Known
 from gateway.policy.watch import Folder, look
@@ -89,11 +95,12 @@ def load_setup(
         _check_blocks(gateway.document, settings)
     if models:
         file = models.content
-        served = settings.providers if gateway else None
-        check_models(models.document, file.models, file.aliases, served)
+        providers = settings.providers if gateway else None
+        check_models(models.document, file.models, file.aliases, providers)
     catalogue = _catalogue(models.content, settings.providers) if models else Catalogue(models={})
-    providers = tuple(settings.providers) if gateway else None
-    known = Known(catalogue=catalogue, keys=tuple(settings.keys), providers=providers)
+    known = Known(catalogue, tuple(settings.keys), key_required=settings.require_key)
+    if gateway:
+        known = replace(known, providers=tuple(settings.providers))
     problems += gateway.document.problems if gateway else ()
     problems += models.document.problems if models else ()
 
@@ -134,6 +141,7 @@ def _read(
 
 def _check_blocks(document: Document, file: GatewayFile) -> None:
     check_keys(document, file)
+    check_pepper(document, file, file.state)
     check_providers(document, file.providers)
     check_state(document, file.state)
 

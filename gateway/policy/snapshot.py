@@ -13,7 +13,8 @@ from gateway.core.exchange import Caller, Exchange
 from gateway.core.ports import Tools
 from gateway.core.reply import Reply
 from gateway.core.stage import Next, Stage, compose
-from gateway.policy.load import Policy, Rules
+from gateway.policy.load import Rules
+from gateway.policy.tenants import OnRevoke
 from gateway.stages.base import StagePolicy
 from gateway.stages.when import Conditional, predicate
 
@@ -27,6 +28,9 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     chains: Mapping[str, Next]
     callers: Mapping[str, Caller]
     """Every tenant that may call, as its requests carry it."""
+    closed: bool = True
+    """Whether nobody else may call. False without tenants.yaml: an issued key may name others."""
+    on_revoke: OnRevoke = "cut"
     headers: tuple[str, ...] = ()
     """The request headers that some policy asks about."""
 
@@ -37,13 +41,18 @@ class Holder:
     A request takes the snapshot once, keeps what it got, and gives it back at its end.
     """
 
-    __slots__ = ("_retired", "current", "in_use")
+    __slots__ = ("_followers", "_retired", "current", "in_use")
 
     def __init__(self, current: Snapshot, retired: Callable[[str], None] | None = None) -> None:
         """`retired` is called with a version that is not current when its last exchange ended."""
         self.current = current
         self.in_use: Counter[str] = Counter()
         self._retired = retired
+        self._followers: list[Callable[[], None]] = []
+
+    def follow(self, callback: Callable[[], None]) -> None:
+        """Call back after every swap."""
+        self._followers.append(callback)
 
     def take(self) -> Snapshot:
         """Return the current snapshot, to be given back."""
@@ -61,6 +70,8 @@ class Holder:
         """Let every request from now on have `snapshot`; those under way keep what they have."""
         before, self.current = self.current, snapshot
         self._retire(before.version)
+        for callback in self._followers:
+            callback()
 
     def _retire(self, version: str) -> None:
         if version != self.current.version and not self.in_use[version]:
@@ -79,15 +90,19 @@ def build_snapshot(rules: Rules, tools: Tools, wrap: Wrap | None = None) -> Snap
             for name, policy in rules.policies.items()
         },
         callers=rules.callers,
+        closed=rules.tenants is not None,
+        on_revoke=rules.on_revoke,
         headers=tuple(sorted({name for b in blocks if b.when for name in b.when.header})),
     )
 
 
 def fingerprint(rules: Rules) -> str:
     """Return 12 hex digits that name this content, whatever the order or layout of its files."""
-    content: Mapping[str, Mapping[str, Policy | Caller]] = {
+    content: Mapping[str, object] = {
         "policies": rules.policies,
         "callers": rules.callers,
+        "closed": rules.tenants is not None,
+        "on_revoke": rules.on_revoke,
     }
     plain = msgspec.to_builtins(content, order="sorted")
     return sha256(wire.encode(plain)).hexdigest()[:12]

@@ -1,7 +1,7 @@
 """`policies/tenants.yaml`: who calls, and which policy, labels and models that brings."""
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
@@ -17,7 +17,7 @@ Label = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
 class Tenant(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One who calls. Its keys stand in gateway.yaml."""
+    """One who calls. Its keys stand in gateway.yaml, or are issued."""
 
     policy: Annotated[str, Meta(description="The policy for its requests.")] = "default"
     labels: Annotated[
@@ -35,30 +35,43 @@ class Tenant(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     )
 
 
-class TenantsFile(Struct, frozen=True, forbid_unknown_fields=True):
+OnRevoke = Literal["cut", "finish"]
+
+
+class TenantsFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`policies/tenants.yaml`. Where it is there, a key of a tenant that it leaves out is 401."""
 
+    on_revoke: Annotated[
+        OnRevoke,
+        Meta(
+            description="What becomes of requests under way when their key is revoked or their"
+            " tenant is taken out: cut at once, or left to finish."
+        ),
+    ] = "cut"
     tenants: Annotated[Mapping[Name, Tenant], Meta(description="A tenant's name -> what it may.")]
 
 
 class Known(Struct, frozen=True):
     """What the files below `policies/` may refer to and a reload does not change.
 
-    `keys` are the tenants that gateway.yaml holds a key of; none means that none is asked for.
+    `keys` are the tenants that gateway.yaml holds a key of; none means that none is asked for
+    until one is issued, unless `key_required`.
     """
 
     catalogue: Catalogue
     keys: Collection[str] = ()
+    key_required: bool = False
     providers: Collection[str] | None = None
 
 
 def callers_of(tenants: Mapping[str, Tenant] | None, known: Known) -> Mapping[str, Caller]:
     """Return every tenant as its requests carry it, without a fingerprint.
 
-    `tenants` is None when there is no file: then everyone who has a key is a plain tenant.
+    `tenants` is None when there is no file: then everyone who has a key is a plain tenant, also
+    those that only issued keys name, who are not among these.
     """
     people = tenants if tenants is not None else {name: Tenant() for name in known.keys}
-    if not known.keys:
+    if not known.keys and not known.key_required:
         people = {ANONYMOUS: Tenant(), **people}
     return {
         name: Caller(

@@ -28,7 +28,7 @@ class Folder(Struct, frozen=True):
 def look(path: Path) -> Folder:
     """Return the folder as it is now. Files that vanish meanwhile are not there."""
     found = set()
-    for file in path.glob("*.yaml"):
+    for file in (*path.glob("*.yaml"), *path.glob("*.yml")):
         try:
             at = file.stat()
         except OSError:

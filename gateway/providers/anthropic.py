@@ -18,7 +18,7 @@ from gateway.core.usage import anthropic_usage
 from gateway.providers.anthropic_wire.chat_reply import message_to_chat
 from gateway.providers.anthropic_wire.chat_request import chat_to_messages
 from gateway.providers.anthropic_wire.chat_stream import MessageEventsToChat
-from gateway.providers.base import ProviderConfig, cure_of
+from gateway.providers.base import A_BASE_URL, BASE_URL, ProviderConfig
 from gateway.providers.streaming import read_answer
 from gateway.providers.transport.client import (
     NO_HEADERS,
@@ -42,7 +42,7 @@ class AnthropicConfig(ProviderConfig, frozen=True, tag="anthropic"):
 
     base_url: Annotated[
         str,
-        Meta(pattern=r"^https?://[^/?#@]+(/[^?#]*)?$", description="Up to and including /v1."),
+        Meta(pattern=BASE_URL, title=A_BASE_URL, description="Up to and including /v1."),
     ] = "https://api.anthropic.com/v1"
     api_key: Annotated[
         Secret | None, Meta(description="env:NAME; leave out if none is needed.")
@@ -54,6 +54,7 @@ class AnthropicConfig(ProviderConfig, frozen=True, tag="anthropic"):
         str,
         Meta(
             pattern=r"^\d{4}-\d{2}-\d{2}$",
+            title="a date such as 2023-06-01",
             description="anthropic-version for callers that name none themselves.",
         ),
     ] = SAMPLING_VERSION
@@ -62,21 +63,26 @@ class AnthropicConfig(ProviderConfig, frozen=True, tag="anthropic"):
     ] = TransportConfig()
 
     def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Yield what is wrong with the address."""
-        return misfits(self.base_url, NO_HEADERS)
+        """Yield what is wrong with the address and the warm-up."""
+        yield from super().check()
+        yield from misfits(self.base_url, NO_HEADERS)
 
     def unusable(self) -> str:
         """Return which variable to set or file to mend when the key is configured but missing."""
-        return cure_of(self.api_key)
+        return self.api_key.cure if self.api_key is not None else ""
 
-    def build(self, name: str, runtime: Runtime) -> Provider:
-        """Return the provider with its own pool of connections."""
+    def sent_headers(self) -> Mapping[str, str]:
+        """Return what goes with every request, the key too."""
         headers = {"content-type": "application/json"}
         if self.api_key is not None and self.api_key.present:
             key = self.api_key.reveal()
             bearer = self.auth == "bearer"
             headers["authorization" if bearer else "x-api-key"] = f"Bearer {key}" if bearer else key
-        transport = Transport(self.base_url, headers, runtime, self.transport)
+        return headers
+
+    def build(self, name: str, runtime: Runtime) -> Provider:
+        """Return the provider with its own pool of connections."""
+        transport = Transport(self.base_url, self.sent_headers(), runtime, self.transport)
         return Anthropic(name, transport, runtime, self)
 
 
@@ -175,7 +181,7 @@ class Anthropic:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self.transport.aclose()
+        await self._upstream.aclose()
 
 
 class _Whole(Struct, gc=False):

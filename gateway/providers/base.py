@@ -1,14 +1,16 @@
 """What every provider's configuration shares."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from gateway.core.capacity import Concurrency
 from gateway.core.ports import Provider, Runtime
-from gateway.core.secret import Secret
 
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
+BASE_URL: Final = r"^https?://[^/?#@]+(/[^?#]*)?$"
+A_BASE_URL: Final = "an address such as https://api.openai.com/v1, without a key or a query"
 Count = Annotated[int, Meta(ge=0, le=100_000)]
 
 
@@ -34,9 +36,17 @@ class ProviderConfig(
         Warmup | None, Meta(description="What to do at start so that no user waits for it.")
     ] = None
 
+    concurrency: Annotated[
+        Concurrency,
+        Meta(description="How many requests each of its models may have at once, a worker."),
+    ] = Concurrency()
+
     def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield what the types cannot say: where it stands in this block, and what is wrong."""
-        yield from ()
+        warmup = self.warmup
+        if warmup is not None and bool(warmup.prompt) != bool(warmup.model):
+            missing, given = ("model", "prompt") if warmup.prompt else ("prompt", "model")
+            yield ("warmup", given), f"nothing is sent without a `{missing}` too."
 
     def unusable(self) -> str:
         """Return why this provider cannot be used here and what to do, or an empty string."""
@@ -45,11 +55,3 @@ class ProviderConfig(
     def build(self, name: str, runtime: Runtime) -> Provider:
         """Return the provider. Opens nothing yet. `name` is the block's key."""
         raise NotImplementedError
-
-
-def cure_of(key: Secret | None) -> str:
-    """Return what to do about a key that is configured but not there, or an empty string."""
-    if key is None or key.present:
-        return ""
-    place, _, name = key.source.partition(":")
-    return f"set {name}" if place == "env" else f"mend {key.source}, which {key.missing}"

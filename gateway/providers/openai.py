@@ -20,7 +20,7 @@ from gateway.core.usage import openai_usage
 from gateway.providers.anthropic_wire.messages_reply import chat_to_message
 from gateway.providers.anthropic_wire.messages_request import messages_to_chat
 from gateway.providers.anthropic_wire.messages_stream import ChatEventsToMessage
-from gateway.providers.base import ProviderConfig, Warmup, cure_of
+from gateway.providers.base import A_BASE_URL, BASE_URL, ProviderConfig, Warmup
 from gateway.providers.streaming import read_answer
 from gateway.providers.transport.client import Response, Transport, TransportConfig, misfits
 from gateway.providers.transport.upstream_errors import broken
@@ -38,7 +38,7 @@ class OpenAIConfig(ProviderConfig, frozen=True, tag="openai", kw_only=True):
 
     base_url: Annotated[
         str,
-        Meta(pattern=r"^https?://[^/?#@]+(/[^?#]*)?$", description="Up to and including /v1."),
+        Meta(pattern=BASE_URL, title=A_BASE_URL, description="Up to and including /v1."),
     ] = "https://api.openai.com/v1"
     api_key: Annotated[
         Secret | None, Meta(description="env:NAME; leave out if none is needed.")
@@ -55,21 +55,26 @@ class OpenAIConfig(ProviderConfig, frozen=True, tag="openai", kw_only=True):
     ] = TransportConfig()
 
     def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Yield what is wrong with the address and the headers."""
-        return misfits(self.base_url, self.headers)
+        """Yield what is wrong with the address, the headers and the warm-up."""
+        yield from super().check()
+        yield from misfits(self.base_url, self.headers)
 
     def unusable(self) -> str:
         """Return which variable to set or file to mend when the key is configured but missing."""
-        return cure_of(self.api_key)
+        return self.api_key.cure if self.api_key is not None else ""
 
-    def build(self, name: str, runtime: Runtime) -> Provider:
-        """Return the provider with its own pool of connections."""
+    def sent_headers(self) -> Mapping[str, str]:
+        """Return what goes with every request, the key too."""
         headers = dict(self.headers)
         if self.api_key is not None and self.api_key.present:
             key = self.api_key.reveal()
             bearer = self.auth == "bearer"
             headers["authorization" if bearer else "api-key"] = f"Bearer {key}" if bearer else key
-        transport = Transport(self.base_url, headers, runtime, self.transport)
+        return headers
+
+    def build(self, name: str, runtime: Runtime) -> Provider:
+        """Return the provider with its own pool of connections."""
+        transport = Transport(self.base_url, self.sent_headers(), runtime, self.transport)
         return OpenAIProvider(name, transport, runtime, self.transport.first_byte, self.warmup)
 
 
@@ -151,7 +156,7 @@ class OpenAIProvider:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self.transport.aclose()
+        await self._upstream.aclose()
 
 
 def check_answer(body: bytes, endpoint: Endpoint) -> Usage | None:

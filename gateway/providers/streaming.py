@@ -17,7 +17,7 @@ from gateway.core.errors import (
 from gateway.core.meter import StreamCodec
 from gateway.core.ports import Runtime
 from gateway.core.reply import Answered, Block, Stream
-from gateway.core.sse import EMPTY, EventTooLong, Framer, split_events
+from gateway.core.sse import EMPTY, EventTooLong, Framer, is_single, split_events
 from gateway.providers.transport.client import Response
 from gateway.providers.transport.upstream_errors import (
     MAX_ERROR_BODY,
@@ -60,6 +60,7 @@ class _Answer(Protocol):
 
 
 A = TypeVar("A", bound=_Answer)
+B = TypeVar("B", bound=bytes)
 
 
 def read_answer(body: bytes, decode: Callable[[bytes], A]) -> A:
@@ -80,7 +81,7 @@ def read_answer(body: bytes, decode: Callable[[bytes], A]) -> A:
 class Secrets(Protocol):
     """Who knows our secrets: `mask` finds them as they are, `redact` also spelt with escapes."""
 
-    def mask(self, text: bytes, /) -> bytes: ...
+    def mask(self, text: B, /) -> B: ...
     def redact(self, body: bytes, /) -> bytes: ...
 
 
@@ -211,9 +212,10 @@ class UpstreamBlocks:
         """Feed whole events one by one, so that those before a bad one still arrive."""
         if not block:
             return EMPTY
+        block = self._mask(block)
         parts: list[Block] = []
         try:
-            for event in split_events(Block(self._mask(block))):
+            for event in [block] if is_single(block) else split_events(block):
                 parts.append(self._codec.feed(event))  # noqa: PERF401 - those before a bad one stay
         except UpstreamError as error:
             self._fail(error)

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from gateway.core import wire
 from gateway.core.chat import ChatRequest, Dialect, Endpoint
-from gateway.core.errors import UpstreamAnswered
+from gateway.core.errors import UpstreamAnswered, UpstreamError
 from gateway.core.meter import StreamCodec
-from gateway.core.ports import Call, Runtime
+from gateway.core.ports import Call, Runtime, Task
 from gateway.core.reply import Answered, Stream
 from gateway.providers.base import Warmup
 from gateway.providers.streaming import OK, open_stream, read_json, refuse
@@ -37,6 +37,7 @@ class Upstream:
         self._dialect = dialect
         self._id_header = "request-id" if dialect == "anthropic" else "x-request-id"
         self._first_byte = first_byte
+        self._keeper: Task | None = None
 
     def mask(self, error: UpstreamAnswered) -> None:
         """Take our own secrets out of an upstream's error before anybody sees it."""
@@ -67,7 +68,12 @@ class Upstream:
             first_byte=patience,
         )
         if response.status not in OK:
-            await refuse(response, self._dialect, self.runtime)
+            try:
+                await refuse(response, self._dialect, self.runtime)
+            except UpstreamError as error:
+                error.request_id = self._id_of(response)
+                error.detail = f"{error.detail} to POST {self.transport.target(path)}"
+                raise
         return response
 
     async def read(self, response: Response) -> bytes:
@@ -93,13 +99,15 @@ class Upstream:
         return stream
 
     def answered(self, call: Call, response: Response, dropped: tuple[str, ...] = ()) -> Answered:
-        """Return who answered; an id that could be more than an id is left out."""
-        request_id = response.header(self._id_header)
-        if request_id and (
-            not _REQUEST_ID.fullmatch(request_id) or self.transport.reveals(request_id)
-        ):
-            request_id = ""
-        return Answered(self.name, call.target.model.name, request_id, dropped)
+        """Return who answered."""
+        return Answered(self.name, call.target.model.name, self._id_of(response), dropped)
+
+    def _id_of(self, response: Response) -> str:
+        """Return the provider's name for the request; what could be more than an id is left out."""
+        said = response.header(self._id_header)
+        if said and (not _REQUEST_ID.fullmatch(said) or self.transport.reveals(said)):
+            return ""
+        return said
 
     async def warm(
         self,
@@ -133,4 +141,16 @@ class Upstream:
                 secrets=self.transport,
             )
             await stream.blocks.aclose()
+        self._keep_warm(warmup.connections)
         await self.transport.warm(warmup.connections)
+
+    def _keep_warm(self, connections: int) -> None:
+        if connections and self._keeper is None:
+            work = self.transport.keep_warm(connections)
+            self._keeper = self.runtime.spawn(f"keep {self.name} warm", work)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+        await self.transport.aclose()

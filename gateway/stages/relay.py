@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from gateway.core import stream_errors
 from gateway.core.assemble import Assembler, assembler_for
 from gateway.core.capability import fit
+from gateway.core.capacity import Slot
 from gateway.core.catalogue import Model, Target
 from gateway.core.chat import ALWAYS_WHOLE, ChatRequest, Endpoint
 from gateway.core.errors import (
@@ -20,9 +21,10 @@ from gateway.core.errors import (
     UpstreamBroken,
     UpstreamError,
 )
+from gateway.core.estimate import input_tokens
 from gateway.core.exchange import Exchange
 from gateway.core.money import cost
-from gateway.core.notes import Attempted, End, Routed, StreamEnded, Used
+from gateway.core.notes import Attempted, End, Queued, Routed, StreamEnded, Used
 from gateway.core.ports import Call, Provider, Tools
 from gateway.core.replay import whole_to_blocks
 from gateway.core.reply import (
@@ -94,16 +96,17 @@ class Relay:
             deadline=exchange.deadline,
             drop_params=exchange.drop_params,
         )
-        reply = await self._attempt(provider, call, exchange)
+        slot = self._tools.capacity.at(model).take() or await self._wait(model, exchange)
+        reply = await self._attempt(provider, call, exchange, slot)
         if dropped:
             listed = (*dropped, *reply.answered.dropped)
             reply = replace(reply, answered=replace(reply.answered, dropped=listed))
         if asked.stream and not request.stream:
-            return await self._fold(reply, call, exchange)
+            return await self._fold(reply, call, exchange, slot)
         if request.stream and not asked.stream:
-            return self._replay(reply, exchange, model)
+            return self._replay(reply, exchange, model, slot)
         if isinstance(reply, Stream):
-            return self._account(reply, exchange, model)
+            return self._account(reply, exchange, model, slot)
         self._use(exchange, model, reply.usage)
         return reply
 
@@ -115,13 +118,29 @@ class Relay:
         exchange.notes.add(Routed(model=model.name, provider=model.provider, reason=reason))
         return target
 
-    async def _attempt(self, provider: Provider, call: Call, exchange: Exchange) -> Reply:
+    async def _wait(self, model: Model, exchange: Exchange) -> Slot:
+        """Return a slot when it is this caller's turn. Raises Overloaded."""
+        started = self._clock.monotonic()
+        slots, cost = self._tools.capacity.at(model), input_tokens(exchange.request)
+        slot = await slots.wait(exchange.caller, cost, exchange.deadline)
+        exchange.notes.add(Queued(self._clock.monotonic() - started))
+        return slot
+
+    async def _attempt(
+        self, provider: Provider, call: Call, exchange: Exchange, slot: Slot
+    ) -> Reply:
+        """Ask the provider. The slot is given back with the answer, or held for its stream."""
         started, code, status = self._clock.monotonic(), InternalError.code, InternalError.status
         try:
             reply = await provider.send(call)
             code, status = "", 200
+            if isinstance(reply, Stream):
+                slot.began()
+            else:
+                slot.answered(reply.usage)
             return reply
         except GatewayError as error:
+            slot.failed(error)
             code, status = error.code, error.status
             if isinstance(error, UpstreamError) and error.provider_status:
                 status = error.provider_status
@@ -130,17 +149,20 @@ class Relay:
             code, status = _CANCELLED, 0
             raise
         finally:
+            if code:
+                slot.back()
             model = call.target.model
             ended = self._clock.monotonic()
             exchange.notes.add(
                 Attempted(model.provider, model.name, started, ended, code=code, status=status)
             )
 
-    def _account(self, stream: Stream, exchange: Exchange, model: Model) -> Stream:
+    def _account(self, stream: Stream, exchange: Exchange, model: Model, slot: Slot) -> Stream:
         """Return the stream with its end noted, whoever ends it."""
 
         def ended(error: BaseException | None) -> None:
             tally = stream.tally
+            slot.ended(tally)
             late = self._clock.monotonic() >= exchange.deadline
             reason, code = _end(error, tally, late=late)
             exchange.notes.add(
@@ -163,13 +185,14 @@ class Relay:
             price = cost(usage, model.price) if model.price else None
             exchange.notes.add(Used(model=model.name, usage=usage, micro_dollars=price))
 
-    async def _fold(self, reply: Reply, call: Call, exchange: Exchange) -> Whole:
+    async def _fold(self, reply: Reply, call: Call, exchange: Exchange, slot: Slot) -> Whole:
         """Read a stream to its end and return it whole. Nothing has left for the caller yet."""
         if not isinstance(reply, Stream):
             raise TypeError("a provider answered whole to a stream request")
         assembler = assembler_for(exchange.request.endpoint)
         folding = _Folding(reply, assembler)
-        stream = self._account(replace(reply, blocks=folding), exchange, call.target.model)
+        model = call.target.model
+        stream = self._account(replace(reply, blocks=folding), exchange, model, slot)
         try:
             async for _ in stream.blocks:
                 pass
@@ -185,7 +208,7 @@ class Relay:
             await stream.blocks.aclose()
         return Whole(body, stream.dialect, stream.tally.usage or usage, stream.answered)
 
-    def _replay(self, reply: Reply, exchange: Exchange, model: Model) -> Stream:
+    def _replay(self, reply: Reply, exchange: Exchange, model: Model, slot: Slot) -> Stream:
         """Return a whole answer as the stream that the caller asked for."""
         if not isinstance(reply, Whole):
             raise TypeError("a provider streamed to a request for a whole answer")
@@ -196,7 +219,7 @@ class Relay:
         except ValueError as error:
             raise _bad_upstream(str(error)) from error
         stream = Stream(told, tally, reply.dialect, reply.answered)
-        return self._account(stream, exchange, model)
+        return self._account(stream, exchange, model, slot)
 
 
 class _Folding:

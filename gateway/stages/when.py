@@ -10,6 +10,7 @@ from gateway.core.chat import Endpoint
 from gateway.core.estimate import input_tokens
 from gateway.core.exchange import Exchange
 from gateway.core.notes import Verdict
+from gateway.core.parts import PICTURES, message_parts
 from gateway.core.patterns import matcher
 from gateway.core.reply import Reply
 from gateway.core.stage import Next, Stage
@@ -18,7 +19,6 @@ Holds = Callable[[Exchange], bool]
 Texts = str | Annotated[tuple[str, ...], Meta(min_length=1)]
 Tokens = Annotated[int, Meta(ge=0, le=100_000_000)]
 SKIPPED: Final = "skipped"
-_PICTURES: Final = frozenset({"image_url", "image", "input_image"})
 
 
 class Range(Struct, frozen=True, forbid_unknown_fields=True):
@@ -149,14 +149,5 @@ def brings_tools(fields: Mapping[str, Any]) -> bool:
 
 
 def brings_image(fields: Mapping[str, Any]) -> bool:
-    """Tell whether a message of either dialect holds a picture, also in a tool's result."""
-    messages = fields.get("messages")
-    todo = [turn.get("content") for turn in messages] if isinstance(messages, list) else []
-    while todo:
-        parts = todo.pop()
-        for part in parts if isinstance(parts, list) else ():
-            if isinstance(part, dict):
-                if part.get("type") in _PICTURES:
-                    return True
-                todo.append(part.get("content"))
-    return False
+    """Tell whether a message of either dialect holds a picture, also within another part."""
+    return any(part.kind in PICTURES for part in message_parts(fields))

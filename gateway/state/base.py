@@ -25,6 +25,8 @@ class StateConfig(Struct, frozen=True, forbid_unknown_fields=True, tag_field="ki
 
     shared: ClassVar[bool] = True
     """Whether all workers of a machine see the same."""
+    several_nodes: ClassVar[bool] = False
+    """Whether several machines may share it."""
 
     def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield what the types cannot say: where in this block, and what."""

@@ -10,19 +10,21 @@ from gateway.core.outcome import Facts, Outcome
 from gateway.core.reply import Usage
 
 OTHER: Final = "other"
-"""Stands for every name that we did not give: a stranger's text is neither logged nor a label."""
+"""Stands for every name that we did not give: a stranger's text is never a label."""
+ASKED: Final = 64
+ERRORS: Final = 400
 
 
 def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, object]:
     """Return the wide event of a request that ended at `wall` (seconds since 1970).
 
-    `model` is what the caller asked for, or `other` when that is no name in `served`. `detail` and
-    `upstream_id` come from outside and still need redaction. Prompts and answers are not part of
-    an outcome and so cannot get here.
+    `model` is what the caller asked for, or `other` when that is no name in `served`; `asked` then
+    is its beginning. `asked`, `detail` and `upstream_id` come from outside and still need
+    redaction. Prompts and answers are not part of an outcome and so cannot get here.
     """
     facts = outcome.facts
     stream = facts.stream
-    started, first = outcome.started, outcome.first_token
+    started, first = outcome.started, outcome.first_token if outcome.status < ERRORS else None
     total = outcome.ended - started
     waited = min(facts.waited, total)
     return {
@@ -33,7 +35,7 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
         "key": outcome.caller.fingerprint,
         "client": outcome.address,
         "policy": outcome.policy,
-        "model": outcome.model if outcome.model in served else OTHER,
+        **_asked(outcome.model, served),
         "answered_by": facts.provider,
         "answered_model": facts.model,
         "status": outcome.status,
@@ -43,8 +45,9 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
         "stream": outcome.stream,
         "duration_ms": _ms(total),
         "ttft_ms": None if first is None else _ms(first - started),
-        "overhead_ms": _ms(total - waited),
+        "overhead_ms": _ms(max(0.0, total - waited - (facts.queued or 0.0))),
         "upstream_ms": _ms(waited),
+        "queue_ms": None if facts.queued is None else _ms(facts.queued),
         **_way(facts),
         "stages": [f"{v.stage}: {v.verdict}" for v in facts.verdicts] if facts.verdicts else (),
         **(_spent(facts.used, facts.micro_dollars) if facts.used else _NOTHING_SPENT),
@@ -57,6 +60,12 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
         "upstream_id": outcome.upstream_id,
         "client_retry": outcome.client_retry,
     }
+
+
+def _asked(model: str, served: Container[str]) -> dict[str, object]:
+    if model in served:
+        return {"model": model, "asked": None}
+    return {"model": OTHER, "asked": model[:ASKED] or None}
 
 
 def _way(facts: Facts) -> dict[str, object]:

@@ -17,7 +17,7 @@ from gateway.telemetry.pretty import pretty
 from gateway.telemetry.redact import Redactor
 from gateway.telemetry.sink import Sink
 
-FROM_OUTSIDE: Final = ("detail", "upstream_id")
+FROM_OUTSIDE: Final = ("asked", "detail", "upstream_id")
 """The fields of a wide event that hold text we did not write."""
 FLUSH: Final = 2.0
 """Seconds that a stuck output may delay the end of the process."""

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final, Protocol
 
@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from gateway.core.outcome import Facts, Outcome
 from gateway.telemetry.exposition import CONFIG_OK, STATE_OK
 from gateway.telemetry.fold import OTHER
+from gateway.telemetry.slot_metrics import Target, slot_families
 
 CAP: Final = 100
 """So many tenants, models, providers and codes get series of their own; the rest share `other`."""
@@ -76,7 +77,7 @@ class _Series:
 
     __slots__ = (
         *("cached", "cache_write", "duration", "first", "gap", "micro_dollars", "overhead"),
-        *("reasoning", "tokens_in", "tokens_out", "unpriced", "upstream"),
+        *("queue", "reasoning", "tokens_in", "tokens_out", "unpriced", "upstream"),
     )
 
     def __init__(self) -> None:
@@ -84,6 +85,7 @@ class _Series:
         self.upstream = Histogram(SECONDS)
         self.first = Histogram(FIRST_TOKEN)
         self.overhead = Histogram(OVERHEAD)
+        self.queue = Histogram(SECONDS)
         self.gap = Histogram(GAP)
         self.tokens_in = Histogram(TOKENS)
         self.tokens_out = Histogram(TOKENS)
@@ -106,8 +108,8 @@ class Metrics(Collector):
 
     `in_flight` returns how many requests are being answered, `pools` each provider's connection
     pool, `config` the version of the policies in use and whether it is what their files say,
-    `state` whether the store works; all are asked when the text is rendered. `others` are rendered
-    behind these.
+    `state` whether the store works, `targets` the slots of each target; all are asked when the
+    text is rendered. `others` are rendered behind these.
     """
 
     def __init__(
@@ -116,12 +118,15 @@ class Metrics(Collector):
         pools: Callable[[], Mapping[str, Pool]] = dict,
         config: Callable[[], tuple[str, bool]] = lambda: ("", True),
         state: Callable[[], bool] = lambda: True,
+        targets: Callable[[], Iterable[Target]] = tuple,
+        *,
         others: Sequence[Collector] = (),
     ) -> None:
         self._in_flight = in_flight
         self._pools = pools
         self._config = config
         self._state = state
+        self._targets = targets
         self._providers, self._models = _Names(), _Names()
         self._codes, self._callers = _Names(), _Names()
         self._series: dict[Labels, _Series] = defaultdict(_Series)
@@ -161,6 +166,7 @@ class Metrics(Collector):
         yield from self._histograms()
         yield from self._usage()
         yield from self._connections()
+        yield from slot_families(self._targets())
 
     def _counters(self) -> Iterator[Metric]:
         yield _counter(
@@ -210,6 +216,11 @@ class Metrics(Collector):
             ),
             ("gen_ai_client_operation_duration_seconds", "Waited for providers.", "upstream"),
             ("turnout_overhead_seconds", "The gateway's own part.", "overhead"),
+            (
+                "turnout_queue_seconds",
+                "Waited for a slot of a target, where none was free.",
+                "queue",
+            ),
             ("turnout_stream_longest_gap_seconds", "Longest silence of a stream.", "gap"),
         ):
             family = HistogramMetricFamily(name, text, labels=_BY_MODEL)
@@ -266,7 +277,10 @@ def _measure(series: _Series, outcome: Outcome, facts: Facts) -> None:
     total = outcome.ended - outcome.started
     waited = min(facts.waited, total)
     series.duration.observe(total)
-    series.overhead.observe(total - waited)
+    queued = facts.queued
+    if queued is not None:
+        series.queue.observe(queued)
+    series.overhead.observe(max(0.0, total - waited - (queued or 0.0)))
     if facts.attempts:
         series.upstream.observe(waited)
     stream, used = facts.stream, facts.used

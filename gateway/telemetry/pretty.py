@@ -26,7 +26,7 @@ def _request(event: Mapping[str, object]) -> str:
         f"{_safe(event['model'])} via {_safe(event['answered_by'] or '-')}",
         f"{event['duration_ms']} ms ({event['overhead_ms']} ours)",
     ]
-    if event["stream"]:
+    if event["stream"] and event["ttft_ms"] is not None:
         words.append(f"first byte {event['ttft_ms']} ms, stream {event['stream_end'] or '-'}")
     if event["tokens_in"] is not None:
         words.append(f"{event['tokens_in']} -> {event['tokens_out']} tokens")

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.core import wire
+from gateway.core.capacity import Capacity
 from gateway.core.chat import Endpoint
 from gateway.core.exchange import Caller, Exchange
 from gateway.core.health import Health
@@ -144,6 +145,7 @@ def _door(trial: Trial, setup: Setup, runtime: Runtime, report: Callable[[Outcom
         catalogue=catalogue,
         state=memory_state(runtime.clock),
         health=Health(runtime.random),
+        capacity=Capacity(runtime.clock, runtime.random),
     )
     return Edge(
         Service(

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.core import wire
+from gateway.core.capacity import Capacity, Concurrency
 from gateway.core.catalogue import Catalogue, Model
 from gateway.core.chat import parse_request
 from gateway.core.errors import GatewayError, InternalError
@@ -28,6 +29,8 @@ from gateway.trial.clock import TrialClock
 TURNS: Final = 12
 """Turns of the loop in which everything that is due has reached its next wait."""
 DEADLINE: Final = 60.0
+_NO_SLOTS: Final = Concurrency(max=100_000, adaptive=False)
+"""What the stage does alone is looked at here, without the queue for places at a target."""
 
 
 class Trouble(Struct, frozen=True):
@@ -92,7 +95,11 @@ class World:
         self.answers: list[Answer] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.runtime = Runtime(
-            clock=self.clock, random=self.random, new_id=lambda: "req", spawn=self.spawn
+            clock=self.clock,
+            random=self.random,
+            new_id=lambda: "req",
+            new_secret=lambda: "secret",
+            spawn=self.spawn,
         )
         self.providers = {
             name: Troubled(config.build(name, self.runtime), self.runtime, trouble.get(name))
@@ -103,6 +110,7 @@ class World:
             providers=self.providers,
             catalogue=Catalogue({name: Model(provider=name, name=name) for name in providers}),
             state=memory_state(self.clock),
+            capacity=Capacity(self.clock, self.random, dict.fromkeys(providers, _NO_SLOTS)),
             health=Health(self.random),
         )
         blocks = [msgspec.convert(block, AnyStage) for block in pipeline]

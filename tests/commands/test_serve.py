@@ -1,5 +1,6 @@
 """`turnout serve` as a process: start, drain, insist, and clear words when it cannot start."""
 
+import json
 import os
 import pty
 import signal
@@ -27,6 +28,7 @@ SLOW: Mapping[str, Any] = {
     }
 }
 STREAM = b'{"model":"simulated/demo","stream":true,"messages":[{"role":"user","content":"Hello!"}]}'
+MESSAGE_STREAM = STREAM.replace(b'"stream"', b'"max_tokens":8000,"stream"')
 JSON = {"content-type": "application/json"}
 
 
@@ -102,18 +104,44 @@ def test_i01_a_drain_that_takes_too_long_ends_the_stream_with_an_error_event(
         assert process.end() == 0
 
 
-def test_i01_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+def test_i01_a_second_signal_ends_it_at_once_and_tells_everybody_who_waits(tmp_path: Path) -> None:
     slow = {"simulated": {**SLOW["simulated"], "answer_tokens": 5_000}}
     write_config(tmp_path, providers=slow)
-    with serving(tmp_path) as process, connection(process.port) as client:
-        client.request("POST", "/v1/chat/completions", STREAM, JSON)
-        client.getresponse().readline()
+    with (
+        serving(tmp_path) as process,
+        connection(process.port) as chat,
+        connection(process.port) as messages,
+        connection(process.port) as whole,
+    ):
+        chat.request("POST", "/v1/chat/completions", STREAM, JSON)
+        answer = chat.getresponse()
+        answer.readline()
+        messages.request("POST", "/v1/messages", MESSAGE_STREAM, JSON)
+        message = messages.getresponse()
+        message.readline()
+        whole.request("POST", "/v1/chat/completions", STREAM.replace(b"true", b"false"), JSON)
+        until(
+            lambda: b"\nturnout_requests_in_flight 3" in process.get("/metrics", admin=True)[1],
+            process,
+        )
         process.running.send_signal(signal.SIGINT)
         until(lambda: any(event["event"] == "draining" for event in process.events()), process)
         insisted = time.monotonic()
         process.running.send_signal(signal.SIGINT)
         process.end()
         assert time.monotonic() - insisted < 5
+        (*_, last, _) = answer.read().split(b"\n\n")
+        assert json.loads(last.removeprefix(b"data: "))["error"]["code"] == "draining"
+        (*_, last, _) = message.read().split(b"\n\n")
+        name, _, data = last.partition(b"\n")
+        assert name == b"event: error"
+        assert json.loads(data.removeprefix(b"data: "))["error"]["type"] == "overloaded_error"
+        refused = whole.getresponse()
+        assert refused.status == 503
+        assert json.loads(refused.read())["error"]["code"] == "draining"
+    requests = [event for event in process.events() if event["event"] == "request"]
+    assert sorted(event["status"] for event in requests) == [200, 200, 503]
+    assert [(event["fault"], event["code"]) for event in requests] == [("gateway", "draining")] * 3
 
 
 def test_a_taken_port_is_named_with_the_cure(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from gateway.app import CannotStart
-from gateway.commands.workers import ask, lock, reserve, socket_path
+from gateway.commands.asking import ask
+from gateway.commands.workers import lock, reserve, socket_path
 from gateway.settings import Address
 from tests.fakes.gateway import write_config
 from tests.fakes.process import Process, command, connection, serving, until

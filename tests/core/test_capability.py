@@ -40,6 +40,7 @@ def needs(asked: ChatRequest, model: Model = BARE) -> list[tuple[str, str]]:
         ({"modalities": ["text", "audio"]}, "audio", "modalities"),
         ({"logprobs": True}, "logprobs", "logprobs"),
         ({"messages": saying({"type": "image_url"})}, "vision", "messages[1].content[0]"),
+        ({"messages": saying({"type": "input_image"})}, "vision", "messages[1].content[0]"),
         ({"messages": saying("?", {"type": "file"})}, "documents", "messages[1].content[1]"),
         ({"messages": saying({"type": "input_audio"})}, "audio", "messages[1].content[0]"),
     ],
@@ -56,6 +57,11 @@ def test_what_a_chat_request_needs(fields: dict[str, Any], capability: str, para
         ({"output_format": SCHEMA}, "json_schema", "output_format"),
         ({"messages": saying(IMAGE)}, "vision", "messages[1].content[0]"),
         ({"messages": saying(PDF)}, "documents", "messages[1].content[0].source"),
+        (
+            {"messages": saying({"type": "search_result", "content": [IMAGE]})},
+            "vision",
+            "messages[1].content[0].content[0]",
+        ),
         (
             {"messages": saying({"type": "tool_result", "content": [{"type": "text"}, IMAGE]})},
             "vision",

@@ -66,3 +66,19 @@ def test_a_secret_that_is_not_there_names_its_source(empty: str | None) -> None:
     assert str(secret) == "***"
     with pytest.raises(LookupError, match="env:OPENAI_API_KEY is not set"):
         secret.reveal()
+
+
+@pytest.mark.parametrize(
+    ("secret", "lack", "cure"),
+    [
+        (Secret(None, "env:A_KEY"), "env:A_KEY is not set. Set it", "set A_KEY"),
+        (
+            Secret("", "file:/a", "is empty"),
+            "file:/a is empty. Mend it",
+            "mend file:/a, which is empty",
+        ),
+    ],
+)
+def test_it_says_why_it_is_not_there_and_what_to_do(secret: Secret, lack: str, cure: str) -> None:
+    assert (secret.lack, secret.cure) == (lack, cure)
+    assert SECRET.cure == ""

@@ -118,6 +118,56 @@ def test_plain_json_reads_to_what_the_standard_library_sees(body: bytes) -> None
     assert wire.decode_object(body) == json.loads(body)
 
 
+class Unread(bytes):
+    """A body that nobody may look through."""
+
+    def count(self, *_: object) -> int:
+        raise AssertionError("it was looked through")
+
+
+MIB = 1 << 20
+HOPELESS: dict[str, bytes] = {
+    "no JSON": b"x" * MIB,
+    "white space": b" " * MIB,
+    "a list": b"[" + b"1," * MIB + b"1]",
+    "no JSON in braces": b"{" + b"x" * MIB + b"}",
+    "a control character in a text": b'{"a":"\x01' + b"x" * MIB + b'"}',
+    "no UTF-8": b'{"a":"' + b"\xff" * MIB + b'"}',
+    "a text that is not closed": b'{"a":"' + b"x" * MIB,
+    "too deep": b'{"a":' * 10_000 + b"1" + b"}" * 10_000 + b" " * MIB,
+    "more after the end": b'{"a":1} {' + b" " * MIB + b"}",
+}
+
+
+@pytest.mark.parametrize("body", HOPELESS.values(), ids=HOPELESS.keys())
+def test_a_big_body_that_is_hopeless_is_not_looked_through(body: bytes) -> None:
+    with pytest.raises(BadRequest):
+        wire.decode_object(Unread(body))
+
+
+@pytest.mark.parametrize("before", range(120))
+def test_a_big_body_may_be_cut_anywhere_to_look_at_its_beginning(before: int) -> None:
+    values: list[object] = [
+        1,
+        -2.5e-10,
+        6.02e23,
+        True,
+        False,
+        None,
+        'x\\"\u00e9\u4e00\U0001f600',
+        {"k": {}},
+        [],
+        0.5,
+    ]
+    for plain in (json.dumps(values), json.dumps(values, ensure_ascii=False)):
+        body = b'{"a":"%b","b":%b,"c":"%b"}' % (
+            b"x" * (wire._BIG - before),
+            plain.encode(),
+            b"x" * MIB,
+        )
+        assert wire.decode_object(body)["b"] == values
+
+
 @pytest.mark.parametrize("before", range(wire._BIG - 410, wire._BIG + 10, 3))
 def test_a_long_integer_is_found_wherever_it_stands(before: int) -> None:
     text = b'{"a":"%b","b":%b}' % (b"x" * (before - 12), b"9" * 400)

@@ -7,7 +7,7 @@ import pytest
 from msgspec import Meta, Struct
 
 from gateway.documents.diagnostic import KeyPath
-from gateway.documents.shapes import allowed_values, field_names, suggest
+from gateway.documents.shapes import allowed_values, field_names, suggest, title
 
 
 class Left(Struct, tag_field="kind", tag="left"):
@@ -23,6 +23,14 @@ class Root(Struct):
     sides: Mapping[str, Left | Right] = {}
     order: tuple[Left | Right, ...] = ()
     plain: str = ""
+
+
+class Named(Struct):
+    people: Mapping[
+        Annotated[str, Meta(pattern="^[a-z]+$", title="a name")],
+        Annotated[str, Meta(pattern="^[a-z]+$", title="a word")],
+    ] = {}
+    plain: Annotated[str, Meta(pattern="^[a-z]+$")] = ""
 
 
 @pytest.mark.parametrize(
@@ -55,6 +63,13 @@ def test_values_are_those_of_a_literal_or_the_tags_of_a_union() -> None:
     assert allowed_values(Root, tree, ("sides", "a", "mood")) == ["calm", "wild"]
     assert allowed_values(Root, tree, ("sides", "odd", "kind")) == ["left", "right"]
     assert allowed_values(Root, tree, ("plain",)) == []
+
+
+def test_a_pattern_is_told_in_words_for_values_and_for_keys() -> None:
+    tree = {"people": {"a b": "x"}}
+    assert title(Named, tree, ("people", "a b")) == "a word"
+    assert title(Named, tree, ("people", "a b"), of_key=True) == "a name"
+    assert title(Named, tree, ("plain",)) == ""
 
 
 def test_a_near_name_is_suggested_and_otherwise_a_short_list() -> None:

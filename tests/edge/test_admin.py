@@ -1,14 +1,15 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from aiohttp.web import BaseRequest
 
+from gateway.commands.asking import ask as ask_worker
 from gateway.core import wire
 from gateway.core.secret import Secret
-from gateway.edge.admin import CONNECTIONS, AdminAnswer, AdminRoute, open_admin
+from gateway.edge.admin import ACTOR, CONNECTIONS, AdminAnswer, AdminRequest, AdminRoute, open_admin
 
 TOKEN = Secret("hunter2-admin", "test")
 
@@ -35,15 +36,21 @@ def get(path: str, method: str = "GET", **headers: str) -> str:
     return f"{method} {path} HTTP/1.1\r\nHost: x\r\n{lines}\r\n"
 
 
-async def pong(_request: BaseRequest) -> AdminAnswer:
+async def pong(_request: AdminRequest) -> AdminAnswer:
     return AdminAnswer(b"pong", content_type="text/plain")
 
 
-async def fail(_request: BaseRequest) -> AdminAnswer:
+async def fail(_request: AdminRequest) -> AdminAnswer:
     raise RuntimeError("an internal detail")
 
 
+async def echo(request: AdminRequest) -> AdminAnswer:
+    return AdminAnswer(wire.encode([request.name, len(request.body), request.actor]))
+
+
 ROUTES = [
+    AdminRoute("POST", "/admin/things", echo),
+    AdminRoute("DELETE", "/admin/things/{id}", echo),
     AdminRoute("GET", "/ping", pong),
     AdminRoute("POST", "/admin/ping", pong),
     AdminRoute("GET", "/admin/ping", pong),
@@ -119,6 +126,53 @@ async def test_without_a_token_admin_is_off_and_says_why() -> None:
         "code": "admin_token_missing",
         "message": "/admin is off: set `admin_token` in gateway.yaml, and restart.",
     }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "name"),
+    [
+        ("DELETE", "/admin/things/abc", 200, "abc"),
+        ("DELETE", "/admin/things/a%20b", 200, "a b"),
+        ("DELETE", "/admin/things/", 404, ""),
+        ("DELETE", "/admin/things/a/b", 404, ""),
+        ("DELETE", "/admin/things/a%2Fb", 404, ""),
+        ("DELETE", "/admin/things", 405, ""),
+        ("GET", "/admin/things/abc", 405, ""),
+        ("DELETE", "/admin/ping/abc", 404, ""),
+    ],
+)
+async def test_a_path_may_end_in_one_name(method: str, path: str, status: int, name: str) -> None:
+    sent = {"authorization": "Bearer hunter2-admin"}
+    async with open_admin("127.0.0.1", 0, ROUTES, token=TOKEN) as admin:
+        got, _, body = await ask(admin.port, get(path, method, **sent))
+    assert got == status
+    if status == 200:
+        assert wire.decode(body)[0] == name
+
+
+@pytest.mark.parametrize(("size", "status"), [(0, 200), (64 << 10, 200), ((64 << 10) + 1, 413)])
+async def test_a_body_has_a_limit(size: int, status: int) -> None:
+    sent = {"authorization": "Bearer hunter2-admin", "content-length": str(size)}
+    async with open_admin("127.0.0.1", 0, ROUTES, token=TOKEN) as admin:
+        got, _, body = await ask(admin.port, get("/admin/things", "POST", **sent) + "x" * size)
+    assert got == status
+    if status == 200:
+        assert wire.decode(body)[1] == size
+
+
+async def test_the_actor_is_the_tokens_fingerprint_and_the_address_whatever_a_header_says() -> None:
+    sent = {"authorization": "Bearer hunter2-admin", ACTOR: "somebody else"}
+    async with open_admin("127.0.0.1", 0, ROUTES, token=TOKEN) as admin:
+        _, _, body = await ask(admin.port, get("/admin/things", "POST", **sent))
+    actor = wire.decode(body)[2]
+    assert actor == f"{sha256(b'hunter2-admin').hexdigest()[:8]} at 127.0.0.1"
+
+
+async def test_on_our_own_socket_the_supervisor_says_who_asked(tmp_path: Path) -> None:
+    path = str(tmp_path / "admin.sock")
+    async with open_admin(path, 0, ROUTES, token=TOKEN):
+        status, body = await ask_worker(path, "/admin/things", "POST", body=b"xyz", actor="ann")
+    assert (status, wire.decode(body)) == (200, ["", 3, "ann"])
 
 
 async def test_a_failing_source_is_a_constant_error_and_logged(

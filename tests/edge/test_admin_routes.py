@@ -1,9 +1,9 @@
 """What an operator can ask of a process."""
 
-from aiohttp.test_utils import make_mocked_request
+import pytest
 
 from gateway.core import wire
-from gateway.edge.admin import AdminAnswer
+from gateway.edge.admin import AdminAnswer, AdminRequest
 from gateway.edge.admin_routes import admin_routes
 from gateway.edge.readiness import Warmed
 from tests.fakes.operations import METRICS, FakeOperations
@@ -11,7 +11,7 @@ from tests.fakes.operations import METRICS, FakeOperations
 
 async def answer(operations: FakeOperations, path: str) -> AdminAnswer:
     (route,) = [route for route in admin_routes(operations) if route.path == path]
-    return await route.answer(make_mocked_request(route.method, path))
+    return await route.answer(AdminRequest())
 
 
 async def test_metrics_are_served_as_prometheus_text() -> None:
@@ -42,6 +42,21 @@ async def test_the_health_of_targets_is_shown() -> None:
     assert (shown.status, wire.decode(shown.body)) == (200, {"targets": []})
 
 
-def test_what_changes_something_or_tells_of_providers_is_behind_the_token() -> None:
-    guarded = {route.path for route in admin_routes(FakeOperations()) if route.guarded}
-    assert guarded == {"/admin/providers", "/admin/reload"}
+def test_only_health_and_metrics_are_open_to_all() -> None:
+    open_to_all = {route.path for route in admin_routes(FakeOperations()) if not route.guarded}
+    assert open_to_all == {"/livez", "/readyz", "/metrics"}
+
+
+@pytest.mark.parametrize(
+    ("route", "answer"),
+    [
+        ("GET /admin/keys", {"asked": "keys"}),
+        ("POST /admin/keys", {"asked": "create", "body": "{}"}),
+        ("DELETE /admin/keys/{id}", {"asked": "revoke", "name": "abc"}),
+        ("GET /admin/tenants", {"asked": "tenants"}),
+    ],
+)
+async def test_keys_and_tenants_are_the_desks_business(route: str, answer: object) -> None:
+    routes = {f"{each.method} {each.path}": each for each in admin_routes(FakeOperations())}
+    given = await routes[route].answer(AdminRequest(name="abc", body=b"{}"))
+    assert wire.decode(given.body) == answer

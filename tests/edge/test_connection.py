@@ -11,15 +11,7 @@ from gateway.edge.connection import _unsent
 from gateway.settings import Limits
 from tests.fakes.raw_client import CHAT, STREAM, connect, get, post
 from tests.fakes.service import WHOLE, make_stream, open_house
-
-MARK = b"Zq9Canary"
-HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n"
-PLAIN = HEAD + b"x-canary: " + MARK + b"\r\n"
-TE = PLAIN + b"transfer-encoding: "
-CL = PLAIN + b"content-length: "
-CHUNKS = b"%x\r\n%b\r\n0\r\n\r\n" % (len(CHAT), CHAT)
-LENGTH = str(len(CHAT)).encode()
-GET = b"GET /v1/models HTTP/1.1\r\nhost: gateway\r\n"
+from tests.fakes.smuggling import LENGTH, MARK, PLAIN
 
 
 @pytest.mark.parametrize(
@@ -108,7 +100,7 @@ async def test_headers_just_below_the_limit_are_read() -> None:
 async def test_odd_targets_lead_nowhere(target: bytes, statuses: set[int]) -> None:
     """D17: and their label is never the raw path."""
     async with open_house() as house, connect(house.port) as client:
-        client.send(b"GET " + target + b" HTTP/1.1\r\nhost: gateway\r\n\r\n")
+        client.send(b"GET " + target + b" HTTP/1.1\r\nhost: localhost\r\n\r\n")
         answer = await client.answer()
     assert answer.status in statuses
     assert MARK not in answer.body

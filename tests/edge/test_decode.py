@@ -153,6 +153,16 @@ async def test_a_flood_of_tiny_chunks_is_refused() -> None:
     assert not house.chain.exchanges
 
 
+async def test_a_large_body_counts_twice_once_its_texts_are_held_too() -> None:
+    """Bodies that fit one by one would otherwise take some times the limit together."""
+    size = 2 * LARGE
+    body = json.dumps({"model": "small", "messages": [{"role": "user", "content": "x" * size}]})
+    for limit, status in ((size + size // 2, 503), (3 * size, 200)):
+        limits = Limits(bodies_in_flight=limit)
+        async with open_house(limits=limits) as house, connect(house.port) as client:
+            assert (await client.ask(post(body.encode()))).status == status
+
+
 async def test_all_bodies_together_have_a_limit() -> None:
     """D05."""
     go_on = asyncio.Event()

@@ -131,6 +131,7 @@ def test_addresses_are_counted_apart_and_an_ipv6_network_is_one_sender() -> None
     assert tries("2001:db8:1::1") == 401
     assert tries("::ffff:10.0.0.1") == 401
     assert tries("") == 401
+    assert tries("fe80::1%eth0") == 401
 
 
 def test_the_table_of_senders_is_bounded() -> None:

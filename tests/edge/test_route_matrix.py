@@ -34,6 +34,10 @@ OPERATORS = {
     "GET /metrics": (200, 200, 200),
     "GET /admin/providers": (401, 401, 200),
     "POST /admin/reload": (401, 401, 200),
+    "GET /admin/keys": (401, 401, 200),
+    "POST /admin/keys": (401, 401, 400),  # what is sent here is no key
+    "DELETE /admin/keys/{id}": (401, 401, 404),
+    "GET /admin/tenants": (401, 401, 200),
 }
 BODY = {
     "model": "demo",
@@ -72,6 +76,7 @@ async def test_a11_each_route_answers_each_caller_as_the_table_says(
     async with open_test_gateway(environment, models=MODELS, settings=settings) as gateway:
         port = gateway.gateway.port if door == "listen" else gateway.gateway.admin_port
         request = post(body, path, **headers) if method == "POST" else get(path, **headers)
+        request = request.replace(b"GET", method.encode(), 1)
         async with connect(port) as client:
             answer = await client.ask(request)
     assert answer.status == status

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.core.capacity import Capacity, Concurrency
 from gateway.core.catalogue import Catalogue, Model, Price
 from gateway.core.chat import parse_request
 from gateway.core.errors import GatewayError
@@ -104,17 +105,25 @@ class Told:
 class House:
     """Targets `one` at `a`, `two` at `b` and `three` at `c` unless told otherwise."""
 
-    def __init__(self, *targets: Mapping[str, Any], mode: str = "direct", **fields: Any) -> None:
+    def __init__(
+        self,
+        *targets: Mapping[str, Any],
+        mode: str = "direct",
+        rules: Mapping[str, Concurrency] | None = None,
+        **fields: Any,
+    ) -> None:
         self.clock = FakeClock()
         self.runtime = make_runtime(self.clock)
         self.news: list[tuple[str, ...]] = []
         self.health = Health(Random(0), Told(self.news))
+        self.capacity = Capacity(self.clock, Random(0), rules)
         self.actors = {name: Actor(name, self.clock) for name in ("a", "b", "c", "spare")}
         self.tools = Tools(
             runtime=self.runtime,
             providers=self.actors,
             catalogue=Catalogue(models=MODELS, aliases={"default": "one"}),
             state=memory_state(self.clock),
+            capacity=self.capacity,
             health=self.health,
         )
         chosen = targets or ({"model": "one"}, {"model": "two"}, {"model": "three"})

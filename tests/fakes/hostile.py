@@ -33,7 +33,7 @@ class Hostile:
     def request(self, path: str, key: str) -> bytes:
         """Return the very bytes to send."""
         if self.raw:
-            host = b"host: gateway\r\n"
+            host = b"host: localhost\r\n"
             keyed = self.raw.replace(host, b"%bauthorization: Bearer %b\r\n" % (host, key.encode()))
             return keyed.replace(b"/v1/chat/completions", path.encode(), 1)
         return post(self.body(), path, **{"authorization": f"Bearer {key}", **self.headers})

@@ -36,7 +36,7 @@ def post(
 ) -> bytes:
     """A complete POST; underscores in header names become hyphens, an empty value leaves out."""
     given = {
-        "host": "gateway",
+        "host": "localhost",
         "content-type": "application/json",
         "content-length": str(len(body)),
         **{name.replace("_", "-"): value for name, value in headers.items()},
@@ -46,7 +46,7 @@ def post(
 
 
 def get(path: str, method: str = "GET", **headers: str) -> bytes:
-    given = {"host": "gateway", **{n.replace("_", "-"): v for n, v in headers.items()}}
+    given = {"host": "localhost", **{n.replace("_", "-"): v for n, v in headers.items()}}
     lines = "".join(f"{name}: {value}\r\n" for name, value in given.items())
     return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")
 

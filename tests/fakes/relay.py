@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.core.capacity import Capacity, Concurrency
 from gateway.core.catalogue import Catalogue, Model, Price
 from gateway.core.chat import Endpoint, parse_request
 from gateway.core.errors import (
@@ -131,11 +132,12 @@ async def nowhere(_exchange: Exchange) -> Reply:
 class House:
     """A relay, its one provider, and the notes of the last exchange."""
 
-    def __init__(self, mode: Mode = "direct") -> None:
+    def __init__(self, mode: Mode = "direct", rule: Concurrency | None = None) -> None:
         self.clock = FakeClock()
         self.provider = ScriptedProvider(self.clock)
         catalogue = Catalogue(models=MODELS, aliases={"default": "fast"})
         runtime = make_runtime(self.clock)
+        self.capacity = Capacity(self.clock, runtime.random, {"acme": rule or Concurrency()})
         self.stage = RelayPolicy(mode=mode).build(
             Tools(
                 runtime=runtime,
@@ -143,6 +145,7 @@ class House:
                 catalogue=catalogue,
                 state=memory_state(self.clock),
                 health=Health(runtime.random),
+                capacity=self.capacity,
             )
         )
         self.notes = Notes()

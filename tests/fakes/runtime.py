@@ -21,6 +21,7 @@ def make_runtime(clock: Clock | None = None) -> Runtime:
         clock=clock or FakeClock(),
         random=Random(0),
         new_id=lambda: f"req-{next(ids):04}",
+        new_secret=lambda: f"{next(ids):032}",
         spawn=spawn,
     )
 

@@ -3,13 +3,15 @@
 from tests.fakes.raw_client import CHAT
 
 MARK = b"Zq9Canary"
-HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n"
+HEAD = (
+    b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+)
 PLAIN = HEAD + b"x-canary: " + MARK + b"\r\n"
 TE = PLAIN + b"transfer-encoding: "
 CL = PLAIN + b"content-length: "
 CHUNKS = b"%x\r\n%b\r\n0\r\n\r\n" % (len(CHAT), CHAT)
 LENGTH = str(len(CHAT)).encode()
-GET = b"GET /v1/models HTTP/1.1\r\nhost: gateway\r\n"
+GET = b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\n"
 
 SMUGGLING = {
     "CL.TE": CL + LENGTH + b"\r\ntransfer-encoding: chunked\r\n\r\n" + CHUNKS,
@@ -62,19 +64,19 @@ SMUGGLING = {
     "bare LF in one header": PLAIN + b"a: b\ncontent-length: " + LENGTH + b"\r\n\r\n" + CHAT,
     "bare CR in a header": PLAIN + b"a: b\rc: d\r\n\r\n",
     "folded header": PLAIN + b"a: b\r\n c\r\ncontent-length: " + LENGTH + b"\r\n\r\n" + CHAT,
-    "folded first header": b"GET /v1/models HTTP/1.1\r\n host: gateway\r\n\r\n",
+    "folded first header": b"GET /v1/models HTTP/1.1\r\n host: localhost\r\n\r\n",
     "header without colon": PLAIN + b"nonsense\r\n\r\n",
     "header without name": PLAIN + b": value\r\n\r\n",
     "NUL in a name": PLAIN + b"a\0b: c\r\n\r\n",
     "NUL in a value": PLAIN + b"a: b\0c\r\n\r\n",
     "two hosts": GET + b"host: other\r\n\r\n",
     "no host": b"GET /v1/models HTTP/1.1\r\nx-canary: " + MARK + b"\r\n\r\n",
-    "lower-case method": b"get /v1/models HTTP/1.1\r\nhost: gateway\r\n\r\n",
-    "HTTP/9.9": b"GET /v1/models HTTP/9.9\r\nhost: gateway\r\n\r\n",
-    "HTTP/2.0": b"GET /v1/models HTTP/2.0\r\nhost: gateway\r\n\r\n",
-    "HTTP/0.9 by name": b"GET /v1/models HTTP/0.9\r\nhost: gateway\r\n\r\n",
+    "lower-case method": b"get /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    "HTTP/9.9": b"GET /v1/models HTTP/9.9\r\nhost: localhost\r\n\r\n",
+    "HTTP/2.0": b"GET /v1/models HTTP/2.0\r\nhost: localhost\r\n\r\n",
+    "HTTP/0.9 by name": b"GET /v1/models HTTP/0.9\r\nhost: localhost\r\n\r\n",
     "HTTP/0.9": b"GET /v1/models\r\n\r\n",
-    "tab for space": b"GET\t/v1/models\tHTTP/1.1\r\nhost: gateway\r\n\r\n",
+    "tab for space": b"GET\t/v1/models\tHTTP/1.1\r\nhost: localhost\r\n\r\n",
     "h2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(40),
     "binary": bytes(range(256)),

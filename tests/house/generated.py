@@ -8,7 +8,7 @@ from gateway.commands.fields import TABLES, table
 from gateway.commands.schema import FILES, schema_text
 
 ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "docs/policies.md", ROOT / "docs/failover.md")
+PAGES = sorted((ROOT / "docs").glob("*.md"))
 TABLE = re.compile(r"(<!-- fields: (\w+) -->\n).*?(<!-- end of fields -->)", re.DOTALL)
 
 

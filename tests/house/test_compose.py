@@ -27,7 +27,10 @@ def test_what_the_nodes_run_with_loads(tmp_path: Path) -> None:
     fleet = (ROOT / "config/container/fleet.yaml").read_text()
     (tmp_path / "config/gateway.yaml").write_text(fleet)
     (tmp_path / "config/models.yaml").write_text((ROOT / "config/models.yaml").read_text())
-    environment = {**COMPOSE["services"]["one"]["environment"], "TURNOUT_KEY": "a-key"}
+    environment = {
+        **COMPOSE["services"]["one"]["environment"],
+        "TURNOUT_KEY": "a-key-of-some-length",
+    }
     setup = load_setup(tmp_path / "config", ROOT / "policies", environment)
     assert isinstance(setup.state, RedisConfig)
     assert setup.state.url.reveal() == "redis://valkey:6379/0"

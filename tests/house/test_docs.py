@@ -1,6 +1,7 @@
 """Every example in README and docs runs: YAML loads, commands and snippets answer."""
 
 import asyncio
+import os
 import re
 import subprocess
 import sys
@@ -10,13 +11,14 @@ import pytest
 
 from gateway.__main__ import main
 from gateway.policy.setup import load_setup
-from tests.fakes.gateway import open_test_gateway
+from tests.fakes.gateway import open_test_gateway, write_config
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 LOCAL_MODEL = "local/smollm2"
+OPERATOR = {"TURNOUT_ADMIN_TOKEN": "a-token-for-operators"}
 
 
 def examples(language: str) -> list[tuple[str, str]]:
@@ -72,7 +74,11 @@ def test_a_yaml_example_loads(place: str, text: str, tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     for path in ("config/gateway.yaml", "config/models.yaml", "policies/default.yaml"):
         (tmp_path / path).write_text((ROOT / path).read_text())
-    kinds = {"pipeline:": "policies/default.yaml", "models:": "config/models.yaml"}
+    kinds = {
+        "pipeline:": "policies/default.yaml",
+        "models:": "config/models.yaml",
+        "tenants:": "policies/tenants.yaml",
+    }
     first = next((path for key, path in kinds.items() if f"\n{key}" in f"\n{text}"), None)
     (tmp_path / (first or "config/gateway.yaml")).write_text(text)
     if first == "config/models.yaml":
@@ -96,7 +102,10 @@ def _here(text: str, root: str) -> str:
 
 async def _run(*command: str) -> str:
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *command,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, **OPERATOR},
     )
     out, _ = await process.communicate()
     assert process.returncode == 0, out.decode()
@@ -114,10 +123,28 @@ async def test_a_python_example_prints_an_answer(place: str, text: str) -> None:
     ("place", "text"), [(place, text) for place, text in examples("sh") if "curl" in text]
 )
 async def test_a_curl_example_is_answered(place: str, text: str) -> None:
-    async with open_test_gateway() as gateway:
+    settings = {"admin_token": "env:TURNOUT_ADMIN_TOKEN"}
+    async with open_test_gateway(OPERATOR, settings=settings) as gateway:
         text = _here(text, gateway.root).replace("http://127.0.0.1:8081", gateway.admin_url)
         printed = await _run("sh", "-euc", text.replace("curl ", "curl -sS --fail-with-body "))
     assert printed.strip()
+
+
+@pytest.mark.parametrize(
+    ("place", "text"), [each for each in examples("sh") if "turnout keys" in each[1]]
+)
+def test_an_example_of_keys_works(place: str, text: str, tmp_path: Path) -> None:
+    """Line by line; an id is that of the key that was made before."""
+    write_config(tmp_path)
+    made = ""
+    for line in text.splitlines():
+        words = re.sub(r"\b[0-9a-f]{12}\b", made, line).split()
+        assert words[0] == "turnout"
+        command = [sys.executable, "-m", "gateway", *words[1:]]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        found = re.search(r"\b[0-9a-f]{12}\b", done.stdout + done.stderr)
+        assert found is not None
+        made = found[0]
 
 
 def test_every_command_in_the_docs_exists() -> None:

@@ -24,7 +24,7 @@ def echo(request: Received) -> Answer:
 
 async def smuggle(port: int, name: str) -> bytes:
     """Send it with a second request behind it, and return all that comes back within a while."""
-    host = b"host: gateway\r\n"
+    host = b"host: localhost\r\n"
     hidden = get("/v1/models", authorization=f"Bearer {CLIENT_KEY}")
     got = b""
     async with connect(port) as client:

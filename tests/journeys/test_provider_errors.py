@@ -96,7 +96,24 @@ async def test_a_providers_status_in_the_callers_dialect(
         assert {"message", "type"} <= answer.json["error"].keys()
         assert "type" not in answer.json
     assert (answer.json["error"]["message"] == "It is so.") == (status not in {408, 500, 502, 504})
-    assert journey.event["fault"] == "upstream"
+    assert journey.event["fault"] == ("caller" if status in {400, 413, 422} else "upstream")
+    assert "/v1/" in journey.event["detail"]
+
+
+@pytest.mark.parametrize(("caller", "provider"), QUADRANTS)
+async def test_an_error_explains_itself_as_an_answer_does(caller: str, provider: str) -> None:
+    name = "request-id" if provider == "anthropic" else "x-request-id"
+    busy = answers.error(provider, 429, "rate_limit_error", "Later.", **{name: "up-429"})
+    async with open_journey([busy], provider) as journey:
+        answer = await journey.ask(caller)
+    shown = {header: answer.headers[f"x-turnout-{header}"] for header in ("provider", "policy")}
+    assert shown == {"provider": journey.event["answered_by"], "policy": "default"}
+    assert answer.headers["x-turnout-model"] == journey.event["answered_model"]
+    assert answer.headers["x-turnout-attempts"] == "1"
+    assert float(answer.headers["x-turnout-overhead-ms"]) >= 0
+    assert answer.headers["x-turnout-upstream-request-id"] == "up-429"
+    assert journey.event["upstream_id"] == "up-429"
+    assert journey.event["ttft_ms"] is None
 
 
 @pytest.mark.parametrize("status", [401, 402, 403])

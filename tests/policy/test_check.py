@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from gateway.core.catalogue import Model, Price
 from gateway.core.secret import Secret
 from gateway.documents import Document, load_document
-from gateway.policy.check import check_keys, check_models
+from gateway.policy.check import check_keys, check_models, check_pepper
 from gateway.settings import Settings
+from gateway.state.redis.store import RedisConfig
+from gateway.state.sqlite import SqliteConfig
 
 
 def document(tmp_path: Path) -> Document:
@@ -34,6 +38,39 @@ def test_keys_are_present_and_different(tmp_path: Path) -> None:
         "keys.carol: env:CAROL is not set. Set it, or remove this line.",
         "keys.erin: file:/erin is empty. Mend it, or remove this line.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        (Secret(None, "env:TOKEN"), "env:TOKEN is not set. Set it, or remove this line."),
+        (Secret("", "file:/t", "is empty"), "file:/t is empty. Mend it, or remove this line."),
+    ],
+)
+def test_an_admin_token_that_is_not_there_is_told_with_its_reason(
+    tmp_path: Path, token: Secret, words: str
+) -> None:
+    read = document(tmp_path)
+    check_keys(read, Settings(admin_token=token))
+    assert said(read) == [f"admin_token: {words}"]
+
+
+def test_a_pepper_that_is_named_is_there(tmp_path: Path) -> None:
+    read = document(tmp_path)
+    check_pepper(read, Settings(pepper=Secret(None, "env:PEPPER")), SqliteConfig())
+    assert said(read) == ["pepper: env:PEPPER is not set. Set it, or remove this line."]
+
+
+def test_several_nodes_without_a_pepper_in_common_are_warned_of(tmp_path: Path) -> None:
+    read = document(tmp_path)
+    redis = RedisConfig(url=Secret("redis://here", "test"))
+    check_pepper(read, Settings(pepper=Secret("a pepper", "test")), redis)
+    check_pepper(read, Settings(), SqliteConfig())
+    assert read.problems == []
+    check_pepper(read, Settings(), redis)
+    (problem,) = read.problems
+    assert problem.severity == "warning"
+    assert "Add `pepper: env:TURNOUT_PEPPER`, the same for every node." in problem.text
 
 
 def test_models_and_aliases_lead_somewhere(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from gateway.core.capacity import Capacity
 from gateway.core.health import Health
 from gateway.core.ports import Tools
 from gateway.core.stage import Stage
@@ -32,6 +33,7 @@ class Bench:
             catalogue=setup.catalogue,
             state=memory_state(runtime.clock),
             health=Health(Random(0)),
+            capacity=Capacity(runtime.clock, runtime.random),
         )
         self.holder = Holder(build_snapshot(setup.rules, tools))
         self.told: list[Reloaded] = []

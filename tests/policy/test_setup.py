@@ -67,7 +67,7 @@ def test_the_containers_configuration_asks_for_a_key_and_loads_with_one(tmp_path
     root = Path(__file__).parents[2]
     for name in ("container/gateway.yaml", "models.yaml"):
         (tmp_path / Path(name).name).write_text((root / "config" / name).read_text())
-    setup = load_setup(tmp_path, root / "policies", {"TURNOUT_KEY": "a-key"})
+    setup = load_setup(tmp_path, root / "policies", {"TURNOUT_KEY": "a-key-of-some-length"})
     assert setup.settings.listen == "0.0.0.0:8080"
     assert "simulated/demo" in setup.catalogue.served()
     with pytest.raises(Invalid, match="TURNOUT_KEY"):

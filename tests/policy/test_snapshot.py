@@ -3,8 +3,10 @@
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.core.capability import NOTHING
+from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue, Model
 from gateway.core.chat import parse_request
 from gateway.core.errors import InternalError
@@ -42,6 +44,7 @@ def tools() -> Tools:
         runtime=runtime,
         state=memory_state(runtime.clock),
         health=Health(Random(0)),
+        capacity=Capacity(runtime.clock, runtime.random),
         providers={"p": Answers()},
         catalogue=Catalogue(models={"m": Model(provider="p", name="m")}),
     )
@@ -129,3 +132,20 @@ def test_a_snapshot_that_nobody_uses_is_retired_at_once() -> None:
     assert gone == [old.version]
     holder.swap(build_snapshot(rules(BUFFERED), tools()))
     assert gone == [old.version]
+
+
+def test_who_follows_a_holder_hears_of_every_swap() -> None:
+    old, new = (build_snapshot(rules(policy), tools()) for policy in (DIRECT, BUFFERED))
+    holder, heard = Holder(old), []
+    holder.follow(lambda: heard.append(holder.current))
+    holder.swap(new)
+    assert heard == [new]
+
+
+def test_whether_the_tenants_are_all_is_part_of_a_snapshot_and_of_its_version() -> None:
+    plain = rules(DIRECT)
+    closed, kind = replace(plain, tenants={}), replace(plain, on_revoke="finish")
+    assert not build_snapshot(plain, tools()).closed
+    assert build_snapshot(closed, tools()).closed
+    assert build_snapshot(kind, tools()).on_revoke == "finish"
+    assert len({fingerprint(each) for each in (plain, closed, kind)}) == 3

@@ -59,3 +59,4 @@ def test_without_any_key_everybody_is_local_and_may_be_given_a_policy() -> None:
     assert list(callers_of(None, known)) == ["local"]
     assert callers_of({"local": Tenant(policy="research")}, known)["local"].policy == "research"
     assert "local" not in callers_of(None, KNOWN)
+    assert callers_of(None, Known(catalogue=CATALOGUE, key_required=True)) == {}

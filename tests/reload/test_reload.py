@@ -125,7 +125,8 @@ async def test_a_request_keeps_the_policies_that_it_began_with() -> None:
         asked = {**HELLO, "stream": True}
         async with session.post(f"{gateway.url}/chat/completions", json=asked) as response:
             first = await response.content.readline()
-            await write(gateway.policies / "tenants.yaml", "tenants: {bob: {}}\n")
+            without = "on_revoke: finish\ntenants: {bob: {}}\n"
+            await write(gateway.policies / "tenants.yaml", without)
             _, done = await reload(gateway)
             assert done["version"] != old
             assert (await policies(gateway))["in_use"] == {old: 1}

@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue
 from gateway.core.health import Health
 from gateway.core.ports import Tools
@@ -26,7 +27,12 @@ def test_a_stage_without_behaviour_cannot_be_built() -> None:
     runtime = make_runtime()
     catalogue, state = Catalogue(models={}), memory_state(runtime.clock)
     tools = Tools(
-        runtime=runtime, providers={}, catalogue=catalogue, state=state, health=Health(Random(0))
+        runtime=runtime,
+        providers={},
+        catalogue=catalogue,
+        state=state,
+        health=Health(Random(0)),
+        capacity=Capacity(runtime.clock, runtime.random),
     )
     with pytest.raises(NotImplementedError):
         BarePolicy().build(tools)

@@ -117,6 +117,7 @@ async def test_a_provider_that_breaks_its_contract_is_our_bug(mode: Mode) -> Non
             catalogue=Catalogue(models=MODELS),
             state=memory_state(house.clock),
             health=Health(Random(0)),
+            capacity=house.capacity,
         )
     )
     with pytest.raises(TypeError):

@@ -72,6 +72,12 @@ HOLDING: list[tuple[When, Exchange]] = [
         When(image=True),
         exchange("messages", content=[{"type": "tool_result", "content": [CLAUDE_PICTURE]}]),
     ),
+    (
+        When(image=True),
+        exchange("messages", content=[{"type": "document", "source": {"content": [PICTURE]}}]),
+    ),
+    (When(image=True), exchange(content=[{"type": "input_image"}])),
+    (When(image=False), exchange(content=[{"type": ["image"]}])),
     (When(image=False), exchange()),
     (When(tokens=Range(above=100)), exchange(content="x" * 400)),
     (When(tokens=Range(below=10)), exchange()),

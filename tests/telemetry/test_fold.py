@@ -53,6 +53,15 @@ def test_a_stream_with_a_failover_becomes_one_flat_event() -> None:
     assert all(not isinstance(value, dict | list) for value in event.values())
 
 
+def test_a_name_that_we_do_not_have_is_shown_at_its_beginning() -> None:
+    event = fold(make_outcome(model="gpt-5o" + "x" * 100, status=404), WALL, SERVED)
+    assert event["model"] == OTHER
+    assert event["asked"] == "gpt-5o" + "x" * 58
+    assert event["ttft_ms"] is None
+    assert fold(make_outcome(), WALL, SERVED)["asked"] is None
+    assert fold(make_outcome(model=""), WALL, SERVED)["asked"] is None
+
+
 def test_an_unpriced_answer_has_no_cost_and_is_not_free() -> None:
     event = fold(make_outcome(Used("gpt", Usage(1, 1), None)), WALL, SERVED)
     assert event["cost_usd"] is None

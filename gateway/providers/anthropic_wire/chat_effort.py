@@ -12,6 +12,8 @@ from gateway.providers.anthropic_wire.vocabulary import (
     Losses,
 )
 
+TEXT: Final = 5
+"""One part in so many of a token limit is kept from thinking."""
 _THOUGHTS: Final = frozenset({"thinking", "redacted_thinking"})
 
 
@@ -35,7 +37,7 @@ def think(
         losses.note(f"reasoning_effort ({hindrance})")
         return
     if model.thinking == "budget":
-        _budget(body, BUDGET_OF_EFFORT[effort], model.max_output, losses)
+        _budget(body, BUDGET_OF_EFFORT[effort], losses)
         return
     body["thinking"] = {"type": "adaptive"}
     level = ADAPTIVE_EFFORT[effort]
@@ -62,13 +64,11 @@ def _answers(turn: Block) -> bool:
     return any(block["type"] == "tool_result" for block in turn["content"])
 
 
-def _budget(body: dict[str, Any], budget: int, ceiling: int | None, losses: Losses) -> None:
-    limit = body["max_tokens"] + budget
-    if ceiling is not None:
-        limit = min(limit, max(ceiling, body["max_tokens"]))
-    budget = min(budget, limit - 1)
+def _budget(body: dict[str, Any], budget: int, losses: Losses) -> None:
+    """Think within `max_tokens`, which bounds what the caller pays; a fifth is left for text."""
+    limit = body["max_tokens"]
+    budget = min(budget, limit - limit // TEXT)
     if budget < MIN_BUDGET:
         losses.note("reasoning_effort (max_tokens leaves no room)")
         return
-    body["max_tokens"] = limit
     body["thinking"] = {"type": "enabled", "budget_tokens": budget}

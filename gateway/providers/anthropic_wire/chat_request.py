@@ -79,7 +79,7 @@ def chat_to_messages(call: Call) -> Translated:
     else:
         think(body, fields.get("reasoning_effort"), model, losses, forced=tools.forced)
     _sampling(call, body, losses)
-    _caller_and_tier(fields, body)
+    _caller_and_tier(fields, body, losses)
     _cache(fields, body, system, turns, tools.tools)
     if call.request.stream:
         body["stream"] = True
@@ -142,9 +142,6 @@ def _sampling(call: Call, body: dict[str, Any], losses: Losses) -> None:
     fields, accepts = call.request.fields, call.target.model.sampling
     temperature = _number(fields, "temperature", 2)
     top_p, top_k = _number(fields, "top_p", 1), fields.get("top_k")
-    if temperature is not None and temperature > 1:
-        losses.note("temperature (clamped to 1)")
-        temperature = 1
     if accepts == "none" or body.get("thinking", _OFF) != _OFF:
         _drop_unless_default(temperature, "temperature", losses)
         _drop_unless_default(top_p, "top_p", losses)
@@ -154,6 +151,9 @@ def _sampling(call: Call, body: dict[str, Any], losses: Losses) -> None:
         if accepts == "one" and temperature is not None and top_p is not None:
             _drop_unless_default(top_p, "top_p", losses)
             top_p = None
+        if temperature is not None and temperature > 1:
+            losses.note("temperature (clamped to 1)")
+            temperature = 1
         given = {"temperature": temperature, "top_p": top_p, "top_k": top_k}
         body.update((name, value) for name, value in given.items() if value is not None)
     stop = _stop_sequences(fields.get("stop"), losses)
@@ -187,7 +187,7 @@ def _stop_sequences(value: object, losses: Losses) -> list[str]:
     return kept
 
 
-def _caller_and_tier(fields: Fields, body: dict[str, Any]) -> None:
+def _caller_and_tier(fields: Fields, body: dict[str, Any], losses: Losses) -> None:
     for name in ("safety_identifier", "user"):
         value = fields.get(name)
         if value is not None:
@@ -200,6 +200,8 @@ def _caller_and_tier(fields: Fields, body: dict[str, Any]) -> None:
         if not isinstance(tier, str) or tier not in _TIERS:
             raise bad("service_tier", "auto, default, flex or priority")
         body["service_tier"] = _TIERS[tier]
+        if tier not in ("auto", "default"):
+            losses.note(f"service_tier (as {_TIERS[tier]})")
 
 
 def _cache(fields: Fields, body: dict[str, Any], *groups: list[Block]) -> None:

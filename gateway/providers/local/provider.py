@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from gateway.core.capability import NOTHING
+from gateway.core.capacity import Concurrency
 from gateway.core.errors import UpstreamBroken, UpstreamError
 from gateway.core.ports import Call, Provider, Runtime, Task
 from gateway.core.reply import Reply
@@ -40,6 +41,9 @@ _TRANSPORT: Final = TransportConfig(first_byte=300, idle=60, keep_idle=4)
 class LocalConfig(ProviderConfig, frozen=True, tag="local", kw_only=True):
     """A model on this machine; started with its first request or by its warmup."""
 
+    concurrency: Annotated[
+        Concurrency, Meta(description="It works on one request at a time; the others wait.")
+    ] = Concurrency(max=1, adaptive=False)
     model_file: Annotated[
         str, Meta(description="A GGUF file; empty for the SmolLM2 that `make install` brings.")
     ] = ""

@@ -8,10 +8,11 @@ from typing import Any, Final, cast
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpResponseParser, RawResponseMessage
-from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.streams import StreamReader
 
 from gateway.core.errors import UpstreamError
 from gateway.core.ports import Clock, Timer
+from gateway.providers.transport.body import NO_BODY, Body, NoBody, body_of
 from gateway.providers.transport.upstream_errors import broken, timed_out
 
 MAX_HEAD: Final = 64 << 10
@@ -20,6 +21,8 @@ RECEIVE: Final = 64 << 10
 LOW_WATER: Final = 32 << 10
 _MAX_HEADER: Final = 16 << 10
 _MAX_HEADERS: Final = 128
+SOON: Final = 0.02
+"""Seconds that the end of a connection may take to be noticed by a busy loop."""
 _PARKED: Final = "parked"
 _TICK: Final = 0.001
 
@@ -34,6 +37,7 @@ class Connection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_asking",
+        "_began",
         "_clock",
         "_due",
         "_head_size",
@@ -52,6 +56,7 @@ class Connection(asyncio.BufferedProtocol):
         "error",
         "message",
         "payload",
+        "round_trip",
         "silent",
         "used",
     )
@@ -76,13 +81,16 @@ class Connection(asyncio.BufferedProtocol):
         self._renew = False
         self._spoilt = False
         self._head_size = 0
+        self._began = 0.0
+        self.round_trip = 0.0
+        """Seconds that opening it took, which is a trip to the server and back or more."""
         self.used = False
         """Whether it was there before the present exchange."""
         self.silent = True
         """Whether the present exchange has not had one byte of answer."""
         self.error: UpstreamError | None = None
         self.message: RawResponseMessage | None = None
-        self.payload: StreamReader = EMPTY_PAYLOAD
+        self.payload: Body | NoBody = NO_BODY
 
     def _new_parser(self, *, body: bool) -> HttpResponseParser:
         return HttpResponseParser(
@@ -107,18 +115,21 @@ class Connection(asyncio.BufferedProtocol):
 
     @property
     def was_stale(self) -> bool:
-        """Whether its server may have closed it while it was idle, and so took no request.
+        """Whether its server had closed it before the request came, and so took none.
 
-        It looks like this: not one byte came back on a connection that worked before.
+        It looks like this: a connection that worked before ended, without one byte of answer, in
+        less than one trip to the server and back. Later the server had the request.
         """
-        return self.used and self.silent
+        spent = self._clock.monotonic() - self._began
+        return self.used and self.silent and spent <= max(self.round_trip, SOON)
 
     def begin(self, request: Sequence[bytes], *, bodiless: bool = False) -> None:
         """Write a request. `bodiless` is for HEAD, whose answer only claims to have a body."""
         self._asking = True
+        self._began = self._clock.monotonic()
         self.silent = True
         self.message = None
-        self.payload = EMPTY_PAYLOAD
+        self.payload = NO_BODY
         self._head_size = 0
         if bodiless or self._renew:
             self._parser = self._new_parser(body=not bodiless)
@@ -167,7 +178,7 @@ class Connection(asyncio.BufferedProtocol):
         self._asking = False
         self.used = True
         self.message = None
-        self.payload = EMPTY_PAYLOAD
+        self.payload = NO_BODY
         return clean
 
     def park(self, seconds: float) -> None:
@@ -242,7 +253,7 @@ class Connection(asyncio.BufferedProtocol):
         self.silent = False
         if self.message is None:
             self._head_size += nbytes
-        self._feed(bytes(self._receive[:nbytes]))
+        self._feed(self._receive[:nbytes].tobytes())
 
     def eof_received(self) -> None:
         self._ended(None)
@@ -275,7 +286,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._spoilt = True
             elif message.code >= 200 or message.code == 101:  # noqa: PLR2004 - 1xx are skipped
                 self.message = message
-                self.payload = payload
+                self.payload = body_of(payload)
         if self._head_size > MAX_HEAD and (self.message is None or _size(self.message) > MAX_HEAD):
             self.message = None
             self.fail(broken("bad_upstream", "oversized headers"))

@@ -6,10 +6,10 @@ from math import inf
 from typing import Final, Protocol
 
 from aiohttp.http_parser import RawResponseMessage
-from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from gateway.core.errors import UpstreamError
 from gateway.core.ports import Clock
+from gateway.providers.transport.body import NO_BODY, Body, NoBody
 from gateway.providers.transport.connection import Connection
 from gateway.providers.transport.upstream_errors import broken, timed_out
 
@@ -41,7 +41,6 @@ class Response:
         "_late",
         "_payload",
         "_release",
-        "_taken",
         "reused",
         "status",
     )
@@ -61,16 +60,15 @@ class Response:
         self._headers = message.headers
         self.reused: bool = connection.used
         self._connection: Connection | None = connection
-        self._payload: StreamReader = connection.payload
+        self._payload: Body | NoBody = connection.payload
         self._error: UpstreamError | None = None
         self._release = release
         self._clock = clock
         self._deadline = deadline
         self._late = "upstream_timeout"
         self._idle = idle
-        self._taken = 0
         if message.code in (101, 204) or 300 <= message.code < 400:  # noqa: PLR2004 - the 3xx
-            self._payload = EMPTY_PAYLOAD
+            self._payload = NO_BODY
             self._connection = None
             release(connection, clean=connection.end() and message.code == 204)  # noqa: PLR2004 - "no content"
 
@@ -123,19 +121,14 @@ class Response:
 
     def take(self) -> bytes | None:
         """Return what has come in, empty at a proper end, None while there is nothing."""
-        payload = self._payload
         if self._connection is None:
             if self._error is not None:
                 raise self._error
             return b""
-        if payload.total_bytes == self._taken and not payload.is_eof():
-            return None
-        data = payload.read_nowait()
-        self._taken += len(data)
-        if payload.at_eof():
+        data = self._payload.take()
+        if data is not None and self._payload.at_eof():
             self.close()
-            return data
-        return data or None
+        return data
 
     def more(self, idle: float | None = None) -> "asyncio.Future[None]":
         """Return what is done when there may be more to `take`. Raises what has failed already.

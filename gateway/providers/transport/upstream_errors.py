@@ -43,6 +43,8 @@ _REFUSED: Final[Mapping[int, str]] = {
     413: "The request is too large for the provider. Send less.",
     422: "The provider could not process the request. Check its parameters.",
 }
+_CALLERS_FAULT: Final = frozenset({400, 413, 422})
+"""The request itself was refused; a model that the provider does not know is our error."""
 _DENIED: Final = "The provider refused the gateway's credentials. Tell its operator."
 _BUSY: Final[Mapping[int, str]] = {
     429: "The provider's rate limit is reached. Wait, then try again.",
@@ -135,6 +137,8 @@ def _mapped(
         )
         if status == 404:  # noqa: PLR2004 - a model that this provider lacks, another may have
             refused.retry = Retry.OTHER
+        if status in _CALLERS_FAULT:
+            refused.fault = "caller"
         return refused
     if status in (408, 504, 524):
         return timed_out("upstream_timeout", detail)

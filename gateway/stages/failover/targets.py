@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from gateway.core.capacity import Slots
 from gateway.core.catalogue import Target
 from gateway.core.chat import ChatRequest
 from gateway.core.estimate import input_tokens
@@ -33,22 +34,25 @@ class Candidate:
     """One target with all that is known of it."""
 
     __slots__ = (
-        *("allows", "condition", "first", "first_token", "model", "params", "sure", "target"),
-        "weight",
+        *("allows", "condition", "first", "first_token", "model", "params", "slots", "sure"),
+        *("target", "weight"),
     )
 
     def __init__(
         self,
         target: Target,
         condition: Condition,
+        slots: Slots,
         policy: "TargetPolicy",
+        *,
         strategy: str,
-        allows: Allows | None = None,
+        allows: Allows | None,
     ) -> None:
         """Take what a policy says. `allows` says for which tenants it is there, None for all."""
         self.target = target
         self.model = target.model
         self.condition = condition
+        self.slots = slots
         self.weight = policy.weight
         self.params = policy.params
         self.allows = allows
@@ -79,6 +83,7 @@ class Candidate:
             and condition.key.closed
             and now >= condition.paused_until
             and self.allows is None
+            and not self.slots.full
             and len(exchange.request.body) <= self.sure
         )
 
@@ -208,4 +213,7 @@ class Targets:
             if at not in seen and target.model.provider in tools.providers:
                 seen.add(at)
                 condition = tools.health.condition(*at)
-                yield Candidate(target, condition, policy, self._strategy, allows)
+                slots = tools.capacity.at(target.model)
+                yield Candidate(
+                    target, condition, slots, policy, strategy=self._strategy, allows=allows
+                )

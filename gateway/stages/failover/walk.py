@@ -10,6 +10,7 @@ from msgspec import Struct
 from gateway.core.errors import (
     CapabilityMissing,
     GatewayError,
+    Overloaded,
     Retry,
 )
 from gateway.core.exchange import Exchange
@@ -155,7 +156,8 @@ class Walk:
         return reply
 
     def _next(self, now: float) -> Candidate | None:
-        tried = self.tried
+        """Return who is next: one with a free slot, else one where a slot is waited for."""
+        tried, full = self.tried, None
         for candidate in self.candidates:
             if candidate in tried:
                 continue
@@ -163,8 +165,11 @@ class Walk:
                 if not self.attempts:
                     self._say(f"{candidate.model.provider} is left alone")
             elif self._fits(candidate):
-                return candidate
-        return None
+                if not candidate.slots.full:
+                    return candidate
+                full = full or candidate
+                self._say(f"{candidate.model.provider} is full")
+        return full
 
     def _fits(self, candidate: Candidate) -> bool:
         ceiling = self.ceiling
@@ -268,7 +273,7 @@ class Walk:
             self.lacks = self.lacks or error
             self._skip(candidate, str(error.param))
             return
-        if error.retry is Retry.NEVER:
+        if error.retry is Retry.NEVER and not isinstance(error, Overloaded):
             raise error
         self.tried.append(candidate)
         self.last = error

@@ -24,7 +24,10 @@ WINDOW: Final = 10.0
 PAUSE: Final = 1.5
 CHUNK: Final = 500
 """Sums in one call."""
-MEANWHILE: Final = "budgets go by local leases, other limits by each process alone"
+MEANWHILE: Final = (
+    "budgets go by local leases, other limits by each process alone; keys stay as they were, "
+    "revocations wait"
+)
 _log = logging.getLogger(__name__)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
@@ -19,11 +19,18 @@ from gateway.state.meter_file import MeterFile
 SCHEMES: Final = ("redis://", "rediss://", "unix://")
 Seconds = Annotated[float, Meta(ge=0.001, le=60)]
 Share = Annotated[float, Meta(ge=0, le=1)]
-Prefix = Annotated[str, Meta(pattern=r"^[A-Za-z0-9:._-]{0,64}$")]
+Prefix = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9:._-]{0,64}$", title="up to 64 letters, digits, `:`, `.`, `_` or `-`"
+    ),
+]
 
 
 class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
     """A Redis (7.0 or later) or Valkey server that all nodes share."""
+
+    several_nodes: ClassVar[bool] = True
 
     url: Annotated[Secret, Meta(description="redis://, rediss:// (TLS) or unix://, with password.")]
     prefix: Annotated[Prefix, Meta(description="What the names of all our keys begin with.")] = (
@@ -43,7 +50,7 @@ class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
     def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield what is wrong with the address, which is not shown: it may hold a password."""
         if not self.url.present:
-            yield ("url",), f"{self.url.source} is not set. Set it, or choose `kind: sqlite`."
+            yield ("url",), f"{self.url.lack}, or choose `kind: sqlite`."
         elif not self.url.reveal().startswith(SCHEMES):
             yield ("url",), f"{self.url.source} must begin with {' or '.join(SCHEMES)}."
 

@@ -24,25 +24,30 @@ def _tool_turn(**more: Any) -> list[dict[str, Any]]:
     ("effort", "budget"),
     [("minimal", 1024), ("low", 1024), ("medium", 4096), ("high", 16_384), ("max", 32_768)],
 )
-def test_a_budget_is_added_to_the_limit(effort: str, budget: int) -> None:
-    body = sent(BUDGET, reasoning_effort=effort, max_tokens=100)
+def test_a_budget_is_part_of_the_limit_which_is_what_the_caller_pays(
+    effort: str, budget: int
+) -> None:
+    body = sent(BUDGET, reasoning_effort=effort, max_completion_tokens=50_000)
     assert body["thinking"] == {"type": "enabled", "budget_tokens": budget}
-    assert body["max_tokens"] == 100 + budget
+    assert body["max_tokens"] == 50_000
 
 
-def test_a_budget_stays_below_what_the_model_can_give() -> None:
-    body = sent(claude(thinking="budget", max_output=4000), reasoning_effort="high", max_tokens=500)
+def test_a_budget_leaves_a_fifth_of_the_limit_for_text() -> None:
+    body = sent(BUDGET, reasoning_effort="high", max_tokens=5000)
+    assert body["max_tokens"] == 5000
+    assert body["thinking"]["budget_tokens"] == 4000
+
+
+def test_without_a_limit_the_models_own_is_shared() -> None:
+    body = sent(claude(thinking="budget", max_output=4000), reasoning_effort="high")
     assert body["max_tokens"] == 4000
-    assert body["thinking"]["budget_tokens"] == 3999
+    assert body["thinking"]["budget_tokens"] == 3200
 
 
-def test_without_a_known_maximum_the_limit_just_grows() -> None:
-    body = sent(claude(thinking="budget"), reasoning_effort="low")
-    assert body["max_tokens"] == 8192 + 1024
-
-
-def test_where_no_budget_fits_the_turn_goes_without_and_says_so() -> None:
-    translated = translate(claude(thinking="budget", max_output=1000), reasoning_effort="low")
+@pytest.mark.parametrize("limit", [1, 100, 1278])
+def test_where_no_budget_fits_the_turn_goes_without_and_says_so(limit: int) -> None:
+    translated = translate(BUDGET, reasoning_effort="low", max_completion_tokens=limit)
+    assert translated.request.fields["max_tokens"] == limit
     assert "thinking" not in translated.request.fields
     assert translated.dropped == ("reasoning_effort (max_tokens leaves no room)",)
 

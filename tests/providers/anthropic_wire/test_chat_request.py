@@ -92,6 +92,21 @@ def test_a_temperature_above_one_is_clamped_and_listed() -> None:
     assert translated.dropped == ("temperature (clamped to 1)",)
 
 
+def test_a_temperature_that_is_not_sent_is_not_called_clamped() -> None:
+    error = refusal(claude(sampling="none"), temperature=1.5)
+    assert error.param == "temperature"
+    translated = translate(claude(sampling="none"), chosen=True, temperature=1.5)
+    assert "temperature" not in translated.request.fields
+    assert translated.dropped == ("temperature",)
+
+
+@pytest.mark.parametrize(("tier", "theirs"), [("flex", "standard_only"), ("priority", "auto")])
+def test_a_service_tier_that_anthropic_has_not_is_listed(tier: str, theirs: str) -> None:
+    translated = translate(service_tier=tier)
+    assert translated.request.fields["service_tier"] == theirs
+    assert translated.dropped == (f"service_tier (as {theirs})",)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("temperature", 2.1), ("temperature", "hot"), ("top_p", -0.1), ("top_p", True)],

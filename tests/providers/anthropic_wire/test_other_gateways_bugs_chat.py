@@ -92,7 +92,7 @@ def test_an_error_in_the_middle_of_a_stream_is_raised() -> None:
 
 def test_the_least_effort_is_a_budget_that_anthropic_takes() -> None:
     """[LiteLLM 1.83: minimal was 128]."""
-    body = sent(claude(thinking="budget"), reasoning_effort="minimal")
+    body = sent(claude(thinking="budget", max_output=8192), reasoning_effort="minimal")
     assert body["thinking"]["budget_tokens"] == 1024
     assert body["max_tokens"] > 1024
 

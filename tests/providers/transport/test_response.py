@@ -7,6 +7,7 @@ import random
 import pytest
 
 from gateway.core.errors import UpstreamBroken, UpstreamTimeout
+from gateway.providers.transport.body import Body
 from gateway.providers.transport.client import TransportConfig
 from tests.fakes.clock import FakeClock
 from tests.fakes.transports import FAR, open_transport
@@ -133,6 +134,7 @@ async def test_an_upstream_faster_than_its_reader_is_held_back(pieces: int) -> N
     ):
         response = await transport.request("POST", "/x", b"{}", deadline=FAR)
         await asyncio.sleep(0.05)
+        assert isinstance(response._payload, Body)
         held = response._payload.total_bytes
         assert held <= 128 << 10
         read = hashlib.sha256()

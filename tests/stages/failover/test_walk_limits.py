@@ -1,12 +1,20 @@
 """One deadline, one cost ceiling, typed fallbacks, targets' own settings and first tokens."""
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
+from gateway.core.capacity import Concurrency
 from gateway.core.catalogue import Target
-from gateway.core.errors import BadRequest, Forbidden, UpstreamRefused, UpstreamTimeout
+from gateway.core.errors import (
+    BadRequest,
+    Forbidden,
+    Overloaded,
+    UpstreamRefused,
+    UpstreamTimeout,
+)
 from gateway.core.exchange import Route
 from tests.fakes.failover import MODELS, House, breaks, fails
 from tests.fakes.relay import STREAM, read
@@ -145,8 +153,10 @@ async def test_a_slow_time_makes_it_patient_again() -> None:
     for turn in range(30):
         await read(await house.stream(f"prompt {turn}"))
     house.a.takes = 4.0
-    answers = [(await house.stream(f"later {turn}")).answered.provider for turn in range(10)]
-    assert answers[-1] == "a"
+    for turn in range(10):
+        stream = await house.stream(f"later {turn}")
+        await read(stream)
+    assert stream.answered.provider == "a"
 
 
 async def test_when_all_are_silent_the_timeout_is_told() -> None:
@@ -155,3 +165,40 @@ async def test_when_all_are_silent_the_timeout_is_told() -> None:
     error = await house.failure(stream=True)
     assert isinstance(error, UpstreamTimeout)
     assert error.status == 504
+
+
+# --- slots ---------------------------------------------------------------------------------------
+
+
+async def test_f13_what_a_full_target_cannot_take_goes_to_the_next() -> None:
+    rules = {"a": Concurrency(max=2, adaptive=False)}
+    house = House({"model": "one"}, {"model": "two"}, rules=rules)
+    house.a.takes = house.b.takes = 5.0
+    asking = [asyncio.ensure_future(house.chain(house.exchange(str(n)))) for n in range(5)]
+    await house.clock.advance(6)
+    served = [reply.answered.provider for reply in await asyncio.gather(*asking)]
+    assert sorted(served) == ["a", "a", "b", "b", "b"]
+    assert house.route == "failover: a is full"
+    assert [each.granted for _, each in house.health.budgets()] == [0], "nobody was asked twice"
+
+
+async def test_where_all_are_full_a_slot_is_waited_for() -> None:
+    rules = {name: Concurrency(max=1, adaptive=False) for name in "ab"}
+    house = House({"model": "one"}, {"model": "two"}, rules=rules)
+    house.a.takes, house.b.takes = 2.0, 9.0
+    asking = [asyncio.ensure_future(house.chain(house.exchange(str(n)))) for n in range(3)]
+    await house.clock.advance(10)
+    served = [reply.answered.provider for reply in await asyncio.gather(*asking)]
+    assert sorted(served) == ["a", "a", "b"]
+
+
+async def test_a_queue_that_is_full_leads_to_the_next_and_then_says_so() -> None:
+    rules = {name: Concurrency(max=1, adaptive=False, queue=0) for name in "ab"}
+    house = House({"model": "one"}, {"model": "two"}, rules=rules)
+    house.a.takes = house.b.takes = 5.0
+    asking = [asyncio.ensure_future(house.chain(house.exchange(str(n)))) for n in range(3)]
+    await house.clock.advance(6)
+    results = await asyncio.gather(*asking, return_exceptions=True)
+    [refused] = [each for each in results if isinstance(each, Overloaded)]
+    assert refused.retry_after is not None
+    assert house.condition("a", "one").record.tries == 1

@@ -1,0 +1,52 @@
+"""Warm-ups: readiness waits for them, though not for ever."""
+
+import asyncio
+from typing import cast
+
+from gateway.core.capability import NOTHING
+from gateway.core.ports import Call
+from gateway.core.reply import Reply
+from gateway.edge.readiness import Readiness
+from gateway.edge.warming import Warming
+from gateway.providers.base import Warmup
+from gateway.providers.simulated.provider import SimulatedConfig
+from gateway.telemetry.log import Log
+from tests.fakes.runtime import real_time_runtime
+from tests.fakes.stores import until
+
+
+class Hangs:
+    """A provider that is never warm."""
+
+    stands_in_for = NOTHING
+
+    async def send(self, _call: Call, /) -> Reply:
+        raise NotImplementedError
+
+    async def warm(self) -> None:
+        await asyncio.Event().wait()
+
+    async def aclose(self) -> None: ...
+
+
+class Told:
+    """Stands for the log."""
+
+    def __init__(self) -> None:
+        self.warnings: list[dict[str, object]] = []
+
+    def warning(self, _event: str, **fields: object) -> None:
+        self.warnings.append(fields)
+
+
+async def test_readiness_waits_for_a_provider_that_hangs_no_longer_than_its_timeout() -> None:
+    readiness, told = Readiness(), Told()
+    runtime = real_time_runtime()
+    configs = {"slow": SimulatedConfig(warmup=Warmup(timeout=0.05))}
+    Warming(readiness, runtime.clock, cast("Log", told)).start(
+        configs, {"slow": Hangs()}, runtime.spawn
+    )
+    assert not readiness.ready()
+    await until(readiness.ready)
+    assert readiness.warmups["slow"].state == "timeout"
+    assert told.warnings[0]["detail"] == "not warm after 0.05 s"
