@@ -5,16 +5,13 @@ import errno
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Final
 
 from msgspec import Struct, structs
 
 from gateway.core.capacity import Capacity
-from gateway.core.catalogue import Catalogue
 from gateway.core.errors import StateUnavailable
 from gateway.core.health import Health
-from gateway.core.outcome import Outcome
-from gateway.core.ports import Clock, Provider, Runtime, Tools
+from gateway.core.ports import Provider, Runtime, Tools
 from gateway.core.secret import Secret
 from gateway.core.state import IssuedKey, State
 from gateway.edge.admin import Admin, open_admin
@@ -36,12 +33,10 @@ from gateway.providers.transport.client import PoolStats, Transport
 from gateway.runtime import open_runtime
 from gateway.settings import Address, parse_address
 from gateway.state.pepper import pepper_of
-from gateway.telemetry.fold import fold
 from gateway.telemetry.health import HealthMetrics, HealthNews
 from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
-
-PROBES: Final = frozenset({"/livez", "/readyz"})
+from gateway.telemetry.report import Report
 
 
 class CannotStart(Exception):
@@ -83,7 +78,7 @@ async def open_gateway(
             keys=await _identity(setup, tools.state, pepper, readiness, log),
             holder=holder,
             catalogue=setup.catalogue,
-            report=Report(metrics, log, runtime.clock, setup.catalogue),
+            report=_report(metrics, log, tools, stack),
             readiness=readiness,
         )
         edge = await stack.enter_async_context(_door(setup, service, shared=shared))
@@ -97,20 +92,11 @@ async def open_gateway(
         yield Gateway(edge, readiness, process, port=edge.port, admin_port=operator.port)
 
 
-class Report:
-    """What becomes of a finished request: it is counted and logged."""
-
-    def __init__(self, metrics: Metrics, log: Log, clock: Clock, catalogue: Catalogue) -> None:
-        self._metrics = metrics
-        self._log = log
-        self._clock = clock
-        self._served = frozenset(catalogue.served())
-
-    def __call__(self, outcome: Outcome) -> None:
-        if outcome.endpoint in PROBES and outcome.fault is None:
-            return  # asked every second by whoever watches us; only trouble is news
-        self._metrics.observe(outcome)
-        self._log.request(fold(outcome, self._clock.wall(), self._served))
+def _report(metrics: Metrics, log: Log, tools: Tools, stack: AsyncExitStack) -> Report:
+    """Return what requests are told to at their end; before the store closes it has all of it."""
+    report = Report(metrics, log, tools)
+    stack.callback(report.hand_over)
+    return report
 
 
 def secrets_of(setup: Setup) -> Iterator[Secret]:

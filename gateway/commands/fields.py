@@ -6,6 +6,7 @@ from typing import Any, Final
 from msgspec import inspect
 
 from gateway.core.capacity import Concurrency
+from gateway.core.limits import LimitRule
 from gateway.policy.cases import Case, Expect, Given
 from gateway.policy.load import PolicyFile
 from gateway.policy.tenants import Tenant, TenantsFile
@@ -24,6 +25,7 @@ TABLES: Final[dict[str, Any]] = {
     "tenants": TenantsFile,
     "tenant": Tenant,
     "concurrency": Concurrency,
+    "limit": LimitRule,
 }
 _BASIC: Final = {inspect.BoolType: "true or false", inspect.AnyType: "anything"}
 

@@ -4,7 +4,8 @@ GatewayError
 |- CallerError         the request is at fault; never retried
 |  |- BadRequest 400, Unauthenticated 401, Forbidden 403, NotFound 404, UnknownModel 404,
 |  |- MethodNotAllowed 405, ClientTooSlow 408, TooLarge 413, UnsupportedMedia 415,
-|  |- ExpectationFailed 417, UpgradeRefused 426, HeadersTooLarge 431, CapabilityMissing 400
+|  |- ExpectationFailed 417, UpgradeRefused 426, HeadersTooLarge 431, CapabilityMissing 400,
+|  |- LimitReached 429
 |- UpstreamError       a provider is at fault
 |  |- UpstreamTimeout 504 OTHER      no connection, first token or end in time
 |  |- UpstreamBusy 429|503|529 SAME  it said "later"; retry_after says when
@@ -119,6 +120,17 @@ class MethodNotAllowed(CallerError):
 
     status = 405
     code = "method_not_allowed"
+
+
+class LimitReached(CallerError):
+    """429: a limit is used up. Without `retry_after` no wait of a minute helps.
+
+    `kind` is what OpenAI calls such an error: requests, tokens or insufficient_quota.
+    """
+
+    status = 429
+    code = "rate_limit_exceeded"
+    kind: Literal["requests", "tokens", "insufficient_quota"] = "requests"
 
 
 class ClientTooSlow(CallerError):

@@ -9,9 +9,11 @@ from msgspec.structs import replace
 from gateway.core.catalogue import Target
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import Forbidden
+from gateway.core.limits import LimitRule
 from gateway.core.notes import Notes
 
 Priority = Literal["high", "normal", "low"]
+Overflow = Literal["refuse", "wait"]
 
 
 class Caller(Struct, frozen=True):
@@ -24,6 +26,10 @@ class Caller(Struct, frozen=True):
     models: frozenset[str] | None = None
     """The names, aliases too, that it may ask for; None means every one."""
     priority: Priority = "normal"
+    limits: tuple[LimitRule, ...] = ()
+    """The tenant's own; a `rate_limit` stage of its policy counts them."""
+    overflow: Overflow | None = None
+    """What becomes of its requests that a limit has no room for; None: as the policy says."""
     key: str = ""
     """The id of the issued key that was sent; empty for keys of gateway.yaml."""
 
@@ -63,6 +69,8 @@ class Exchange(Struct, frozen=True):
     headers: Mapping[str, str] = {}
     max_cost: int | None = None
     """Micro-dollars that the whole chain may cost at most, as the caller says."""
+    address: str = ""
+    """The peer's address, as the socket says."""
 
     def with_request(self, request: ChatRequest) -> "Exchange":
         """Return a copy that carries another request."""

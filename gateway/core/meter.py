@@ -124,6 +124,9 @@ class OpenAIMeter:
                 self._finish(choice)
             elif choice.index not in self._finished:
                 self._open.add(choice.index)
+            delta = choice.delta
+            text = delta.content if delta is not None else None
+            self.tally.passed += (len(text) >> 2 or 1) if type(text) is str else 1
             if not self.primed and _bears_content(choice):
                 self.primed = True
 
@@ -170,6 +173,10 @@ class _MessageEvent(Struct, gc=False):
 _read_message_event: Final = wire.decoder(_MessageEvent).decode
 
 
+_FRAME: Final = 80
+"""Bytes of a delta event that are not its text."""
+
+
 class AnthropicMeter:
     """Passes an Anthropic message stream untouched, and reads it; nameless events get a name."""
 
@@ -208,6 +215,7 @@ class AnthropicMeter:
         match event.type:
             case "content_block_delta":
                 self.primed = True
+                self.tally.passed += max(1, len(data) - _FRAME >> 2)
             case "content_block_start":
                 block = event.content_block
                 if block is not None and block.type not in {"text", "thinking"}:

@@ -1,11 +1,15 @@
 """Tokens to money, in whole micro-dollars so that sums are exact."""
 
 from functools import lru_cache
+from typing import TypeAlias
 
 from gateway.core.catalogue import Price
 from gateway.core.reply import Usage
 
 _PARTS = 1_000_000
+
+Rates: TypeAlias = tuple[int, int]
+"""Input and output price in millionths of a micro-dollar a token."""
 
 
 def cost(usage: Usage, price: Price) -> int:
@@ -22,6 +26,17 @@ def cost(usage: Usage, price: Price) -> int:
         + usage.output * output
     )
     return (total + _PARTS // 2) // _PARTS
+
+
+def dearest(price: Price) -> Rates:
+    """Return the most that a token of input, cached or not, and of output can cost."""
+    plain, cached, write, output = _rates(price)
+    return max(plain, cached, write), output
+
+
+def at_most(rates: Rates, tokens_in: int, tokens_out: int) -> int:
+    """Return micro-dollars at these rates, rounded up."""
+    return -(-(tokens_in * rates[0] + tokens_out * rates[1]) // _PARTS)
 
 
 @lru_cache(maxsize=1024)  # a catalogue holds no more, and a request has one price

@@ -6,8 +6,21 @@ from typing import Literal, TypeAlias, TypeVar
 from msgspec import Struct
 
 from gateway.core.reply import Usage
+from gateway.core.state import LimitStatus
 
 End = Literal["done", "client_gone", "upstream_cut", "error"]
+Work = Literal["none", "refused", "unknown", "done"]
+"""What a provider did for an attempt: never asked, answered no, may have worked, answered."""
+Family = Literal["", "requests", "tokens", "input-tokens", "output-tokens"]
+"""Under which name callers are told of a limit; those of no family they are not told of."""
+
+
+class Amounts(Struct, frozen=True, gc=False):
+    """Tokens and money of one request. `micro_dollars` is None when the model has no price."""
+
+    input: int = 0
+    output: int = 0
+    micro_dollars: int | None = 0
 
 
 class Routed(Struct, frozen=True):
@@ -28,6 +41,7 @@ class Attempted(Struct, frozen=True):
     """When its answer (whole) or its first content event (stream) was in hand."""
     code: str = ""
     status: int = 200
+    work: Work = "done"
 
 
 class StreamEnded(Struct, frozen=True):
@@ -50,8 +64,26 @@ class Used(Struct, frozen=True):
     """None when the model has no price: unknown, never free."""
 
 
+class Passed(Used, frozen=True):
+    """What was used as far as we saw it: the provider did not say, not yet, or made no sense."""
+
+
+class Limited(Struct, frozen=True):
+    """What limits made of the request. `families` belong to `limits`, one each."""
+
+    families: tuple[Family, ...]
+    limits: tuple[LimitStatus, ...]
+    exceeded: tuple[str, ...] = ()
+    """Titles of the limits that were reached, also when they are only observed."""
+    refused: str = ""
+    """The title of the limit that it was refused for."""
+    reserved: Amounts | None = None
+    most_output: int | None = None
+    """Output tokens that the request allows; None when it states no limit."""
+
+
 class Queued(Struct, frozen=True):
-    """It waited so many seconds for a slot of its target, and got one."""
+    """It waited so many seconds for a slot of its target or for a limit."""
 
     seconds: float
 
@@ -74,8 +106,10 @@ class Verdict(Struct, frozen=True):
     verdict: str
 
 
-Note: TypeAlias = Routed | Queued | Attempted | StreamEnded | Used | Wasted | Verdict
-N = TypeVar("N", Routed, Queued, Attempted, StreamEnded, Used, Wasted, Verdict)
+Note: TypeAlias = (
+    Routed | Queued | Attempted | StreamEnded | Used | Wasted | Passed | Limited | Verdict
+)
+N = TypeVar("N", Routed, Queued, Attempted, StreamEnded, Used, Wasted, Passed, Limited, Verdict)
 
 
 class Notes:
@@ -89,6 +123,11 @@ class Notes:
     def add(self, note: Note) -> None:
         """Leave a fact behind."""
         self._notes.append(note)
+
+    @property
+    def newest(self) -> Note | None:
+        """The last fact that was left behind."""
+        return self._notes[-1] if self._notes else None
 
     def __len__(self) -> int:
         return len(self._notes)

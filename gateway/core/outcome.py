@@ -6,7 +6,9 @@ from gateway.core.errors import Fault
 from gateway.core.exchange import Caller
 from gateway.core.notes import (
     Attempted,
+    Limited,
     Notes,
+    Passed,
     Queued,
     Routed,
     StreamEnded,
@@ -28,10 +30,12 @@ class Facts(Struct):
     waited: float = 0.0
     """Seconds spent waiting for providers."""
     queued: float | None = None
-    """Seconds spent waiting for slots of targets, None when one was free."""
+    """Seconds spent waiting for limits and slots of targets, None when there was room."""
     stream: StreamEnded | None = None
     used: Used | None = None
     wasted: list[Wasted] = []
+    passed: Passed | None = None
+    limited: list[Limited] = []
     verdicts: list[Verdict] = []
 
     @property
@@ -44,7 +48,7 @@ class Facts(Struct):
         return total
 
     def overhead(self, started: float, now: float) -> float:
-        """Return the seconds since `started` not spent waiting for a provider or a slot of it."""
+        """Return the seconds since `started` that were not spent waiting for anything."""
         return max(0.0, now - started - self.waited - (self.queued or 0.0))
 
 
@@ -56,6 +60,8 @@ def gather(notes: Notes) -> Facts:
             facts.provider, facts.model = note.provider, note.model
             facts.attempts.append(note)
             facts.waited += note.ended - note.started
+        elif isinstance(note, Passed):
+            facts.passed = note
         elif isinstance(note, Used):
             facts.used = note
         elif isinstance(note, StreamEnded):
@@ -65,15 +71,22 @@ def gather(notes: Notes) -> Facts:
             facts.reason = note.reason
             if not facts.attempts:
                 facts.provider, facts.model = note.provider, note.model
-        elif isinstance(note, Queued):
-            facts.queued = (facts.queued or 0.0) + note.seconds
-        elif isinstance(note, Verdict):
-            facts.verdicts.append(note)
         else:
-            facts.wasted.append(note)
+            _add(note, facts)
     if facts.wasted:
         _decide(facts)
     return facts
+
+
+def _add(note: Queued | Limited | Wasted | Verdict, facts: Facts) -> None:
+    if isinstance(note, Queued):
+        facts.queued = (facts.queued or 0.0) + note.seconds
+    elif isinstance(note, Limited):
+        facts.limited.append(note)
+    elif isinstance(note, Verdict):
+        facts.verdicts.append(note)
+    else:
+        facts.wasted.append(note)
 
 
 def _decide(facts: Facts) -> None:

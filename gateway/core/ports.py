@@ -4,11 +4,12 @@ from collections.abc import Callable, Coroutine, Mapping
 from random import Random
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue, Target
 from gateway.core.chat import ChatRequest
+from gateway.core.estimate import OutputHistory
 from gateway.core.health import Health
 from gateway.core.reply import Reply
 from gateway.core.state import State
@@ -108,3 +109,5 @@ class Tools(Struct, frozen=True):
     state: State
     health: Health
     capacity: Capacity
+    history: OutputHistory = field(default_factory=OutputHistory)
+    """How long answers were."""

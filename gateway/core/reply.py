@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NewType, Protocol, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.core.chat import Dialect
 
@@ -18,6 +19,8 @@ class Usage(Struct, frozen=True):
     cached: int = 0
     cache_write: int = 0
     reasoning: int = 0
+    doubtful: bool = False
+    """Whether a figure that it was told made no sense; such a figure counts 0 here."""
 
 
 class Answered(Struct, frozen=True):
@@ -46,6 +49,8 @@ class Tally(Struct):
     """The code of an error event that the provider itself sent, and that the caller got."""
     blocks: int = 0
     size: int = 0
+    passed: int = 0
+    """Output tokens as far as they were seen: a token for 4 characters, one an event at least."""
     waited: float = 0.0
     """Seconds spent waiting for blocks."""
     longest_gap: float = 0.0
@@ -83,6 +88,15 @@ class Stream(Struct, frozen=True):
 Reply: TypeAlias = Whole | Stream
 
 
+def when_over(stream: Stream, callback: Callable[[], None], now: Callable[[], float]) -> Stream:
+    """Return the stream, at whose end, whoever ends it, `callback` is called once."""
+    if isinstance(stream.blocks, Watched):  # no further layer for every block to climb through
+        stream.blocks.then(callback)
+        return stream
+    watched = Watched(stream.blocks, stream.tally, lambda _: callback(), now)
+    return replace(stream, blocks=watched)
+
+
 class Watched:
     """Blocks that are timed in their tally, and that report exactly once when they have ended.
 
@@ -105,12 +119,15 @@ class Watched:
         self._ended = ended
         self._now = now
         self._open = True
-        self._then: list[Callable[[], None]] = []
         self._last = now()
+        self._then: list[Callable[[], None]] = []
 
     def then(self, callback: Callable[[], None]) -> None:
-        """Call back once when the blocks have ended, after that was reported."""
-        self._then.append(callback)
+        """Call back once, after `ended`; at once when it is over already."""
+        if self._open:
+            self._then.append(callback)
+        else:
+            callback()
 
     def __aiter__(self) -> "Watched":
         return self

@@ -13,6 +13,8 @@ MAX_AMOUNT: Final = 1 << 50
 """Sums of these stay exact in every back end; as micro-dollars it is a thousand million dollars."""
 GRACE: Final = 30.0
 """Seconds after a request's deadline for which its lease still waits to be settled."""
+Counted: TypeAlias = Literal["provider", "relayed", "reserved", "nothing"]
+"""What amounts come from: a provider's usage, tokens seen passing, the reservation, or no work."""
 SOON: Final = 1.0
 """Seconds: the `retry_after` of what another request's end may free at any moment."""
 
@@ -215,8 +217,7 @@ class RequestRow(Struct, frozen=True, kw_only=True):
     input: int = 0
     output: int = 0
     micro_dollars: int | None = None
-    counted: Literal["provider", "relayed", "reserved", "nothing"] = "nothing"
-    """What the amounts come from: provider's usage, tokens seen passing, or the reservation."""
+    counted: Counted = "nothing"
 
 
 LedgerRow: TypeAlias = AttemptRow | RequestRow

@@ -8,7 +8,8 @@ from msgspec import Meta, Struct, ValidationError, convert
 from gateway.core.reply import Usage
 
 MAX_TOKENS: Final = 1_000_000_000
-_NOTHING: Final = Usage()
+_NOTHING: Final = Usage(doubtful=True)
+_MAIN: Final = ("prompt_tokens", "completion_tokens")
 
 
 _Count = Annotated[int, Meta(ge=0, le=MAX_TOKENS)]
@@ -39,9 +40,10 @@ def openai_usage(value: object, before: Usage | None = None) -> Usage | None:
     """Read an OpenAI usage object; fields that make no sense keep what was known before."""
     if not isinstance(value, dict) or not value:
         return before
-    if before is None and (plain := _plain_usage(value)) is not None:
+    if before is None and "prompt_tokens" in value and (plain := _plain_usage(value)) is not None:
         return plain
     known = before or _NOTHING
+    said = [value[name] for name in _MAIN if value.get(name) is not None]
     prompt = _dict(value.get("prompt_tokens_details"))
     completion = _dict(value.get("completion_tokens_details"))
     tokens = token_count(value.get("prompt_tokens"), known.input)
@@ -51,6 +53,7 @@ def openai_usage(value: object, before: Usage | None = None) -> Usage | None:
         cached=min(tokens, token_count(prompt.get("cached_tokens"), known.cached)),
         cache_write=token_count(prompt.get("cache_write_tokens"), known.cache_write),
         reasoning=token_count(completion.get("reasoning_tokens"), known.reasoning),
+        doubtful=known.doubtful and _doubtful(said),
     )
 
 
@@ -94,7 +97,13 @@ def anthropic_usage(value: Mapping[str, Any]) -> Usage:
         cached=cached,
         cache_write=write,
         reasoning=token_count(thinking),
+        doubtful=not steps
+        and min(token_count(value.get(name), -1) for name in ("input_tokens", "output_tokens")) < 0,
     )
+
+
+def _doubtful(figures: list[object]) -> bool:
+    return not figures or any(token_count(figure, -1) < 0 for figure in figures)
 
 
 def _dict(value: object) -> dict[str, Any]:

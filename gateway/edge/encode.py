@@ -11,6 +11,7 @@ from gateway.core.errors import GatewayError, Unauthenticated, UpgradeRefused, U
 from gateway.core.money import cost
 from gateway.core.outcome import Facts
 from gateway.core.reply import Answered, Usage, Whole
+from gateway.edge.limit_headers import limit_lines
 from gateway.edge.render import error_body, retry_headers, status_of
 from gateway.edge.routes import WrongMethod
 from gateway.edge.visit import Visit
@@ -69,6 +70,8 @@ def explain(visit: Visit, answered: Answered, facts: Facts) -> str:
     if answered.request_id:
         lines += f"x-turnout-upstream-request-id: {safe(answered.request_id)}\r\n"
         visit.upstream_id = answered.request_id
+    if facts.limited:
+        lines += limit_lines(facts.limited, visit.dialect, visit.clock.wall())
     return lines
 
 

@@ -9,6 +9,7 @@ from gateway.core.chat import Dialect
 from gateway.core.errors import (
     Forbidden,
     GatewayError,
+    LimitReached,
     StreamCut,
     Unauthenticated,
     UpstreamAnswered,
@@ -83,6 +84,8 @@ def retry_headers(error: GatewayError, attempts: int) -> str:
 def _useless_to_retry(error: GatewayError) -> bool:
     if isinstance(error, UpstreamAnswered):
         return b'"insufficient_quota"' in error.body or b'"billing_error"' in error.body
+    if isinstance(error, LimitReached):
+        return error.retry_after is None
     return isinstance(error, (Unauthenticated, Forbidden, UpstreamDenied))
 
 
@@ -98,12 +101,18 @@ def _shape(error: GatewayError, dialect: Dialect, message: str, request_id: str)
     return {
         "error": {
             "message": message,
-            "type": _OPENAI_TYPES.get(status, _default(status, "server_error")),
+            "type": _openai_type(error, status),
             "param": error.param,
             "code": error.code,
             "request_id": request_id,
         }
     }
+
+
+def _openai_type(error: GatewayError, status: int) -> str:
+    if isinstance(error, LimitReached):
+        return error.kind
+    return _OPENAI_TYPES.get(status, _default(status, "server_error"))
 
 
 def _default(status: int, server: str) -> str:

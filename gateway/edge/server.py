@@ -175,6 +175,7 @@ class Edge:
             drop_params=drop,
             headers=decode.named_headers(head, snapshot.headers),
             max_cost=decode.cost_allowed(head),
+            address=visit.connection.address,
         )
         visit.connection.alarm.set(deadline, lambda: visit.interrupt(out_of_time()))
         reply = await snapshot.chains[policy](exchange)
@@ -251,9 +252,11 @@ class Edge:
     async def close(self) -> None:
         """Close everything at once; what is in flight is told so, and has `_FAREWELL` to say it."""
         self.listener.close()
-        tasks = [c.task for c in self.connections_open if c.task is not None]
-        if self._visits:
-            self._cut()
+        # A visit may outlast its connection for a moment, and a connection be between two visits.
+        held = {*self.connections_open, *(visit.connection for visit in self._visits)}
+        tasks = [connection.task for connection in held if connection.task is not None]
+        self._cut()
+        if tasks and self._visits:
             await asyncio.wait(tasks, timeout=_FAREWELL)
         for connection in list(self.connections_open):
             connection.close()

@@ -30,6 +30,7 @@ from gateway.policy.tenants import (
 from gateway.stages import AnyStage
 from gateway.stages.base import StagePolicy
 from gateway.stages.names import Names
+from gateway.stages.rate_limit import RateLimitPolicy
 from gateway.stages.relay import RelayPolicy
 
 DEFAULT: Final = "default"
@@ -106,6 +107,7 @@ def load_rules(folder: Path, known: Known, environment: Mapping[str, str]) -> Ru
     if people is not None:
         there = {*policies, *reading.unread, DEFAULT}
         check_tenants(reading.opened[TENANTS], people, known, there)
+        _check_counted(reading.opened[TENANTS], people, policies)
     if not reading.tenants_are_bad:
         _check_used(files, callers)
     return Rules(
@@ -205,6 +207,18 @@ def _check_block(document: Document, at: KeyPath, block: StagePolicy, names: Nam
         document.report((*at, *problem.path), problem.what, problem.severity)
     for problem in check_when(block.when, names) if block.when else ():
         document.report((*at, "when", *problem.path), problem.what, problem.severity)
+
+
+def _check_counted(
+    document: Document, people: Mapping[str, Tenant], policies: Mapping[str, Policy]
+) -> None:
+    for name, tenant in people.items():
+        policy = policies.get(tenant.policy)
+        if not tenant.limits or policy is None:
+            continue
+        if not any(isinstance(block, RateLimitPolicy) for block in policy.pipeline):
+            what = f"nothing counts them: the policy `{policy.name}` has no `rate_limit` stage."
+            document.report(("tenants", name, "limits"), what, "warning")
 
 
 def _check_used(files: Mapping[str, _Read], callers: Mapping[str, Caller]) -> None:

@@ -6,7 +6,8 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct
 
 from gateway.core.catalogue import Catalogue
-from gateway.core.exchange import Caller, Priority
+from gateway.core.exchange import Caller, Overflow, Priority
+from gateway.core.limits import LimitRule, check_limits
 from gateway.documents import Document, suggest
 from gateway.settings import Name
 
@@ -28,6 +29,20 @@ class Tenant(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Meta(
             description="The models and aliases it may ask for, `*` for any text; a model brings"
             " its aliases. Left out: all.",
+        ),
+    ] = None
+    limits: Annotated[
+        tuple[LimitRule, ...],
+        Meta(
+            description="What it may use, all its keys and policies together; a `rate_limit` stage"
+            " of its policy counts it."
+        ),
+    ] = ()
+    overflow: Annotated[
+        Overflow | None,
+        Meta(
+            description="Whether its requests wait for a limit that has no room. Left out: as the"
+            " policy says."
         ),
     ] = None
     priority: Annotated[Priority, Meta(description="Who goes first when there is a queue.")] = (
@@ -80,6 +95,8 @@ def callers_of(tenants: Mapping[str, Tenant] | None, known: Known) -> Mapping[st
             labels=tenant.labels,
             models=_allowed(tenant, known.catalogue),
             priority=tenant.priority,
+            limits=tenant.limits,
+            overflow=tenant.overflow,
         )
         for name, tenant in people.items()
     }
@@ -103,6 +120,8 @@ def check_tenants(
             if catalogue.matching((pattern,)).isdisjoint(models):
                 what = f"there is no such model.{suggest(pattern, models)}"
                 document.report((*at, "models", index), what)
+        for path, what in check_limits(tenant.limits):
+            document.report((*at, "limits", *path), what)
     for name in known.keys:
         if name not in tenants:
             what = f"gateway.yaml has a key of `{name}`, who is not here: it is refused with 401."

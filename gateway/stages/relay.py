@@ -1,16 +1,15 @@
 """The last stage: one request to one provider, its answer back, and what that took."""
 
 import asyncio
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 from msgspec.structs import replace
 
-from gateway.core import stream_errors
-from gateway.core.assemble import Assembler, assembler_for
 from gateway.core.capability import fit
 from gateway.core.capacity import Slot
 from gateway.core.catalogue import Model, Target
+from gateway.core.charge import passed_in, seen_passing, work_of
 from gateway.core.chat import ALWAYS_WHOLE, ChatRequest, Endpoint
 from gateway.core.errors import (
     BadRequest,
@@ -18,17 +17,14 @@ from gateway.core.errors import (
     InternalError,
     StreamCut,
     UnknownModel,
-    UpstreamBroken,
     UpstreamError,
 )
 from gateway.core.estimate import input_tokens
 from gateway.core.exchange import Exchange
 from gateway.core.money import cost
-from gateway.core.notes import Attempted, End, Queued, Routed, StreamEnded, Used
+from gateway.core.notes import Attempted, End, Passed, Queued, Routed, StreamEnded, Used, Work
 from gateway.core.ports import Call, Provider, Tools
-from gateway.core.replay import whole_to_blocks
 from gateway.core.reply import (
-    Block,
     Reply,
     Stream,
     Tally,
@@ -36,13 +32,10 @@ from gateway.core.reply import (
     Watched,
     Whole,
 )
-from gateway.core.sse import events
 from gateway.core.stage import Next, Stage
 from gateway.stages.base import StagePolicy
+from gateway.stages.modes import Gathered, Mode, asked_for, told, uncut
 
-Mode = Literal["direct", "buffered", "replay"]
-
-MAX_WHOLE: Final = 64 << 20
 _CANCELLED: Final = "cancelled"
 _DEADLINE: Final = "deadline_exceeded"
 
@@ -88,7 +81,7 @@ class Relay:
         fitting, dropped = fit(
             request, model, provider.stands_in_for, may_drop=exchange.drop_params
         )
-        asked = _asked(fitting, self._mode, can_stream=model.may("streaming"))
+        asked = asked_for(fitting, self._mode, can_stream=model.may("streaming"))
         call = Call(
             id=exchange.id,
             request=asked,
@@ -107,7 +100,7 @@ class Relay:
             return self._replay(reply, exchange, model, slot)
         if isinstance(reply, Stream):
             return self._account(reply, exchange, model, slot)
-        self._use(exchange, model, reply.usage)
+        self._use(exchange, model, reply.usage, passed_in(reply.body))
         return reply
 
     def _target(self, exchange: Exchange) -> Target:
@@ -131,9 +124,10 @@ class Relay:
     ) -> Reply:
         """Ask the provider. The slot is given back with the answer, or held for its stream."""
         started, code, status = self._clock.monotonic(), InternalError.code, InternalError.status
+        work: Work = "unknown"
         try:
             reply = await provider.send(call)
-            code, status = "", 200
+            code, status, work = "", 200, "done"
             if isinstance(reply, Stream):
                 slot.began()
             else:
@@ -141,7 +135,7 @@ class Relay:
             return reply
         except GatewayError as error:
             slot.failed(error)
-            code, status = error.code, error.status
+            code, status, work = error.code, error.status, work_of(error)
             if isinstance(error, UpstreamError) and error.provider_status:
                 status = error.provider_status
             raise
@@ -154,7 +148,7 @@ class Relay:
             model = call.target.model
             ended = self._clock.monotonic()
             exchange.notes.add(
-                Attempted(model.provider, model.name, started, ended, code=code, status=status)
+                Attempted(model.provider, model.name, started, ended, code, status, work)
             )
 
     def _account(self, stream: Stream, exchange: Exchange, model: Model, slot: Slot) -> Stream:
@@ -175,118 +169,55 @@ class Relay:
                     code=code,
                 )
             )
-            self._use(exchange, model, tally.usage)
+            final = tally.clean or tally.finish is not None
+            passed = tally.passed or tally.blocks
+            self._use(exchange, model, tally.usage, passed, final=final)
 
         timed = Watched(stream.blocks, stream.tally, ended, self._clock.monotonic)
         return replace(stream, blocks=timed)
 
-    def _use(self, exchange: Exchange, model: Model, usage: Usage | None) -> None:
+    def _use(
+        self,
+        exchange: Exchange,
+        model: Model,
+        usage: Usage | None,
+        passed: int,
+        *,
+        final: bool = True,
+    ) -> None:
+        """Note what was used; `passed` are the output tokens that we saw."""
         if usage is not None:
             price = cost(usage, model.price) if model.price else None
             exchange.notes.add(Used(model=model.name, usage=usage, micro_dollars=price))
+            if final and not usage.doubtful:
+                return
+        if exchange.request.endpoint != "count_tokens":
+            seen = seen_passing(exchange.request, model, usage, passed)
+            price = cost(seen, model.price) if model.price else None
+            exchange.notes.add(Passed(model=model.name, usage=seen, micro_dollars=price))
 
     async def _fold(self, reply: Reply, call: Call, exchange: Exchange, slot: Slot) -> Whole:
         """Read a stream to its end and return it whole. Nothing has left for the caller yet."""
         if not isinstance(reply, Stream):
             raise TypeError("a provider answered whole to a stream request")
-        assembler = assembler_for(exchange.request.endpoint)
-        folding = _Folding(reply, assembler)
+        gathered = Gathered(reply, exchange.request)
         model = call.target.model
-        stream = self._account(replace(reply, blocks=folding), exchange, model, slot)
+        stream = self._account(replace(reply, blocks=gathered.blocks), exchange, model, slot)
         try:
             async for _ in stream.blocks:
                 pass
-            if folding.failure is not None:
-                raise folding.failure
-            body, usage = assembler.finish()
         except StreamCut as error:
-            said = stream_errors.reported(error.body, primed=False) if error.body else None
-            raise said or _uncut(error) from error
-        except ValueError as error:
-            raise _bad_upstream(str(error)) from error
+            raise uncut(error) from error
         finally:
             await stream.blocks.aclose()
+        body, usage = gathered.whole()
         return Whole(body, stream.dialect, stream.tally.usage or usage, stream.answered)
 
     def _replay(self, reply: Reply, exchange: Exchange, model: Model, slot: Slot) -> Stream:
         """Return a whole answer as the stream that the caller asked for."""
         if not isinstance(reply, Whole):
             raise TypeError("a provider streamed to a request for a whole answer")
-        request, tally = exchange.request, Tally(usage=reply.usage)
-        blocks = whole_to_blocks(reply.body, request.endpoint, include_usage=request.wants_usage)
-        try:
-            told = _Told(list(blocks), tally)
-        except ValueError as error:
-            raise _bad_upstream(str(error)) from error
-        stream = Stream(told, tally, reply.dialect, reply.answered)
-        return self._account(stream, exchange, model, slot)
-
-
-class _Folding:
-    """Blocks that go into an assembler as they pass."""
-
-    def __init__(self, stream: Stream, assembler: Assembler) -> None:
-        self._inner = stream.blocks
-        self._tally = stream.tally
-        self._assembler = assembler
-        self.failure: UpstreamError | None = None
-        """What the provider itself reported instead of going on."""
-
-    def __aiter__(self) -> "_Folding":
-        return self
-
-    async def __anext__(self) -> Block:
-        block = await self._inner.__anext__()
-        if self._tally.size > MAX_WHOLE:
-            raise _bad_upstream("an answer over 64 MiB")
-        if self._tally.error:
-            self.failure = self.failure or _reported_in(block)
-            return block
-        try:
-            self._assembler.feed(block)
-        except ValueError as error:
-            raise _bad_upstream(str(error)) from error
-        return block
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-class _Told:
-    """The blocks of an answer that is already there. The last one is its terminal event."""
-
-    def __init__(self, blocks: list[Block], tally: Tally) -> None:
-        self._blocks = blocks
-        self._tally = tally
-        self._next = 0
-
-    def __aiter__(self) -> "_Told":
-        return self
-
-    async def __anext__(self) -> Block:
-        if self._next >= len(self._blocks):
-            raise StopAsyncIteration
-        block = self._blocks[self._next]
-        self._next += 1
-        self._tally.clean = self._next == len(self._blocks)
-        self._tally.blocks += 1
-        self._tally.size += len(block)
-        return block
-
-    async def aclose(self) -> None:
-        self._next = len(self._blocks)
-
-
-def _asked(request: ChatRequest, mode: Mode, *, can_stream: bool) -> ChatRequest:
-    """Return what to ask the provider for: the caller's form of answer, or the mode's."""
-    if request.endpoint in ALWAYS_WHOLE:
-        return request
-    if request.stream and (mode == "replay" or not can_stream):
-        return request.with_fields(stream=None, stream_options=None)
-    if not request.stream and mode == "buffered" and can_stream:
-        usage = {"include_usage": True} if request.dialect == "openai" else None
-        return request.with_fields(stream=True, stream_options=usage)
-    return request
+        return self._account(told(reply, exchange.request), exchange, model, slot)
 
 
 def _check_served(model: Model, request: ChatRequest) -> None:
@@ -312,19 +243,3 @@ def _end(error: BaseException | None, tally: Tally, *, late: bool) -> tuple[End,
     if isinstance(error, Exception):
         return "error", InternalError.code
     return ("error", _DEADLINE) if late else ("client_gone", "")
-
-
-def _reported_in(block: Block) -> UpstreamError:
-    """Return the error of a block that has one. Nothing has left, so it may still be a status."""
-    errors = (stream_errors.reported_in(event.data) for event in events(block))
-    return next(filter(None, errors), None) or _bad_upstream("an error event in the stream")
-
-
-def _uncut(error: StreamCut) -> UpstreamBroken:
-    return UpstreamBroken(error.public, code=error.code, detail=error.detail)
-
-
-def _bad_upstream(detail: str) -> UpstreamBroken:
-    return UpstreamBroken(
-        "The provider's answer makes no sense.", code="bad_upstream", detail=detail
-    )

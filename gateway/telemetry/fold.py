@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
-from gateway.core.notes import Used
+from gateway.core.charge import Charge
+from gateway.core.notes import Limited, StreamEnded, Used
 from gateway.core.outcome import Facts, Outcome
 from gateway.core.reply import Usage
 
@@ -15,18 +16,18 @@ ASKED: Final = 64
 ERRORS: Final = 400
 
 
-def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, object]:
+def fold(
+    outcome: Outcome, charge: Charge, wall: float, served: Container[str]
+) -> dict[str, object]:
     """Return the wide event of a request that ended at `wall` (seconds since 1970).
 
     `model` is what the caller asked for, or `other` when that is no name in `served`; `asked` then
     is its beginning. `asked`, `detail` and `upstream_id` come from outside and still need
     redaction. Prompts and answers are not part of an outcome and so cannot get here.
     """
-    facts = outcome.facts
-    stream = facts.stream
-    started, first = outcome.started, outcome.first_token if outcome.status < ERRORS else None
-    total = outcome.ended - started
-    waited = min(facts.waited, total)
+    facts, started = outcome.facts, outcome.started
+    first = outcome.first_token if outcome.status < ERRORS else None
+    total, waited = outcome.ended - started, min(facts.waited, outcome.ended - started)
     return {
         "ts": _stamp(int(wall * 1000)),
         "request_id": outcome.id,
@@ -45,21 +46,24 @@ def fold(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, obj
         "stream": outcome.stream,
         "duration_ms": _ms(total),
         "ttft_ms": None if first is None else _ms(first - started),
-        "overhead_ms": _ms(max(0.0, total - waited - (facts.queued or 0.0))),
-        "upstream_ms": _ms(waited),
-        "queue_ms": None if facts.queued is None else _ms(facts.queued),
+        **_overhead(total, waited, facts.queued),
         **_way(facts),
         "stages": [f"{v.stage}: {v.verdict}" for v in facts.verdicts] if facts.verdicts else (),
         **(_spent(facts.used, facts.micro_dollars) if facts.used else _NOTHING_SPENT),
+        "counted": charge.counted if facts.attempts else None,
+        "limits": _reached(facts.limited) if facts.limited else (),
         "bytes_in": outcome.received,
         "bytes_out": outcome.sent,
-        "stream_end": stream.reason if stream else None,
-        "stream_code": stream.code if stream else "",
-        "longest_gap_ms": _ms(stream.longest_gap) if stream else None,
+        **(_ended(facts.stream) if facts.stream else _NO_STREAM),
         "dropped": outcome.dropped,
         "upstream_id": outcome.upstream_id,
         "client_retry": outcome.client_retry,
     }
+
+
+def _reached(limited: list[Limited]) -> list[str]:
+    """Return the titles of the limits that had no room, whether or not they were enforced."""
+    return [title for note in limited for title in note.exceeded]
 
 
 def _asked(model: str, served: Container[str]) -> dict[str, object]:
@@ -94,6 +98,25 @@ _NOTHING_SPENT: Final = _spent(Used("", Usage(), None), None) | {
     "tokens_in": None,
     "tokens_out": None,
 }
+
+
+def _overhead(total: float, waited: float, queued: float | None) -> dict[str, object]:
+    return {
+        "overhead_ms": _ms(max(0.0, total - waited - (queued or 0.0))),
+        "upstream_ms": _ms(waited),
+        "queue_ms": None if queued is None else _ms(queued),
+    }
+
+
+def _ended(stream: StreamEnded) -> dict[str, object]:
+    return {
+        "stream_end": stream.reason,
+        "stream_code": stream.code,
+        "longest_gap_ms": _ms(stream.longest_gap),
+    }
+
+
+_NO_STREAM: Final = {"stream_end": None, "stream_code": "", "longest_gap_ms": None}
 
 
 @lru_cache(maxsize=2)  # under load many requests end in one millisecond

@@ -17,11 +17,10 @@ from prometheus_client.registry import Collector
 
 from gateway.core.outcome import Facts, Outcome
 from gateway.telemetry.exposition import CONFIG_OK, STATE_OK
-from gateway.telemetry.fold import OTHER
+from gateway.telemetry.limit_metrics import LimitMetrics
+from gateway.telemetry.names import Names
 from gateway.telemetry.slot_metrics import Target, slot_families
 
-CAP: Final = 100
-"""So many tenants, models, providers and codes get series of their own; the rest share `other`."""
 SECONDS: Final = (
     *(0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92),
     *(163.84, 327.68, 655.36),
@@ -93,23 +92,13 @@ class _Series:
         self.micro_dollars = self.unpriced = 0
 
 
-class _Names(dict[str, str]):
-    """Gives the first CAP names back, and `other` for all that come later."""
-
-    def __missing__(self, name: str) -> str:
-        if len(self) >= CAP:
-            return OTHER
-        self[name] = name
-        return name
-
-
 class Metrics(Collector):
     """What one worker has counted since it started.
 
     `in_flight` returns how many requests are being answered, `pools` each provider's connection
     pool, `config` the version of the policies in use and whether it is what their files say,
     `state` whether the store works, `targets` the slots of each target; all are asked when the
-    text is rendered. `others` are rendered behind these.
+    text is rendered. `limits` has families of its own, `others` are rendered behind all these.
     """
 
     def __init__(
@@ -127,8 +116,8 @@ class Metrics(Collector):
         self._config = config
         self._state = state
         self._targets = targets
-        self._providers, self._models = _Names(), _Names()
-        self._codes, self._callers = _Names(), _Names()
+        self._providers, self._models = Names(), Names()
+        self._codes, self._callers = Names(), Names()
         self._series: dict[Labels, _Series] = defaultdict(_Series)
         self._requests: dict[Labels, int] = defaultdict(int)
         self._errors: dict[Labels, int] = defaultdict(int)
@@ -136,7 +125,8 @@ class Metrics(Collector):
         self._ends: dict[Labels, int] = defaultdict(int)
         self._tenants: dict[Labels, int] = defaultdict(int)
         self._registry = CollectorRegistry(auto_describe=False)
-        for collector in (self, *others):
+        self.limits = LimitMetrics()
+        for collector in (self, self.limits, *others):
             self._registry.register(collector)
 
     def observe(self, outcome: Outcome) -> None:

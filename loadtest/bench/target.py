@@ -26,7 +26,7 @@ models:
     provider: upstream
     price: {{input: 0.15, output: 0.60}}
 """
-_POLICY: Final = """\
+POLICY: Final = """\
 description: Send the request to the model that it names.
 pipeline:
   - stage: relay
@@ -43,14 +43,16 @@ def bare(upstream: str, folder: Path) -> Iterator[Process]:
 
 
 @contextmanager
-def turnout(upstream: str, folder: Path) -> Iterator[Process]:
+def turnout(
+    upstream: str, folder: Path, *, settings: str = "", policy: str = POLICY
+) -> Iterator[Process]:
     """Run `turnout serve` with one provider, one key and its log in a file."""
     port, admin = free_port(), free_port()
     (folder / "config").mkdir(exist_ok=True)
     (folder / "policies").mkdir(exist_ok=True)
-    (folder / "config/gateway.yaml").write_text(_GATEWAY.format(upstream=upstream))
+    (folder / "config/gateway.yaml").write_text(_GATEWAY.format(upstream=upstream) + settings)
     (folder / "config/models.yaml").write_text(_MODELS.format(model=MODEL))
-    (folder / "policies/default.yaml").write_text(_POLICY)
+    (folder / "policies/default.yaml").write_text(policy)
     command = [
         *(str(Path(sys.executable).parent / "turnout"), "serve"),
         *("--config", str(folder / "config"), "--policies", str(folder / "policies")),

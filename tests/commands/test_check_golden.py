@@ -17,8 +17,8 @@ def test_h01_j07_every_mistake_is_said_in_one_pass(
     folder: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(GOLDEN / folder)
-    monkeypatch.setenv("ALICE_KEY", "hunter2-alice")
-    monkeypatch.setenv("BOB_KEY", "hunter2-bob")
+    monkeypatch.setenv("ALICE_KEY", "hunter2-is-of-alice")
+    monkeypatch.setenv("BOB_KEY", "hunter2-is-bobs-own")
     assert main(["check"]) == 1
     said = capsys.readouterr().out
     assert "hunter2" not in said

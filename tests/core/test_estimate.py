@@ -5,8 +5,16 @@ from typing import Any
 
 import pytest
 
+from gateway.core.catalogue import Model
 from gateway.core.chat import Endpoint, parse_request
-from gateway.core.estimate import input_tokens
+from gateway.core.estimate import (
+    MOST_KINDS,
+    UNLEARNED,
+    OutputHistory,
+    expected_output,
+    input_tokens,
+    output_limit,
+)
 
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 9_000}}
 
@@ -38,3 +46,80 @@ def test_system_tools_prompts_and_inputs_count_too() -> None:
     assert tokens("chat", messages=messages, tools=[{"function": {"name": "x" * 40}}]) == 14
     assert tokens("completions", prompt="x" * 40) == 10
     assert tokens("embeddings", input=["x" * 20, "y" * 20]) == 10
+
+
+def test_numbers_are_tokens_and_what_has_very_many_parts_is_counted_by_its_bytes() -> None:
+    assert tokens("embeddings", input=[1, 2, 3]) == 3
+    body = {"model": "m", "input": ["x"] * 30_000}
+    request = parse_request("embeddings", json.dumps(body).encode())
+    assert input_tokens(request) == -(-len(request.body) // 4)
+
+
+def test_a_long_text_is_measured_by_its_beginning() -> None:
+    assert tokens("completions", prompt="é" * 200_000) == 100_000
+
+
+def limit(model: Model, **fields: Any) -> int | None:
+    return output_limit(parse_request("chat", json.dumps({**CHAT, **fields}).encode()), model)
+
+
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+PLAIN, SHORT = Model(provider="p"), Model(provider="p", max_output=50)
+
+
+@pytest.mark.parametrize(
+    ("fields", "most", "of_short"),
+    [
+        ({}, None, None),
+        ({"max_tokens": 70}, 70, 50),
+        ({"max_completion_tokens": 70, "max_tokens": 20}, 70, 50),
+        ({"max_tokens": 20, "n": 3}, 60, 60),
+        ({"max_tokens": 20, "best_of": 3, "n": 2}, 60, 60),
+        ({"max_tokens": 20, "n": 10**9}, 20 * 128, 20 * 128),
+        ({"max_tokens": -1}, None, None),
+        ({"max_tokens": "9"}, None, None),
+        ({"max_tokens": True}, None, None),
+        ({"max_tokens": 2**63}, None, None),
+        ({"max_tokens": 20, "n": 0}, 20, 20),
+    ],
+)
+def test_the_stated_limit_of_output_counts_for_each_answer(
+    fields: dict[str, Any], most: int | None, of_short: int | None
+) -> None:
+    assert limit(PLAIN, **fields) == most
+    assert limit(SHORT, **fields) == of_short
+
+
+def test_an_answer_without_a_stated_limit_is_expected_as_learned_and_as_the_model_can() -> None:
+    request = parse_request("chat", json.dumps({**CHAT, "n": 2}).encode())
+    assert expected_output(1024, request, PLAIN) == 1024
+    assert expected_output(1024, request, SHORT) == 100
+
+
+def test_embeddings_have_no_output() -> None:
+    assert output_limit(parse_request("embeddings", b'{"model":"m","input":"x"}'), PLAIN) == 0
+
+
+def test_nine_of_ten_answers_stay_within_what_is_learned() -> None:
+    history, kind = OutputHistory(), ("alice", "default", "chat", "m")
+    assert history.high(kind) == UNLEARNED
+    for tokens_out in range(1, 8):
+        history.observe(kind, tokens_out)
+    assert history.high(kind) == UNLEARNED
+    history.observe(kind, 8)
+    assert history.high(kind) == 8
+    for tokens_out in range(1, 65):
+        history.observe(kind, tokens_out)
+    assert history.high(kind) == 58
+    assert history.high(("bob", *kind[1:])) == UNLEARNED
+
+
+def test_what_was_seen_long_ago_is_forgotten() -> None:
+    history = OutputHistory()
+    for number in range(MOST_KINDS + 10):
+        for _ in range(8):
+            history.observe((str(number),), 5)
+        history.observe(("0",), 5)
+    assert len(history) == MOST_KINDS
+    assert history.high(("0",)) == 5
+    assert history.high(("1",)) == UNLEARNED

@@ -3,7 +3,7 @@
 import pytest
 from multidict import CIMultiDict
 
-from gateway.core.errors import BadRequest, GatewayError, Unauthenticated
+from gateway.core.errors import BadRequest, Forbidden, GatewayError, Unauthenticated
 from gateway.core.exchange import Caller
 from gateway.core.secret import Secret
 from gateway.edge.identity import Identity, TooManyBadKeys
@@ -101,6 +101,23 @@ def test_other_queries_are_let_through() -> None:
 def test_without_keys_everybody_is_the_local_tenant() -> None:
     caller = Identity({}).identify(CIMultiDict([("x-api-key", "any")]), "", "", 0, CALLERS)
     assert caller == Caller("local", "")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "LOCALHOST:8080", "app.localhost", "127.0.0.1:8080", "[::1]:8080", "[::1]"],
+)
+def test_without_keys_this_machines_own_names_are_served(host: str) -> None:
+    caller = Identity({}).identify(CIMultiDict(host=host), "", "127.0.0.1", 0, CALLERS)
+    assert caller.tenant == "local"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "10.0.0.7", "", "::1"])
+def test_without_keys_a_name_that_was_made_to_lead_here_is_refused(host: str) -> None:
+    """DNS rebinding: a web page's own name, which suddenly means this machine."""
+    with pytest.raises(Forbidden) as caught:
+        Identity({}).identify(CIMultiDict(host=host), "", "127.0.0.1", 0, CALLERS)
+    assert caught.value.code == "foreign_host"
 
 
 def test_more_than_20_wrong_keys_a_minute_are_answered_429_and_a_good_key_still_works() -> None:

@@ -53,6 +53,7 @@ def write_config(
     aliases: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
     pipeline: Sequence[Mapping[str, Any]] = (),
+    tenants: Mapping[str, Any] | None = None,
 ) -> None:
     """Write config/ and policies/ below `home`. JSON is YAML."""
     (home / "config").mkdir()
@@ -63,6 +64,8 @@ def write_config(
         json.dumps({"models": models, "aliases": aliases or {}})
     )
     (home / "policies/default.yaml").write_text(json.dumps({"pipeline": list(pipeline)}))
+    if tenants is not None:
+        (home / "policies/tenants.yaml").write_text(json.dumps({"tenants": tenants}))
 
 
 @asynccontextmanager

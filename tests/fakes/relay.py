@@ -18,7 +18,8 @@ from gateway.core.notes import Notes, StreamEnded
 from gateway.core.ports import Call, Tools
 from gateway.core.reply import Answered, Block, Reply, Stream, Tally, Usage, Whole
 from gateway.core.sse import DONE
-from gateway.stages.relay import Mode, RelayPolicy
+from gateway.stages.modes import Mode
+from gateway.stages.relay import RelayPolicy
 from gateway.state.memory import memory_state
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import make_runtime

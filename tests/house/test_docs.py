@@ -11,6 +11,7 @@ import pytest
 
 from gateway.__main__ import main
 from gateway.policy.setup import load_setup
+from gateway.trial.run import run_trials
 from tests.fakes.gateway import open_test_gateway, write_config
 
 ROOT = Path(__file__).parents[2]
@@ -92,7 +93,8 @@ def test_a_yaml_example_loads(place: str, text: str, tmp_path: Path) -> None:
         (tmp_path / "config/models.yaml").write_text("models: {}\n")
     environment = {name: f"the value of {name}" for name in re.findall(r"env:(\w+)", text)}
     environment["REDIS_URL"] = "redis://a-value"
-    load_setup(tmp_path / "config", tmp_path / "policies", environment)
+    setup = load_setup(tmp_path / "config", tmp_path / "policies", environment)
+    assert asyncio.run(run_trials(setup)) == []
 
 
 def _here(text: str, root: str) -> str:

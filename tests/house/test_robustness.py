@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/robustness.md").read_text()
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 NUMBERS = [*(f"D{n:02}" for n in range(1, 19)), *(f"E{n:02}" for n in range(1, 14))]
+NUMBERS += [*(f"C{n:02}" for n in range(1, 16)), "H04"]
 ROWS = [line for line in TEXT.splitlines() if re.match(r"\| (?!-|no\.|case|whose)", line)]
 
 

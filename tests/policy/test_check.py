@@ -23,6 +23,16 @@ def said(read: Document) -> list[str]:
     return [problem.text for problem in read.problems if problem.severity == "error"]
 
 
+@pytest.mark.parametrize(("listen", "severity"), [("127.0.0.1:0", "warning"), (":0", "error")])
+def test_a_key_that_can_be_guessed_is_told(tmp_path: Path, listen: str, severity: str) -> None:
+    read = document(tmp_path)
+    keys = {"alice": Secret("x" * 15, "env:ALICE"), "bob": Secret("x" * 16, "env:BOB")}
+    check_keys(read, Settings(listen=listen, keys=keys))
+    (problem,) = read.problems
+    assert problem.severity == severity
+    assert "env:ALICE has fewer than 16 characters" in problem.text
+
+
 def test_keys_are_present_and_different(tmp_path: Path) -> None:
     read = document(tmp_path)
     keys = {

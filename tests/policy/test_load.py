@@ -74,6 +74,14 @@ def test_without_a_default_nothing_is_loaded(tmp_path: Path) -> None:
         load(tmp_path / "nowhere")
 
 
+def test_a_file_that_only_looks_as_if_it_were_read_is_refused(tmp_path: Path) -> None:
+    """A tenants.yml that nobody reads would let every key use everything."""
+    (tmp_path / "tenants.yml").write_text("tenants: {}\n")
+    assert problems(tmp_path, default="# no\n") == [
+        "tenants.yml: no file of this ending is read. Rename it to tenants.yaml."
+    ]
+
+
 def test_problems_of_all_files_come_together(tmp_path: Path) -> None:
     said = problems(
         tmp_path, default="a: [\n", other="pipline: []\n", third="", tenants="tenants: 3\n"
@@ -136,3 +144,22 @@ def test_the_tests_of_a_policy_are_kept_for_the_check(tmp_path: Path) -> None:
     text = "tests: [{name: it works, given: {request: {model: small}}, expect: {status: 200}}]\n"
     (trial,) = load(tmp_path, default=text).trials
     assert (trial.policy, trial.index, trial.case.name) == ("default", 0, "it works")
+
+
+def test_limits_of_a_tenant_that_nothing_counts_are_a_warning(tmp_path: Path) -> None:
+    tenants = "tenants: {alice: {limits: [{requests: 5, every: 1m}]}, bob: {}}\n"
+    assert warnings(load(tmp_path, default="", tenants=tenants)) == [
+        "tenants.alice.limits: nothing counts them: the policy `default` has no `rate_limit` stage."
+    ]
+    counts = "pipeline: [{stage: rate_limit}]\n"
+    assert warnings(load(tmp_path, default=counts, tenants=tenants)) == []
+    assert "limits nothing" in warnings(load(tmp_path, default=counts, tenants="tenants: {}"))[0]
+
+
+def test_limits_of_a_tenant_are_checked_like_those_of_a_policy(tmp_path: Path) -> None:
+    tenants = "tenants: {alice: {limits: [{requests: 5, every: often}, {cost: 1}]}}\n"
+    said = problems(tmp_path, default="pipeline: [{stage: rate_limit}]\n", tenants=tenants)
+    assert [line.partition(": ")[2].partition(":")[0] for line in said] == [
+        "tenants.alice.limits[0].every",
+        "tenants.alice.limits[1]",
+    ]

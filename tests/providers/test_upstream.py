@@ -26,10 +26,11 @@ async def open_line(
     runtime = real_time_runtime()
     async with open_upstream([answer]) as server:
         transport = Transport(server.url, {"authorization": f"Bearer {KEY}"}, runtime)
+        upstream = Upstream("acme", transport, runtime, dialect=dialect, first_byte=5)
         try:
-            yield Upstream("acme", transport, runtime, dialect=dialect, first_byte=5), server
+            yield upstream, server
         finally:
-            await transport.aclose()
+            await upstream.aclose()
 
 
 async def answered_id(dialect: Dialect, header: str, value: str) -> str:

@@ -16,7 +16,7 @@ from gateway.core.errors import (
     UpstreamTimeout,
 )
 from gateway.core.exchange import Route
-from gateway.core.notes import Attempted, Routed, StreamEnded, Used
+from gateway.core.notes import Attempted, Routed, StreamEnded, Used, Work
 from gateway.core.reply import Stream
 from gateway.stages import AnyStage
 from gateway.stages.relay import RelayPolicy
@@ -96,24 +96,24 @@ async def test_an_unknown_price_is_not_free_and_unknown_usage_is_not_noted() -> 
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "status"),
+    ("error", "code", "status", "work"),
     [
-        (UpstreamBusy("later", status=429), "upstream_busy", 429),
-        (UpstreamTimeout("late"), "upstream_timeout", 504),
-        (BadRequest("no", param="n"), "invalid_request", 400),
-        (asyncio.CancelledError(), "cancelled", 0),
-        (ValueError("a bug"), "internal_error", 500),
+        (UpstreamBusy("later", status=429), "upstream_busy", 429, "refused"),
+        (UpstreamTimeout("late"), "upstream_timeout", 504, "unknown"),
+        (BadRequest("no", param="n"), "invalid_request", 400, "none"),
+        (asyncio.CancelledError(), "cancelled", 0, "unknown"),
+        (ValueError("a bug"), "internal_error", 500, "unknown"),
     ],
 )
 async def test_a_failed_attempt_is_noted_and_raised(
-    error: BaseException, code: str, status: int
+    error: BaseException, code: str, status: int, work: Work
 ) -> None:
     house = House()
     house.provider.error = error
     with pytest.raises(type(error)):
         await house.ask()
     assert house.notes.all(Attempted) == [
-        Attempted("acme", "fast", 1_000.0, 1_002.0, code=code, status=status)
+        Attempted("acme", "fast", 1_000.0, 1_002.0, code, status, work)
     ]
 
 

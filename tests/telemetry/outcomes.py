@@ -1,14 +1,17 @@
 """Outcomes for tests, a plain good request unless told otherwise, and what metrics say of them."""
 
+from collections.abc import Container
 from typing import Any
 
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.core.charge import charge_of
 from gateway.core.exchange import Caller
 from gateway.core.notes import Attempted, Note, Notes, Routed, Used
 from gateway.core.outcome import Outcome, gather
 from gateway.core.reply import Usage
+from gateway.telemetry.fold import fold
 
 GOOD: tuple[Note, ...] = (
     Routed("gpt", "one", "explicit"),
@@ -38,6 +41,10 @@ def make_outcome(*left: Note, **changes: Any) -> Outcome:
         "facts": gather(notes),
     }
     return Outcome(**{**values, **changes})
+
+
+def folded(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, object]:
+    return fold(outcome, charge_of(outcome.facts), wall, served)
 
 
 def parsed(text: bytes) -> dict[str, Metric]:

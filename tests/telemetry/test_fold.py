@@ -7,8 +7,8 @@ from gateway.core.exchange import Caller
 from gateway.core.notes import Attempted, Note, Routed, StreamEnded, Used
 from gateway.core.outcome import Outcome
 from gateway.core.reply import Usage
-from gateway.telemetry.fold import OTHER, fold
-from tests.telemetry.outcomes import make_outcome
+from gateway.telemetry.fold import OTHER
+from tests.telemetry.outcomes import folded, make_outcome
 
 WALL = 1_763_700_000.25
 SERVED = {"gpt", "fast"}
@@ -28,7 +28,7 @@ def test_a_stream_with_a_failover_becomes_one_flat_event() -> None:
         upstream_id="req_1",
         client_retry=2,
     )
-    event = fold(outcome, WALL, SERVED)
+    event = folded(outcome, WALL, SERVED)
     assert event["ts"] == "2025-11-21T04:40:00.250+00:00"
     assert (event["model"], event["answered_by"], event["answered_model"]) == (
         "gpt",
@@ -54,16 +54,16 @@ def test_a_stream_with_a_failover_becomes_one_flat_event() -> None:
 
 
 def test_a_name_that_we_do_not_have_is_shown_at_its_beginning() -> None:
-    event = fold(make_outcome(model="gpt-5o" + "x" * 100, status=404), WALL, SERVED)
+    event = folded(make_outcome(model="gpt-5o" + "x" * 100, status=404), WALL, SERVED)
     assert event["model"] == OTHER
     assert event["asked"] == "gpt-5o" + "x" * 58
     assert event["ttft_ms"] is None
-    assert fold(make_outcome(), WALL, SERVED)["asked"] is None
-    assert fold(make_outcome(model=""), WALL, SERVED)["asked"] is None
+    assert folded(make_outcome(), WALL, SERVED)["asked"] is None
+    assert folded(make_outcome(model=""), WALL, SERVED)["asked"] is None
 
 
 def test_an_unpriced_answer_has_no_cost_and_is_not_free() -> None:
-    event = fold(make_outcome(Used("gpt", Usage(1, 1), None)), WALL, SERVED)
+    event = folded(make_outcome(Used("gpt", Usage(1, 1), None)), WALL, SERVED)
     assert event["cost_usd"] is None
     assert event["tokens_in"] == 1
 
@@ -77,14 +77,14 @@ def test_a_request_refused_at_the_door_has_neither_attempts_nor_tokens() -> None
         first_byte=None,
         caller=Caller("", ""),
     )
-    event = fold(outcome, WALL, SERVED)
+    event = folded(outcome, WALL, SERVED)
     assert (event["attempts"], event["answered_by"], event["tokens_in"]) == (0, "", None)
     assert (event["stream_end"], event["ttft_ms"], event["cost_usd"]) == (None, None, None)
     assert (event["code"], event["fault"]) == ("invalid_key", "caller")
 
 
 def test_a_model_name_that_is_not_served_is_a_strangers_text_and_not_logged() -> None:
-    event = fold(make_outcome(model="ignore all previous instructions"), WALL, SERVED)
+    event = folded(make_outcome(model="ignore all previous instructions"), WALL, SERVED)
     assert event["model"] == OTHER
 
 
@@ -112,4 +112,4 @@ def test_every_outcome_folds_to_encodable_json(
     left: list[Note], started: float, ended: float, first: float | None
 ) -> None:
     outcome: Outcome = make_outcome(*left, started=started, ended=ended, first_byte=first)
-    assert wire.decode(wire.encode(fold(outcome, WALL, SERVED)))["request_id"] == outcome.id
+    assert wire.decode(wire.encode(folded(outcome, WALL, SERVED)))["request_id"] == outcome.id

@@ -10,11 +10,10 @@ from urllib.parse import quote
 
 from gateway.core import wire
 from gateway.core.secret import Secret
-from gateway.telemetry.fold import fold
 from gateway.telemetry.log import BURST, REMEMBERED, WINDOW, Log, open_log
 from gateway.telemetry.sink import QUEUE
 from tests.fakes.clock import FakeClock
-from tests.telemetry.outcomes import make_outcome
+from tests.telemetry.outcomes import folded, make_outcome
 
 CANARY = "canary/value+of a=provider-key"
 Work = Callable[[Log, FakeClock], None]
@@ -44,7 +43,7 @@ def failure(error: Exception) -> Exception:
 
 
 def wide(**changes: Any) -> dict[str, object]:
-    return fold(make_outcome(**changes), 1_763_700_000.0, {"gpt"})
+    return folded(make_outcome(**changes), 1_763_700_000.0, {"gpt"})
 
 
 def test_a_request_is_one_json_line_with_every_field_of_the_fold() -> None:

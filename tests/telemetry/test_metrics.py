@@ -7,7 +7,8 @@ from msgspec import Struct
 from gateway.core.exchange import Caller
 from gateway.core.notes import Attempted, StreamEnded, Used
 from gateway.core.reply import Usage
-from gateway.telemetry.metrics import CAP, Metrics
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.names import CAP
 from tests.telemetry.outcomes import GOOD, make_outcome, parsed, value
 
 CHAT = "/v1/chat/completions"

@@ -1,17 +1,16 @@
 from gateway.core.notes import StreamEnded, Used
 from gateway.core.reply import Usage
-from gateway.telemetry.fold import fold
 from gateway.telemetry.pretty import pretty
-from tests.telemetry.outcomes import make_outcome
+from tests.telemetry.outcomes import folded, make_outcome
 
 
 def shown(**changes: object) -> str:
-    event = fold(make_outcome(**changes), 1_763_700_000.0, {"gpt"})
+    event = folded(make_outcome(**changes), 1_763_700_000.0, {"gpt"})
     return pretty({**event, "event": "request"}).decode()
 
 
 def test_a_request_is_one_line_in_the_order_people_read() -> None:
-    event = fold(
+    event = folded(
         make_outcome(
             StreamEnded("done", 3, 900, 0.1, 0.5), Used("gpt", Usage(57, 31), 1_240), stream=True
         ),

@@ -5,10 +5,9 @@ import pytest
 from gateway.core.capacity import Capacity, Concurrency
 from gateway.core.catalogue import Model
 from gateway.core.notes import Attempted, Queued
-from gateway.telemetry.fold import fold
 from gateway.telemetry.metrics import Metrics
 from tests.fakes.clock import FakeClock
-from tests.telemetry.outcomes import make_outcome, value
+from tests.telemetry.outcomes import folded, make_outcome, value
 
 
 def test_every_target_that_was_asked_shows_its_limit_and_use() -> None:
@@ -29,8 +28,8 @@ def test_time_in_the_queue_is_neither_overhead_nor_the_providers() -> None:
     text = metrics.render()
     assert value(text, "turnout_queue_seconds_count") == 1
     assert round(value(text, "turnout_queue_seconds_sum"), 6) == 0.4
-    event = fold(outcome, 0.0, ())
+    event = folded(outcome, 0.0, ())
     shown = event["queue_ms"], event["upstream_ms"], event["overhead_ms"]
     assert shown == pytest.approx((400.0, 400.0, 200.0), abs=0.01)
     assert outcome.facts.overhead(100.0, 101.0) < 0.2001
-    assert fold(make_outcome(), 0.0, ())["queue_ms"] is None
+    assert folded(make_outcome(), 0.0, ())["queue_ms"] is None

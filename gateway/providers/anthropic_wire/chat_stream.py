@@ -114,6 +114,7 @@ class MessageEventsToChat:
     def _content(self, delta: bytes) -> bytes:
         chunk = self._chunk(delta)
         self.primed = True
+        self.tally.passed += len(delta) >> 2 or 1
         return chunk
 
     def _message_delta(self, event: Mapping[str, Any]) -> bytes:

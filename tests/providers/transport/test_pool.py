@@ -177,6 +177,34 @@ async def test_a_kept_connection_that_dies_unanswered_is_replaced_once(how: Mark
         assert transport.stats.in_use == 0
 
 
+async def test_a_kept_connection_that_dies_later_than_a_trip_takes_has_had_the_request() -> None:
+    """A second POST would be billed twice, and a poisoned prompt would kill a second worker."""
+    script = [json_reply({}), raw_reply([1.0, CUT]), json_reply({"again": 1})]
+    async with open_upstream(script) as up, open_transport(up.url) as transport:
+        await finish(transport)
+        with pytest.raises(UpstreamBroken) as caught:
+            await ask(transport)
+        assert caught.value.code == "upstream_reset"
+        assert len(up.requests) == 2
+
+
+async def test_warm_connections_that_were_closed_are_opened_again() -> None:
+    clock, script = FakeClock(), [json_reply({})]
+    async with open_upstream(script) as up, open_transport(up.url, clock=clock) as transport:
+        await transport.warm(2)
+        keeping = asyncio.ensure_future(transport.keep_warm(2))
+        await clock.advance(56)
+        await up.until_closed()
+        assert (transport.stats.opened, transport.stats.idle) == (2, 0)
+        await clock.advance(10)
+        async with asyncio.timeout(5):
+            while transport.stats.idle < 2:
+                await asyncio.sleep(0.01)
+        assert transport.stats.opened == 4
+        keeping.cancel()
+        await asyncio.wait([keeping])
+
+
 async def test_a_fresh_connection_that_dies_is_not_tried_again() -> None:
     script = [json_reply({}), raw_reply([CUT])]
     async with open_upstream(script) as up, open_transport(up.url) as transport:

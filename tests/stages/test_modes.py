@@ -16,7 +16,8 @@ from gateway.core.notes import Attempted, Used
 from gateway.core.ports import Call, Tools
 from gateway.core.reply import Block, Reply
 from gateway.core.sse import DONE
-from gateway.stages.relay import Mode, RelayPolicy
+from gateway.stages.modes import Mode
+from gateway.stages.relay import RelayPolicy
 from gateway.state.memory import memory_state
 from tests.fakes.relay import ASK, MODELS, STREAM, USAGE, WHOLE, House, ScriptedProvider, read
 from tests.fakes.runtime import make_runtime

@@ -1,0 +1,84 @@
+"""What a request is charged for: the provider's word, else what passed, else the reservation."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from gateway.core.catalogue import Model
+from gateway.core.chat import ChatRequest
+from gateway.core.errors import CallerError, UpstreamError
+from gateway.core.estimate import input_tokens, output_limit, tokens_in
+from gateway.core.notes import Amounts, Used, Work
+from gateway.core.outcome import Facts
+from gateway.core.reply import Usage
+from gateway.core.state import Counted
+
+ENVELOPE: Final = 100
+"""Bytes of a whole answer that are no text, at least."""
+NOTHING: Final = Amounts()
+_NEVER_ASKED: Final = frozenset(
+    {
+        *("upstream_connect_timeout", "upstream_refused_connection", "upstream_dns"),
+        *("upstream_tls", "upstream_pool_timeout"),
+    }
+)
+
+
+class Charge(Struct, frozen=True):
+    """What a request is charged for, and what those amounts come from."""
+
+    counted: Counted
+    amounts: Amounts = NOTHING
+
+
+def charge_of(facts: Facts) -> Charge:
+    """Return what the notes of a request come to.
+
+    A provider's final usage wins, also when it is 0. Without it what passed counts; without that
+    what was reserved, where a provider may have worked. An error that a provider answered with
+    costs nothing.
+    """
+    if facts.passed is not None:
+        return Charge("relayed", _amounts(facts.passed))
+    if facts.used is not None:
+        return Charge("provider", _amounts(facts.used))
+    if any(attempt.work == "unknown" for attempt in facts.attempts):
+        limited = facts.limited[0] if facts.limited else None
+        if limited is not None and limited.reserved is not None:
+            return Charge("reserved", limited.reserved)
+    return Charge("nothing")
+
+
+def work_of(error: BaseException) -> Work:
+    """Return what a provider whose attempt ended in `error` has done as far as we can know."""
+    if isinstance(error, UpstreamError):
+        if error.provider_status:
+            return "refused"
+        return "none" if error.code in _NEVER_ASKED else "unknown"
+    return "none" if isinstance(error, CallerError) else "unknown"
+
+
+def passed_in(body: bytes) -> int:
+    """Return about how many output tokens a whole answer has."""
+    return tokens_in(len(body) - ENVELOPE)
+
+
+def seen_passing(request: ChatRequest, model: Model, said: Usage | None, passed: int) -> Usage:
+    """Return what a request used as far as we saw; `said` is what its provider told so far.
+
+    Output is the larger of both figures, what passed being no more than the request allows; input
+    is guessed from the request when it was not told.
+    """
+    said, most = said or Usage(), output_limit(request, model)
+    output = max(said.output, passed if most is None else min(passed, most))
+    return Usage(
+        input=said.input or input_tokens(request),
+        output=output,
+        cached=said.cached,
+        cache_write=said.cache_write,
+        reasoning=said.reasoning,
+    )
+
+
+def _amounts(used: Used) -> Amounts:
+    return Amounts(used.usage.input, used.usage.output, used.micro_dollars)

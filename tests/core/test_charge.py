@@ -1,0 +1,87 @@
+"""What a request is charged for: the provider's word, what passed, what was reserved, nothing."""
+
+import asyncio
+import json
+
+import pytest
+
+from gateway.core.catalogue import Model
+from gateway.core.charge import Charge, charge_of, passed_in, seen_passing, work_of
+from gateway.core.chat import parse_request
+from gateway.core.errors import (
+    BadRequest,
+    UpstreamBroken,
+    UpstreamBusy,
+    UpstreamDenied,
+    UpstreamTimeout,
+)
+from gateway.core.notes import Amounts, Attempted, Limited, Passed, Used, Work
+from gateway.core.outcome import Facts
+from gateway.core.reply import Usage
+
+SAID = Used("m", Usage(10, 5), 70)
+SEEN = Passed("m", Usage(10, 9), 90)
+MODEL = Model(provider="p")
+RESERVED = Amounts(12, 100, 900)
+HELD = Limited((), (), reserved=RESERVED)
+
+
+def attempt(work: Work) -> Attempted:
+    return Attempted("p", "m", 0.0, 1.0, "code", 500, work)
+
+
+@pytest.mark.parametrize(
+    ("facts", "charge"),
+    [
+        (Facts(), Charge("nothing")),
+        (Facts(used=SAID, limited=[HELD]), Charge("provider", Amounts(10, 5, 70))),
+        (Facts(used=SAID, passed=SEEN), Charge("relayed", Amounts(10, 9, 90))),
+        (Facts(attempts=[attempt("unknown")], limited=[HELD]), Charge("reserved", RESERVED)),
+        (Facts(attempts=[attempt("unknown")]), Charge("nothing")),
+        (Facts(attempts=[attempt("refused")], limited=[HELD]), Charge("nothing")),
+        (Facts(attempts=[attempt("none")], limited=[HELD]), Charge("nothing")),
+    ],
+)
+def test_the_best_that_is_known_is_charged(facts: Facts, charge: Charge) -> None:
+    assert charge_of(facts) == charge
+
+
+@pytest.mark.parametrize(
+    ("error", "work"),
+    [
+        (UpstreamBusy("x", status=429), "refused"),
+        (UpstreamBroken("x", code="upstream_refused_connection"), "none"),
+        (UpstreamTimeout("x", code="upstream_connect_timeout"), "none"),
+        (UpstreamTimeout("x", code="upstream_first_byte_timeout"), "unknown"),
+        (UpstreamBroken("x", code="upstream_reset"), "unknown"),
+        (BadRequest("x"), "none"),
+        (asyncio.CancelledError(), "unknown"),
+        (KeyError("a bug"), "unknown"),
+    ],
+)
+def test_an_error_tells_what_a_provider_may_have_done(error: BaseException, work: Work) -> None:
+    assert work_of(error) == work
+
+
+def test_a_provider_that_answered_with_an_error_did_no_work() -> None:
+    error = UpstreamDenied("x")
+    error.provider_status = 401
+    assert work_of(error) == "refused"
+
+
+def test_of_what_was_said_and_what_was_seen_the_larger_counts() -> None:
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x" * 40}]}).encode()
+    request = parse_request("chat", body)
+    assert seen_passing(request, MODEL, None, 7) == Usage(14, 7)
+    assert seen_passing(request, MODEL, Usage(20, 1), 7) == Usage(20, 7)
+    assert seen_passing(request, MODEL, Usage(20, 9), 7) == Usage(20, 9)
+    short = parse_request("chat", body[:-1] + b',"max_tokens":5}')
+    assert seen_passing(short, MODEL, None, 7) == Usage(14, 5)
+    assert seen_passing(short, MODEL, Usage(20, 6), 7) == Usage(20, 6)
+    vectors = parse_request("embeddings", b'{"model":"m","input":"xxxx"}')
+    assert seen_passing(vectors, MODEL, None, 7) == Usage(1, 0)
+
+
+def test_a_whole_answer_is_a_token_for_four_bytes_beyond_its_frame() -> None:
+    assert passed_in(b"x" * 500) == 100
+    assert passed_in(b"{}") == 1
