@@ -110,8 +110,8 @@ class Target(Struct, frozen=True):
 
     model: Model
     chosen: bool = False
-    first_token_by: float | None = None
-    """The `Clock.monotonic()` time at which a stream that has said nothing is given up."""
+    first_token: float | None = None
+    """Seconds after being asked at which a stream that has said nothing is given up."""
 
 
 class Catalogue(Struct, frozen=True):

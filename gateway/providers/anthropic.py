@@ -154,9 +154,9 @@ class Anthropic:
         return Whole(body, dialect="openai", usage=used, answered=answered)
 
     async def _ask(self, request: ChatRequest, path: str, call: Call) -> Response:
-        headers, by = self._headers(request), call.target.first_token_by
+        headers, seconds = self._headers(request), call.target.first_token
         return await self._upstream.ask(
-            request, path, call.deadline, first_token_by=by, headers=headers
+            request, path, call.deadline, first_token=seconds, headers=headers
         )
 
     def _headers(self, request: ChatRequest) -> Mapping[str, str]:

@@ -146,8 +146,8 @@ class OpenAIProvider:
         return Whole(body=message, dialect="anthropic", usage=usage, answered=answered)
 
     def _ask(self, request: ChatRequest, call: Call) -> Awaitable[Response]:
-        path, by = _PATHS[request.endpoint], call.target.first_token_by
-        return self._upstream.ask(request, path, call.deadline, first_token_by=by)
+        path, seconds = _PATHS[request.endpoint], call.target.first_token
+        return self._upstream.ask(request, path, call.deadline, first_token=seconds)
 
     async def warm(self) -> None:
         """Send the warm-up prompt until its first token, then open and keep connections."""

@@ -49,16 +49,18 @@ class Upstream:
         path: str,
         deadline: float,
         *,
-        first_token_by: float | None = None,
+        first_token: float | None = None,
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> Response:
         """Return a 2xx response. Raises UpstreamError for any other.
 
-        A stream that has not begun at `first_token_by` (`Clock.monotonic()`) is given up.
+        A stream that has not begun after `first_token` seconds is given up.
         """
         patience = self._first_byte if request.stream else None
-        if patience is not None and first_token_by is not None:
-            patience = min(patience, first_token_by - self.runtime.clock.monotonic())
+        due = deadline
+        if patience is not None and first_token is not None:
+            patience = min(patience, first_token)
+            due = min(deadline, self.runtime.clock.monotonic() + first_token)
         response = await self.transport.request(
             "POST",
             path,
@@ -74,6 +76,8 @@ class Upstream:
                 error.request_id = self._id_of(response)
                 error.detail = f"{error.detail} to POST {self.transport.target(path)}"
                 raise
+        if due < deadline:
+            response.bound(due, "upstream_first_byte_timeout")
         return response
 
     async def read(self, response: Response) -> bytes:
@@ -84,9 +88,6 @@ class Upstream:
         self, response: Response, codec: StreamCodec, call: Call, answered: Answered
     ) -> Stream:
         """Return the primed stream of a 2xx response, within the time for its first token."""
-        by = call.target.first_token_by
-        if by is not None and by < call.deadline:
-            response.bound(by, "upstream_first_byte_timeout")
         stream = await open_stream(
             response,
             codec,
@@ -94,8 +95,7 @@ class Upstream:
             answered=answered,
             secrets=self.transport,
         )
-        if by is not None:
-            response.bound(call.deadline)
+        response.bound(call.deadline)
         return stream
 
     def answered(self, call: Call, response: Response, dropped: tuple[str, ...] = ()) -> Answered:

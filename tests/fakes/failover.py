@@ -57,7 +57,8 @@ class Actor:
 
     async def send(self, call: Call, /) -> Reply:
         self.calls.append(call)
-        due = call.target.first_token_by if call.request.stream else None
+        seconds = call.target.first_token if call.request.stream else None
+        due = None if seconds is None else self.clock.now + seconds
         did = self.does(call)
         takes = did if isinstance(did, float) else self.takes
         try:

@@ -43,7 +43,7 @@ class Failover:
         exchange.notes.add(first.first)
         condition.outstanding += 1
         try:
-            reply = await proceed(first.aim(exchange, now, rules.name, deadline))
+            reply = await proceed(first.aim(exchange, rules.name, deadline))
         except GatewayError as error:
             walk = Walk(rules, exchange, proceed, group, now)
             walk.heed(first, error, None, 0)

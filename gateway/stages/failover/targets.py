@@ -62,13 +62,13 @@ class Candidate:
         self.first = self.routed(strategy)
         """The note of a request that goes here first."""
 
-    def aim(self, exchange: Exchange, now: float, reason: str, deadline: float) -> Exchange:
+    def aim(self, exchange: Exchange, reason: str, deadline: float) -> Exchange:
         """Return the exchange as it goes to this target."""
         target, seconds, usual = self.target, self.first_token, self.condition.usual
         if usual is not None and (seconds is None or usual < seconds):
             seconds = usual
         if seconds is not None:
-            target = Target(target.model, target.chosen, now + seconds)
+            target = Target(target.model, target.chosen, seconds)
         route = Route((target,), reason)
         if not self.params:
             return replace(exchange, route=route, deadline=deadline)
@@ -77,13 +77,14 @@ class Candidate:
 
     def ready(self, exchange: Exchange, now: float) -> bool:
         """Whether the target is well, and there for every request as long as this one."""
-        condition = self.condition
+        condition, slots = self.condition, self.slots
         return (
             condition.breaker.closed
             and condition.key.closed
             and now >= condition.paused_until
             and self.allows is None
-            and not self.slots.full
+            and slots.in_use < slots.limit  # not through `full`: a call less a request
+            and not slots.turns
             and len(exchange.request.body) <= self.sure
         )
 

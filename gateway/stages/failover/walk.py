@@ -233,7 +233,7 @@ class Walk:
         self.notes.add(self._routed(candidate))
         probe = condition.enter(now)
         try:
-            reply = await self.proceed(candidate.aim(self.exchange, now, rules.name, self.deadline))
+            reply = await self.proceed(candidate.aim(self.exchange, rules.name, self.deadline))
         except GatewayError as error:
             self.heed(candidate, error, probe, before)
             return None

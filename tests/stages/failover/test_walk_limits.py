@@ -16,6 +16,7 @@ from gateway.core.errors import (
     UpstreamTimeout,
 )
 from gateway.core.exchange import Route
+from gateway.core.reply import Stream
 from tests.fakes.failover import MODELS, House, breaks, fails
 from tests.fakes.relay import STREAM, read
 
@@ -192,6 +193,21 @@ async def test_where_all_are_full_a_slot_is_waited_for() -> None:
     await house.clock.advance(10)
     served = [reply.answered.provider for reply in await asyncio.gather(*asking)]
     assert sorted(served) == ["a", "a", "b"]
+
+
+async def test_waiting_for_a_slot_is_not_waiting_for_a_first_token() -> None:
+    rules = {"a": Concurrency(max=1, adaptive=False)}
+    house = House({"model": "one", "first_token": 3}, rules=rules)
+    house.a.takes = 2.5
+    asking = [
+        asyncio.ensure_future(house.chain(house.exchange(str(n), stream=True))) for n in range(2)
+    ]
+    await house.clock.advance(2.6)
+    first = await asking[0]
+    assert isinstance(first, Stream)
+    await read(first)
+    await house.clock.advance(2.6)
+    assert (await asking[1]).answered.provider == "a"
 
 
 async def test_a_queue_that_is_full_leads_to_the_next_and_then_says_so() -> None:
