@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 
 from gateway.core.capacity import Capacity
 from gateway.core.errors import StateUnavailable
+from gateway.core.health import Health
 from gateway.core.ports import Provider, Runtime, Tools
 from gateway.core.secret import Secret
 from gateway.core.state import IssuedKey, State
@@ -32,6 +33,7 @@ from gateway.providers.transport.client import PoolStats, Transport
 from gateway.runtime import open_runtime
 from gateway.settings import Address, parse_address
 from gateway.state.pepper import pepper_of
+from gateway.telemetry.health import HealthMetrics, HealthNews
 from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.report import Report
@@ -64,18 +66,12 @@ async def open_gateway(
         log.register(secret)
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(open_runtime(_failed(log)))
-        tools = await _tools(setup, runtime, data, stack)
+        tools = await _tools(setup, runtime, log, data, stack)
         readiness = Readiness(store=tools.state.problem)
         holder, reloader = _policies(setup, tools, readiness, log)
         pepper = await asyncio.to_thread(pepper_for, setup, data, runtime.new_secret)
         log.register(pepper)
-        metrics = Metrics(
-            in_flight=lambda: edge.in_flight,
-            pools=lambda: _pools(tools.providers),
-            config=lambda: (reloader.last.version, reloader.last.ok),
-            state=lambda: not tools.state.problem(),
-            targets=tools.capacity.targets,
-        )
+        metrics = _metrics(tools, reloader, lambda: edge.in_flight)
         service = Service(
             runtime=runtime,
             limits=setup.settings.limits,
@@ -87,7 +83,7 @@ async def open_gateway(
         )
         edge = await stack.enter_async_context(_door(setup, service, shared=shared))
         desk = _keys_desk(tools, pepper, holder, log)
-        process = Process(readiness, metrics, reloader, desk, spawn=runtime.spawn)
+        process = Process(readiness, metrics, reloader, desk, tools)
         operator = await stack.enter_async_context(_desk(setup, process, admin))
         Warming(readiness, runtime.clock, log).start(
             setup.providers, tools.providers, runtime.spawn
@@ -241,7 +237,9 @@ def follow(setup: Setup, tools: Tools, process: Process, log: Log) -> None:
     runtime.spawn("watch providers' keys", rotation.keep(runtime.clock))
 
 
-async def _tools(setup: Setup, runtime: Runtime, data: Path, stack: AsyncExitStack) -> Tools:
+async def _tools(
+    setup: Setup, runtime: Runtime, log: Log, data: Path, stack: AsyncExitStack
+) -> Tools:
     """Return what stages are built from; it is closed with the stack."""
     usable = {name: each for name, each in setup.providers.items() if not each.unusable()}
     rules = {name: config.concurrency for name, config in usable.items()}
@@ -251,6 +249,7 @@ async def _tools(setup: Setup, runtime: Runtime, data: Path, stack: AsyncExitSta
         catalogue=setup.catalogue,
         state=await stack.enter_async_context(open_state(setup, runtime, data)),
         capacity=Capacity(runtime.clock, runtime.random, rules),
+        health=Health(runtime.random, HealthNews(log)),
     )
     for provider in tools.providers.values():
         stack.push_async_callback(provider.aclose)
@@ -298,6 +297,17 @@ def _failed(log: Log) -> Callable[[str, BaseException], None]:
         log.error("a background task failed", task=task, error=error)
 
     return tell
+
+
+def _metrics(tools: Tools, reloader: Reloader, in_flight: Callable[[], int]) -> Metrics:
+    return Metrics(
+        in_flight=in_flight,
+        pools=lambda: _pools(tools.providers),
+        config=lambda: (reloader.last.version, reloader.last.ok),
+        state=lambda: not tools.state.problem(),
+        targets=tools.capacity.targets,
+        others=[HealthMetrics(tools.health, tools.runtime.clock)],
+    )
 
 
 def _pools(providers: Mapping[str, Provider]) -> Mapping[str, PoolStats]:

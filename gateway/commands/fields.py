@@ -11,11 +11,13 @@ from gateway.policy.cases import Case, Expect, Given
 from gateway.policy.load import PolicyFile
 from gateway.policy.tenants import Tenant, TenantsFile
 from gateway.stages import AnyStage
+from gateway.stages.failover.targets import TargetPolicy
 from gateway.stages.when import When
 
 TABLES: Final[dict[str, Any]] = {
     "policy": PolicyFile,
     "stages": AnyStage,
+    "target": TargetPolicy,
     "when": When,
     "test": Case,
     "given": Given,

@@ -156,18 +156,26 @@ class Fleet:
         )
         return merge([own, *texts])
 
+    async def providers(self) -> Mapping[str, Any]:
+        """Return what each worker knows of every target's health."""
+        return {"workers": await self._ask_all("/admin/providers", "GET")}
+
     async def reload(self) -> Mapping[str, Any]:
         """Let every worker read the policies again; one that is starting reads them anyway."""
+        reports = await self._ask_all("/admin/reload", "POST")
+        ok = bool(reports) and all(report["ok"] for report in reports)
+        return {"ok": ok, "workers": reports}
+
+    async def _ask_all(self, path: str, method: str) -> list[Mapping[str, Any]]:
+        """Return what every worker that answers says."""
         answers = await asyncio.gather(
-            *(ask(worker.socket_path, "/admin/reload", "POST") for worker in self.workers)
+            *(ask(worker.socket_path, path, method) for worker in self.workers)
         )
-        reports = [
+        return [
             {"worker": worker.number, **wire.decode(body)}
             for worker, (status, body) in zip(self.workers, answers, strict=True)
             if status
         ]
-        ok = bool(reports) and all(report["ok"] for report in reports)
-        return {"ok": ok, "workers": reports}
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to every worker."""

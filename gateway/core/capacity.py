@@ -126,6 +126,11 @@ class Slots:
         """How many wait."""
         return len(self.turns)
 
+    @property
+    def full(self) -> bool:
+        """Whether who comes now must wait."""
+        return self.in_use >= self.limit or bool(self.turns)
+
     def take(self) -> Slot | None:
         """Return a place if one is free and nobody waits for it."""
         if self.in_use >= self.limit or self.turns:
@@ -192,11 +197,11 @@ class Capacity:
         self._random = random
         self._rules = rules or {}
         self._targets: dict[tuple[str, str], Slots] = {}
-        self._models: dict[str, Slots] = {}
+        self._models: dict[tuple[str, str], Slots] = {}
 
     def at(self, model: Model) -> Slots:
         """Return the slots of the target that serves `model`."""
-        return self._models.get(model.name) or self._open(model)
+        return self._models.get((model.provider, model.name)) or self._open(model)
 
     def targets(self) -> Iterator[tuple[str, str, Slots]]:
         """Yield provider, its name for the model, and slots of every target asked so far."""
@@ -209,5 +214,5 @@ class Capacity:
         if slots is None:
             rule = self._rules.get(model.provider, Concurrency())
             slots = self._targets[target] = Slots(rule, self._clock, self._random)
-        self._models[model.name] = slots
+        self._models[model.provider, model.name] = slots
         return slots

@@ -110,6 +110,8 @@ class Target(Struct, frozen=True):
 
     model: Model
     chosen: bool = False
+    first_token: float | None = None
+    """Seconds after being asked at which a stream that has said nothing is given up."""
 
 
 class Catalogue(Struct, frozen=True):

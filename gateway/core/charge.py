@@ -1,5 +1,6 @@
 """What a request is charged for: the provider's word, else what passed, else the reservation."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -8,7 +9,7 @@ from gateway.core.catalogue import Model
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import CallerError, UpstreamError
 from gateway.core.estimate import input_tokens, output_limit, tokens_in
-from gateway.core.notes import Amounts, Used, Work
+from gateway.core.notes import Amounts, Used, Wasted, Work
 from gateway.core.outcome import Facts
 from gateway.core.reply import Usage
 from gateway.core.state import Counted
@@ -36,12 +37,12 @@ def charge_of(facts: Facts) -> Charge:
 
     A provider's final usage wins, also when it is 0. Without it what passed counts; without that
     what was reserved, where a provider may have worked. An error that a provider answered with
-    costs nothing.
+    costs nothing. The input of second requests that lost a race is charged with the first.
     """
     if facts.passed is not None:
-        return Charge("relayed", _amounts(facts.passed))
+        return Charge("relayed", _amounts(facts.passed, facts.wasted))
     if facts.used is not None:
-        return Charge("provider", _amounts(facts.used))
+        return Charge("provider", _amounts(facts.used, facts.wasted))
     if any(attempt.work == "unknown" for attempt in facts.attempts):
         limited = facts.limited[0] if facts.limited else None
         if limited is not None and limited.reserved is not None:
@@ -80,5 +81,10 @@ def seen_passing(request: ChatRequest, model: Model, said: Usage | None, passed:
     )
 
 
-def _amounts(used: Used) -> Amounts:
-    return Amounts(used.usage.input, used.usage.output, used.micro_dollars)
+def _amounts(used: Used, wasted: Sequence[Wasted]) -> Amounts:
+    tokens, price = used.usage.input, used.micro_dollars
+    for each in wasted:
+        tokens += each.input
+        known = price is not None and each.micro_dollars is not None
+        price = (price or 0) + (each.micro_dollars or 0) if known else None
+    return Amounts(tokens, used.usage.output, price)

@@ -11,6 +11,7 @@ GatewayError
 |  |- UpstreamBusy 429|503|529 SAME  it said "later"; retry_after says when
 |  |- UpstreamBroken 502 OTHER       reset, TLS, garbage, 5xx
 |  |- UpstreamDenied 502 OTHER       our key was refused: an operator must act
+|  |- AllProvidersDown 503 OTHER     nobody was asked: all are left alone for now
 |  |- UpstreamRefused 4xx NEVER      it understood and said no; its body is shown as is
 |  |- StreamCut 502 NEVER            it died after its first token left for the client
 |- GatewayFault        we are at fault
@@ -205,6 +206,13 @@ class UpstreamDenied(UpstreamError):
     """502: the provider refused our key (401, 402, 403). The operator must act."""
 
     code = "upstream_denied"
+
+
+class AllProvidersDown(UpstreamError):
+    """503: every target is left alone for now; `retry_after` says until when."""
+
+    status = 503
+    code = "all_providers_down"
 
 
 class UpstreamAnswered(UpstreamError):

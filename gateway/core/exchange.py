@@ -67,6 +67,8 @@ class Exchange(Struct, frozen=True):
     route: Route | None = None
     drop_params: bool = False
     headers: Mapping[str, str] = {}
+    max_cost: int | None = None
+    """Micro-dollars that the whole chain may cost at most, as the caller says."""
     address: str = ""
     """The peer's address, as the socket says."""
 

@@ -88,6 +88,17 @@ class Queued(Struct, frozen=True):
     seconds: float
 
 
+class Wasted(Struct, frozen=True):
+    """A second request that lost the race, and what it is taken to have cost."""
+
+    provider: str
+    model: str
+    input: int
+    """Tokens, guessed."""
+    micro_dollars: int | None
+    """None when the model has no price: unknown, never free."""
+
+
 class Verdict(Struct, frozen=True):
     """What a stage decided, in a word or two: `rate_limit`, `admitted`."""
 
@@ -95,8 +106,10 @@ class Verdict(Struct, frozen=True):
     verdict: str
 
 
-Note: TypeAlias = Routed | Queued | Attempted | StreamEnded | Used | Passed | Limited | Verdict
-N = TypeVar("N", Routed, Queued, Attempted, StreamEnded, Used, Passed, Limited, Verdict)
+Note: TypeAlias = (
+    Routed | Queued | Attempted | StreamEnded | Used | Wasted | Passed | Limited | Verdict
+)
+N = TypeVar("N", Routed, Queued, Attempted, StreamEnded, Used, Wasted, Passed, Limited, Verdict)
 
 
 class Notes:
@@ -121,6 +134,9 @@ class Notes:
 
     def __iter__(self) -> Iterator[Note]:
         return iter(self._notes)
+
+    def __reversed__(self) -> Iterator[Note]:
+        return reversed(self._notes)
 
     def all(self, kind: type[N]) -> list[N]:
         """Return the notes of one kind, oldest first."""

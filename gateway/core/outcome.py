@@ -14,6 +14,7 @@ from gateway.core.notes import (
     StreamEnded,
     Used,
     Verdict,
+    Wasted,
 )
 
 
@@ -32,9 +33,19 @@ class Facts(Struct):
     """Seconds spent waiting for limits and slots of targets, None when there was room."""
     stream: StreamEnded | None = None
     used: Used | None = None
+    wasted: list[Wasted] = []
     passed: Passed | None = None
     limited: list[Limited] = []
     verdicts: list[Verdict] = []
+
+    @property
+    def micro_dollars(self) -> int | None:
+        """What the answer cost, with the second requests that lost; None when that is unknown."""
+        total = self.used.micro_dollars if self.used else None
+        for each in self.wasted:
+            known = total is not None and each.micro_dollars is not None
+            total = (total or 0) + (each.micro_dollars or 0) if known else None
+        return total
 
     def overhead(self, started: float, now: float) -> float:
         """Return the seconds since `started` that were not spent waiting for anything."""
@@ -60,13 +71,39 @@ def gather(notes: Notes) -> Facts:
             facts.reason = note.reason
             if not facts.attempts:
                 facts.provider, facts.model = note.provider, note.model
-        elif isinstance(note, Queued):
-            facts.queued = (facts.queued or 0.0) + note.seconds
-        elif isinstance(note, Limited):
-            facts.limited.append(note)
         else:
-            facts.verdicts.append(note)
+            _add(note, facts)
+    if facts.wasted:
+        _decide(facts)
     return facts
+
+
+def _add(note: Queued | Limited | Wasted | Verdict, facts: Facts) -> None:
+    if isinstance(note, Queued):
+        facts.queued = (facts.queued or 0.0) + note.seconds
+    elif isinstance(note, Limited):
+        facts.limited.append(note)
+    elif isinstance(note, Verdict):
+        facts.verdicts.append(note)
+    else:
+        facts.wasted.append(note)
+
+
+def _decide(facts: Facts) -> None:
+    """Name the winner of a race, whose loser ends behind it; count their time once."""
+    facts.waited -= _twice(facts.attempts)
+    for each in facts.attempts:
+        if not each.code:
+            facts.provider, facts.model = each.provider, each.model
+
+
+def _twice(attempts: list[Attempted]) -> float:
+    """Return the seconds in which two of them were under way, which were waited for once."""
+    total, until = 0.0, 0.0
+    for each in sorted(attempts, key=lambda attempt: attempt.started):
+        total += max(0.0, min(until, each.ended) - each.started)
+        until = max(until, each.ended)
+    return total
 
 
 class Outcome(Struct, frozen=True, kw_only=True):

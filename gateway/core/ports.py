@@ -10,6 +10,7 @@ from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue, Target
 from gateway.core.chat import ChatRequest
 from gateway.core.estimate import OutputHistory
+from gateway.core.health import Health
 from gateway.core.reply import Reply
 from gateway.core.state import State
 
@@ -106,6 +107,7 @@ class Tools(Struct, frozen=True):
     providers: Mapping[str, Provider]
     catalogue: Catalogue
     state: State
+    health: Health
     capacity: Capacity
     history: OutputHistory = field(default_factory=OutputHistory)
     """How long answers were."""

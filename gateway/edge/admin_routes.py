@@ -39,6 +39,10 @@ class Operations(Protocol):
         """Return the Prometheus text."""
         ...
 
+    async def providers(self) -> Mapping[str, Any]:
+        """Return what is known of every target's health."""
+        ...
+
     async def reload(self) -> Mapping[str, Any]:
         """Read the policies again and return what came of it; its `ok` says whether it is in."""
         ...
@@ -58,6 +62,9 @@ def admin_routes(operations: Operations) -> list[AdminRoute]:
     async def metrics(_request: AdminRequest) -> AdminAnswer:
         return AdminAnswer(await operations.metrics(), content_type=_PROMETHEUS)
 
+    async def providers(_request: AdminRequest) -> AdminAnswer:
+        return json_answer(await operations.providers(), HTTPStatus.OK)
+
     async def reload(_request: AdminRequest) -> AdminAnswer:
         done = await operations.reload()
         bad = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -67,6 +74,7 @@ def admin_routes(operations: Operations) -> list[AdminRoute]:
         AdminRoute("GET", "/livez", live),
         AdminRoute("GET", "/readyz", ready),
         AdminRoute("GET", "/metrics", metrics),
+        AdminRoute("GET", "/admin/providers", providers),
         AdminRoute("POST", "/admin/reload", reload),
         AdminRoute("GET", "/admin/keys", operations.desk.keys),
         AdminRoute("POST", "/admin/keys", operations.desk.create),

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import zlib
+from decimal import Decimal
 from typing import Final
 
 from aiohttp.streams import StreamReader
@@ -54,6 +55,7 @@ _MAX_DEFLATION: Final = 1032
 """No deflated byte stands for more plain ones."""
 _DECODED_AT_ONCE: Final = 2
 _DIGITS: Final = re.compile(r"[0-9]{1,18}\Z")
+_DOLLARS: Final = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?\Z")
 _NUMBER: Final = re.compile(r"[0-9]{1,9}\Z")
 _BETA: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 _MAX_BETAS: Final = 32
@@ -152,6 +154,19 @@ def seconds_allowed(head: Head, limit: float) -> float:
             param="x-turnout-deadline-ms",
         )
     return min(limit, int(wanted) / 1000)
+
+
+def cost_allowed(head: Head) -> int | None:
+    """Return the micro-dollars that the answer may cost, None when the caller does not say."""
+    wanted = head.headers.get("x-turnout-max-cost")
+    if wanted is None:
+        return None
+    _refuse_second(head, "x-turnout-max-cost")
+    if not _DOLLARS.match(wanted):
+        raise BadRequest(
+            "'x-turnout-max-cost' must be dollars, such as 0.05.", param="x-turnout-max-cost"
+        )
+    return int(Decimal(wanted) * 1_000_000)
 
 
 def may_drop_params(head: Head) -> bool:

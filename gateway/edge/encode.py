@@ -86,7 +86,7 @@ def price_of(
 ) -> int | None:
     """Return what the answer costs in micro-dollars, None when that is not known."""
     if facts.used is not None:
-        return facts.used.micro_dollars
+        return facts.micro_dollars
     model = catalogue.models.get(answered.model)
     if usage is None or model is None or model.price is None:
         return None

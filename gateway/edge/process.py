@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.core.ports import Spawn
+from gateway.core.ports import Tools
 from gateway.edge.key_desk import KeyDesk
 from gateway.edge.readiness import Readiness
 from gateway.policy.reload import Reloader
@@ -19,18 +19,21 @@ class Process:
         metrics: Metrics,
         reloader: Reloader,
         desk: KeyDesk,
-        *,
-        spawn: Spawn,
+        tools: Tools,
     ) -> None:
         self.readiness = readiness
         self.desk = desk
         self._metrics = metrics
         self._reloader = reloader
-        self._spawn = spawn
+        self._tools = tools
 
     async def metrics(self) -> bytes:
         """Return the Prometheus text."""
         return self._metrics.render()
+
+    async def providers(self) -> Mapping[str, Any]:
+        """Return what is known of every target's health."""
+        return self._tools.health.report(self._tools.runtime.clock.monotonic())
 
     async def reload(self) -> Mapping[str, Any]:
         """Read the policies again and return what came of it."""
@@ -42,4 +45,4 @@ class Process:
         async def reload() -> None:
             await self._reloader.reload()
 
-        self._spawn("reload policies", reload())
+        self._tools.runtime.spawn("reload policies", reload())

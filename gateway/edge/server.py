@@ -174,6 +174,7 @@ class Edge:
             policy=policy,
             drop_params=drop,
             headers=decode.named_headers(head, snapshot.headers),
+            max_cost=decode.cost_allowed(head),
             address=visit.connection.address,
         )
         visit.connection.alarm.set(deadline, lambda: visit.interrupt(out_of_time()))

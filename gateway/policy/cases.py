@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from gateway.core.chat import Endpoint
 
-Health = Literal["up", "down", "busy", "broken", "slow"]
+ProviderHealth = Literal["up", "down", "busy", "broken", "slow"]
 Status = Annotated[int, Meta(ge=200, le=599)]
 Moment = Annotated[
     str,
@@ -34,7 +34,7 @@ class Given(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         "2026-01-05T12:00:00Z"
     )
     providers: Annotated[
-        Mapping[str, Health],
+        Mapping[str, ProviderHealth],
         Meta(
             description="How providers are; those left out are up. down: no connection, busy: 429,"
             " broken: 500, slow: no answer for a minute."

@@ -95,7 +95,11 @@ def load_rules(folder: Path, known: Known, environment: Mapping[str, str]) -> Ru
     people = file.tenants if file else None
     callers = callers_of(people, known)
     files = reading.policies()
-    names = Names(catalogue=known.catalogue, tenants=None if reading.tenants_are_bad else callers)
+    names = Names(
+        catalogue=known.catalogue,
+        tenants=None if reading.tenants_are_bad else callers,
+        providers=known.providers,
+    )
     policies = {name: _policy(name, read, names) for name, read in files.items()}
     if DEFAULT not in policies and reading.policies_are_good:
         what = f"there is no {DEFAULT}.yaml: every request needs a policy."

@@ -98,7 +98,7 @@ def load_setup(
         providers = settings.providers if gateway else None
         check_models(models.document, file.models, file.aliases, providers)
     catalogue = _catalogue(models.content, settings.providers) if models else Catalogue(models={})
-    known = Known(catalogue=catalogue, keys=tuple(settings.keys), key_required=settings.require_key)
+    known = _known(catalogue, settings, readable=gateway is not None)
     problems += gateway.document.problems if gateway else ()
     problems += models.document.problems if models else ()
 
@@ -154,6 +154,15 @@ def _check_addresses(
         else:
             document.report((field,), what)
     return given
+
+
+def _known(catalogue: Catalogue, settings: GatewayFile, *, readable: bool) -> Known:
+    return Known(
+        catalogue=catalogue,
+        keys=tuple(settings.keys),
+        key_required=settings.require_key,
+        providers=tuple(settings.providers) if readable else None,
+    )
 
 
 def _catalogue(file: ModelsFile, providers: Mapping[str, AnyProvider]) -> Catalogue:

@@ -76,6 +76,7 @@ class Known(Struct, frozen=True):
     catalogue: Catalogue
     keys: Collection[str] = ()
     key_required: bool = False
+    providers: Collection[str] | None = None
 
 
 def callers_of(tenants: Mapping[str, Tenant] | None, known: Known) -> Mapping[str, Caller]:

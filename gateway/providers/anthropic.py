@@ -120,7 +120,7 @@ class Anthropic:
 
     async def _messages(self, call: Call) -> Reply:
         request, dropped = _prepare(call)
-        response = await self._ask(request, "/messages", call.deadline)
+        response = await self._ask(request, "/messages", call)
         answered = self._upstream.answered(call, response, dropped)
         if request.stream:
             return await self._upstream.stream(response, AnthropicMeter(), call, answered)
@@ -129,7 +129,7 @@ class Anthropic:
 
     async def _count_tokens(self, call: Call) -> Reply:
         request, dropped = _prepare(call)
-        response = await self._ask(request, "/messages/count_tokens", call.deadline)
+        response = await self._ask(request, "/messages/count_tokens", call)
         body = await self._upstream.read(response)
         if read_answer(body, _read_whole).input_tokens is None:
             raise broken("bad_upstream", "the answer has no input_tokens")
@@ -140,7 +140,7 @@ class Anthropic:
     async def _chat(self, call: Call) -> Reply:
         translated = chat_to_messages(call)
         created = int(self._upstream.runtime.clock.wall())
-        response = await self._ask(translated.request, "/messages", call.deadline)
+        response = await self._ask(translated.request, "/messages", call)
         answered = self._upstream.answered(call, response, translated.dropped)
         model, form = call.request.model, translated.form
         if call.request.stream:
@@ -153,9 +153,11 @@ class Anthropic:
         body, used = message_to_chat(message, model=model, created=created, form=form)
         return Whole(body, dialect="openai", usage=used, answered=answered)
 
-    async def _ask(self, request: ChatRequest, path: str, deadline: float) -> Response:
-        headers = self._headers(request)
-        return await self._upstream.ask(request, path, deadline, headers=headers)
+    async def _ask(self, request: ChatRequest, path: str, call: Call) -> Response:
+        headers, seconds = self._headers(request), call.target.first_token
+        return await self._upstream.ask(
+            request, path, call.deadline, first_token=seconds, headers=headers
+        )
 
     def _headers(self, request: ChatRequest) -> Mapping[str, str]:
         version = request.version

@@ -122,7 +122,7 @@ class OpenAIProvider:
 
     async def _pass(self, call: Call) -> Reply:
         request, dropped = _prepare(call)
-        response = await self._ask(request, call.deadline)
+        response = await self._ask(request, call)
         answered = self._upstream.answered(call, response, dropped)
         if request.stream:
             meter = OpenAIMeter(hide_usage=not call.request.wants_usage)
@@ -134,7 +134,7 @@ class OpenAIProvider:
     async def _messages(self, call: Call) -> Reply:
         translated = messages_to_chat(call)
         request = translated.request
-        response = await self._ask(request, call.deadline)
+        response = await self._ask(request, call)
         answered = self._upstream.answered(call, response, translated.dropped)
         if request.stream:
             codec = ChatEventsToMessage(model=call.request.model)
@@ -145,8 +145,9 @@ class OpenAIProvider:
             answered = replace(answered, degraded=("unknown-usage",))
         return Whole(body=message, dialect="anthropic", usage=usage, answered=answered)
 
-    def _ask(self, request: ChatRequest, deadline: float) -> Awaitable[Response]:
-        return self._upstream.ask(request, _PATHS[request.endpoint], deadline)
+    def _ask(self, request: ChatRequest, call: Call) -> Awaitable[Response]:
+        path, seconds = _PATHS[request.endpoint], call.target.first_token
+        return self._upstream.ask(request, path, call.deadline, first_token=seconds)
 
     async def warm(self) -> None:
         """Send the warm-up prompt until its first token, then open and keep connections."""

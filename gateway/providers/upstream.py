@@ -49,16 +49,25 @@ class Upstream:
         path: str,
         deadline: float,
         *,
+        first_token: float | None = None,
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> Response:
-        """Return a 2xx response. Raises UpstreamError for any other."""
+        """Return a 2xx response. Raises UpstreamError for any other.
+
+        A stream that has not begun after `first_token` seconds is given up.
+        """
+        patience = self._first_byte if request.stream else None
+        due = deadline
+        if patience is not None and first_token is not None:
+            patience = min(patience, first_token)
+            due = min(deadline, self.runtime.clock.monotonic() + first_token)
         response = await self.transport.request(
             "POST",
             path,
             request.body,
             headers=headers,
             deadline=deadline,
-            first_byte=self._first_byte if request.stream else None,
+            first_byte=patience,
         )
         if response.status not in OK:
             try:
@@ -67,6 +76,8 @@ class Upstream:
                 error.request_id = self._id_of(response)
                 error.detail = f"{error.detail} to POST {self.transport.target(path)}"
                 raise
+        if due < deadline:
+            response.bound(due, "upstream_first_byte_timeout")
         return response
 
     async def read(self, response: Response) -> bytes:
@@ -76,14 +87,16 @@ class Upstream:
     async def stream(
         self, response: Response, codec: StreamCodec, call: Call, answered: Answered
     ) -> Stream:
-        """Return the primed stream of a 2xx response."""
-        return await open_stream(
+        """Return the primed stream of a 2xx response, within the time for its first token."""
+        stream = await open_stream(
             response,
             codec,
             dialect=call.request.dialect,
             answered=answered,
             secrets=self.transport,
         )
+        response.bound(call.deadline)
+        return stream
 
     def answered(self, call: Call, response: Response, dropped: tuple[str, ...] = ()) -> Answered:
         """Return who answered."""

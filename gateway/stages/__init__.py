@@ -2,7 +2,8 @@
 
 from typing import TypeAlias
 
+from gateway.stages.failover.policy import FailoverPolicy
 from gateway.stages.rate_limit import RateLimitPolicy
 from gateway.stages.relay import RelayPolicy
 
-AnyStage: TypeAlias = RateLimitPolicy | RelayPolicy
+AnyStage: TypeAlias = RateLimitPolicy | FailoverPolicy | RelayPolicy

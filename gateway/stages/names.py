@@ -1,6 +1,6 @@
 """What a policy may refer to, and how a stage says that it refers to something else."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 
@@ -16,6 +16,8 @@ class Names(Struct, frozen=True):
     tenants: Mapping[str, Caller] | None = None
     """All tenants by name; None when they could not be read."""
     policy: str = "default"
+    providers: Collection[str] | None = None
+    """The blocks of gateway.yaml; None when they could not be read."""
 
     @property
     def models(self) -> Iterable[str]:

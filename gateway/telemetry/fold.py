@@ -7,7 +7,7 @@ from typing import Final
 
 from gateway.core.charge import Charge
 from gateway.core.notes import Limited, StreamEnded, Used
-from gateway.core.outcome import Outcome
+from gateway.core.outcome import Facts, Outcome
 from gateway.core.reply import Usage
 
 OTHER: Final = "other"
@@ -47,9 +47,9 @@ def fold(
         "duration_ms": _ms(total),
         "ttft_ms": None if first is None else _ms(first - started),
         **_overhead(total, waited, facts.queued),
-        "attempts": len(facts.attempts),
+        **_way(facts),
         "stages": [f"{v.stage}: {v.verdict}" for v in facts.verdicts] if facts.verdicts else (),
-        **(_spent(facts.used) if facts.used else _NOTHING_SPENT),
+        **(_spent(facts.used, facts.micro_dollars) if facts.used else _NOTHING_SPENT),
         "counted": charge.counted if facts.attempts else None,
         "limits": _reached(facts.limited) if facts.limited else (),
         "bytes_in": outcome.received,
@@ -72,8 +72,17 @@ def _asked(model: str, served: Container[str]) -> dict[str, object]:
     return {"model": OTHER, "asked": model[:ASKED] or None}
 
 
-def _spent(used: Used) -> dict[str, object]:
-    usage, price = used.usage, used.micro_dollars
+def _way(facts: Facts) -> dict[str, object]:
+    """Return where a request went and why; `tried` is filled where one try was not enough."""
+    attempts = facts.attempts
+    tried: tuple[str, ...] = ()
+    if len(attempts) > 1:
+        tried = tuple(f"{each.provider}/{each.model}: {each.code or 'ok'}" for each in attempts)
+    return {"route": facts.reason, "attempts": len(attempts), "tried": tried}
+
+
+def _spent(used: Used, price: int | None) -> dict[str, object]:
+    usage = used.usage
     return {
         "tokens_in": usage.input,
         "tokens_out": usage.output,
@@ -85,7 +94,10 @@ def _spent(used: Used) -> dict[str, object]:
 
 
 # What the provider did not say is null, never 0.
-_NOTHING_SPENT: Final = _spent(Used("", Usage(), None)) | {"tokens_in": None, "tokens_out": None}
+_NOTHING_SPENT: Final = _spent(Used("", Usage(), None), None) | {
+    "tokens_in": None,
+    "tokens_out": None,
+}
 
 
 def _overhead(total: float, waited: float, queued: float | None) -> dict[str, object]:

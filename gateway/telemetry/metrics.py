@@ -98,7 +98,7 @@ class Metrics(Collector):
     `in_flight` returns how many requests are being answered, `pools` each provider's connection
     pool, `config` the version of the policies in use and whether it is what their files say,
     `state` whether the store works, `targets` the slots of each target; all are asked when the
-    text is rendered. `limits` has families of its own.
+    text is rendered. `limits` has families of its own, `others` are rendered behind all these.
     """
 
     def __init__(
@@ -108,6 +108,8 @@ class Metrics(Collector):
         config: Callable[[], tuple[str, bool]] = lambda: ("", True),
         state: Callable[[], bool] = lambda: True,
         targets: Callable[[], Iterable[Target]] = tuple,
+        *,
+        others: Sequence[Collector] = (),
     ) -> None:
         self._in_flight = in_flight
         self._pools = pools
@@ -124,8 +126,8 @@ class Metrics(Collector):
         self._tenants: dict[Labels, int] = defaultdict(int)
         self._registry = CollectorRegistry(auto_describe=False)
         self.limits = LimitMetrics()
-        self._registry.register(self)
-        self._registry.register(self.limits)
+        for collector in (self, self.limits, *others):
+            self._registry.register(collector)
 
     def observe(self, outcome: Outcome) -> None:
         """Count a finished request."""
@@ -284,10 +286,11 @@ def _measure(series: _Series, outcome: Outcome, facts: Facts) -> None:
         series.cached += usage.cached
         series.cache_write += usage.cache_write
         series.reasoning += usage.reasoning
-        if used.micro_dollars is None:
+        price = facts.micro_dollars
+        if price is None:
             series.unpriced += 1
         else:
-            series.micro_dollars += used.micro_dollars
+            series.micro_dollars += price
 
 
 def _counter(name: str, text: str, labels: Labels, counts: Mapping[Labels, int]) -> Metric:

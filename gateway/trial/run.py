@@ -11,6 +11,7 @@ from gateway.core import wire
 from gateway.core.capacity import Capacity
 from gateway.core.chat import Endpoint
 from gateway.core.exchange import Caller, Exchange
+from gateway.core.health import Health
 from gateway.core.notes import Verdict
 from gateway.core.outcome import Facts, Outcome
 from gateway.core.patterns import matcher
@@ -24,7 +25,7 @@ from gateway.edge.readiness import Readiness
 from gateway.edge.routes import path_of
 from gateway.edge.server import Edge
 from gateway.edge.service import Service
-from gateway.policy.cases import Expect, Health
+from gateway.policy.cases import Expect, ProviderHealth
 from gateway.policy.load import Trial
 from gateway.policy.setup import Setup
 from gateway.policy.snapshot import Holder, build_snapshot
@@ -42,7 +43,7 @@ NOT_REACHED: Final = "not reached"
 SOMEBODY: Final = "somebody"
 _KEY: Final = "trial"
 _ALWAYS: Final = {"rate": 1.0, "burst_rate": 1.0, "calm": 0.0, "stall": 0.0, "reset": 0.0}
-_HEALTH: Final[Mapping[Health, SimulatedConfig]] = {
+_HEALTH: Final[Mapping[ProviderHealth, SimulatedConfig]] = {
     "up": SimulatedConfig(),
     "down": SimulatedConfig(outage="always"),
     "busy": SimulatedConfig(errors=Errors(**_ALWAYS, busy=1.0, broken=0.0)),
@@ -143,6 +144,7 @@ def _door(trial: Trial, setup: Setup, runtime: Runtime, report: Callable[[Outcom
         providers=providers,
         catalogue=catalogue,
         state=memory_state(runtime.clock),
+        health=Health(runtime.random),
         capacity=Capacity(runtime.clock, runtime.random),
     )
     return Edge(

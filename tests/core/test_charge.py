@@ -15,12 +15,14 @@ from gateway.core.errors import (
     UpstreamDenied,
     UpstreamTimeout,
 )
-from gateway.core.notes import Amounts, Attempted, Limited, Passed, Used, Work
+from gateway.core.notes import Amounts, Attempted, Limited, Passed, Used, Wasted, Work
 from gateway.core.outcome import Facts
 from gateway.core.reply import Usage
 
 SAID = Used("m", Usage(10, 5), 70)
 SEEN = Passed("m", Usage(10, 9), 90)
+LOST = Wasted("q", "n", 10, 30)
+UNPRICED = Wasted("q", "n", 10, None)
 MODEL = Model(provider="p")
 RESERVED = Amounts(12, 100, 900)
 HELD = Limited((), (), reserved=RESERVED)
@@ -36,6 +38,8 @@ def attempt(work: Work) -> Attempted:
         (Facts(), Charge("nothing")),
         (Facts(used=SAID, limited=[HELD]), Charge("provider", Amounts(10, 5, 70))),
         (Facts(used=SAID, passed=SEEN), Charge("relayed", Amounts(10, 9, 90))),
+        (Facts(used=SAID, wasted=[LOST, LOST]), Charge("provider", Amounts(30, 5, 130))),
+        (Facts(passed=SEEN, wasted=[UNPRICED]), Charge("relayed", Amounts(20, 9, None))),
         (Facts(attempts=[attempt("unknown")], limited=[HELD]), Charge("reserved", RESERVED)),
         (Facts(attempts=[attempt("unknown")]), Charge("nothing")),
         (Facts(attempts=[attempt("refused")], limited=[HELD]), Charge("nothing")),

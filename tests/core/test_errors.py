@@ -6,6 +6,7 @@ import pytest
 
 from gateway.core import errors
 from gateway.core.errors import (
+    AllProvidersDown,
     BadRequest,
     CallerError,
     GatewayError,
@@ -54,7 +55,7 @@ def test_statuses_fit_the_fault_and_codes_are_stable_names(kind: type[GatewayErr
 def test_only_an_upstream_error_is_ever_tried_again() -> None:
     tried = {kind for kind in ALL if make(kind).retry is not Retry.NEVER}
     elsewhere = {UpstreamError, UpstreamAnswered, UpstreamTimeout, UpstreamBroken, UpstreamDenied}
-    assert tried == elsewhere | {UpstreamBusy}
+    assert tried == elsewhere | {UpstreamBusy, AllProvidersDown}
     assert all(make(kind).retry is Retry.OTHER for kind in elsewhere)
     assert UpstreamBusy.retry is Retry.SAME
     assert UpstreamRefused.retry is Retry.NEVER

@@ -1,7 +1,19 @@
 """What the notes of a request say, read in one pass."""
 
-from gateway.core.notes import Attempted, Note, Notes, Routed, StreamEnded, Verdict
+import pytest
+
+from gateway.core.notes import (
+    Attempted,
+    Note,
+    Notes,
+    Routed,
+    StreamEnded,
+    Used,
+    Verdict,
+    Wasted,
+)
 from gateway.core.outcome import Facts, gather
+from gateway.core.reply import Usage
 
 
 def facts(*left: Note) -> Facts:
@@ -44,3 +56,17 @@ def test_verdicts_are_kept_in_order_and_route_nothing() -> None:
     told = facts(limit, Routed("b", "two", "late"), cache)
     assert told.verdicts == [limit, cache]
     assert (told.provider, told.reason) == ("two", "late")
+
+
+def test_of_two_at_a_time_the_winner_answered_and_both_are_paid_for() -> None:
+    notes: tuple[Note, ...] = (
+        Attempted("b", "two", 3.0, 5.0),
+        Attempted("a", "one", 0.0, 5.1, code="cancelled", status=0),
+        Wasted("a", "one", 100, 40),
+        Used("two", Usage(100, 7), 60),
+    )
+    told = facts(*notes)
+    assert (told.provider, told.model) == ("b", "two")
+    assert told.waited == pytest.approx(5.1)
+    assert told.micro_dollars == 100
+    assert facts(*notes, Wasted("c", "three", 100, None)).micro_dollars is None

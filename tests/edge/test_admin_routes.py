@@ -37,6 +37,11 @@ async def test_a_reload_says_what_came_of_it() -> None:
     assert (await answer(FakeOperations(ok=False), "/admin/reload")).status == 422
 
 
+async def test_the_health_of_targets_is_shown() -> None:
+    shown = await answer(FakeOperations(), "/admin/providers")
+    assert (shown.status, wire.decode(shown.body)) == (200, {"targets": []})
+
+
 def test_only_health_and_metrics_are_open_to_all() -> None:
     open_to_all = {route.path for route in admin_routes(FakeOperations()) if not route.guarded}
     assert open_to_all == {"/livez", "/readyz", "/metrics"}

@@ -261,6 +261,9 @@ async def test_line_breaks_in_values_reach_no_header() -> None:
     ("path", "headers", "param"),
     [
         ("/v1/chat/completions", {"x_turnout_deadline_ms": "0"}, "x-turnout-deadline-ms"),
+        ("/v1/chat/completions", {"x_turnout_max_cost": "-1"}, "x-turnout-max-cost"),
+        ("/v1/chat/completions", {"x_turnout_max_cost": "1e3"}, "x-turnout-max-cost"),
+        ("/v1/chat/completions", {"x_turnout_max_cost": "0.0000001"}, "x-turnout-max-cost"),
         ("/v1/chat/completions", {"x_turnout_deadline_ms": "-5"}, "x-turnout-deadline-ms"),
         ("/v1/chat/completions", {"x_turnout_deadline_ms": "1e3"}, "x-turnout-deadline-ms"),
         ("/v1/chat/completions", {"x_turnout_deadline_ms": "9" * 19}, "x-turnout-deadline-ms"),
@@ -282,7 +285,11 @@ async def test_a_header_that_makes_no_sense_is_named(
 
 @pytest.mark.parametrize(
     ("name", "values"),
-    [("x-turnout-deadline-ms", ("5", "5")), ("x-turnout-drop-params", ("false", "true"))],
+    [
+        ("x-turnout-max-cost", ("1", "2")),
+        ("x-turnout-deadline-ms", ("5", "5")),
+        ("x-turnout-drop-params", ("false", "true")),
+    ],
 )
 async def test_a_header_that_comes_twice_is_refused(name: str, values: tuple[str, str]) -> None:
     lines = "".join(f"{name}: {value}\r\n" for value in values).encode()
@@ -302,12 +309,14 @@ async def test_headers_at_rest_change_nothing() -> None:
                 x_turnout_deadline_ms="999999999999",
                 x_stainless_retry_count="many",
                 anthropic_beta=" , ",
+                x_turnout_max_cost="0.05",
             )
         )
     (exchange,) = house.chain.exchanges
     assert not exchange.drop_params
     assert exchange.deadline == house.clock.now + house.service.limits.request
     assert exchange.request.betas == ()
+    assert exchange.max_cost == 50_000
     assert house.outcomes[0].client_retry == 0
 
 

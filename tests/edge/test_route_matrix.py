@@ -32,6 +32,7 @@ OPERATORS = {
     "GET /livez": (200, 200, 200),
     "GET /readyz": (200, 200, 200),
     "GET /metrics": (200, 200, 200),
+    "GET /admin/providers": (401, 401, 200),
     "POST /admin/reload": (401, 401, 200),
     "GET /admin/keys": (401, 401, 200),
     "POST /admin/keys": (401, 401, 400),  # what is sent here is no key

@@ -12,6 +12,7 @@ from gateway.core.charge import Charge, charge_of
 from gateway.core.chat import Endpoint, parse_request
 from gateway.core.errors import GatewayError, LimitReached
 from gateway.core.exchange import Caller, Exchange, Route
+from gateway.core.health import Health
 from gateway.core.limits import LimitRule
 from gateway.core.notes import Limited, Notes, Verdict
 from gateway.core.outcome import gather
@@ -59,6 +60,7 @@ class LimitedHouse:
             catalogue=Catalogue(models=MODELS, aliases={"default": "fast"}),
             state=state or memory_state(self.clock),
             capacity=Capacity(self.clock, runtime.random),
+            health=Health(runtime.random),
         )
         self.notes = Notes()
         self.use(*limits, **policy)

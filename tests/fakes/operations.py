@@ -34,5 +34,8 @@ class FakeOperations:
     async def metrics(self) -> bytes:
         return METRICS
 
+    async def providers(self) -> Mapping[str, Any]:
+        return {"targets": []}
+
     async def reload(self) -> Mapping[str, Any]:
         return self.done

@@ -14,6 +14,7 @@ from gateway.core.catalogue import Catalogue, Model
 from gateway.core.chat import parse_request
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Caller, Exchange, Priority
+from gateway.core.health import Health
 from gateway.core.notes import Notes, Queued
 from gateway.core.ports import Tools
 from gateway.core.reply import Stream
@@ -86,6 +87,7 @@ class Town:
             catalogue=Catalogue(models={"demo": MODEL}),
             state=memory_state(self.clock),
             capacity=self.capacity,
+            health=Health(runtime.random),
         )
         self._stage = RelayPolicy().build(tools)
         self._sent = 0

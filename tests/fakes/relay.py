@@ -13,6 +13,7 @@ from gateway.core.errors import (
     GatewayError,
 )
 from gateway.core.exchange import Caller, Exchange, Route
+from gateway.core.health import Health
 from gateway.core.notes import Notes, StreamEnded
 from gateway.core.ports import Call, Tools
 from gateway.core.reply import Answered, Block, Reply, Stream, Tally, Usage, Whole
@@ -144,6 +145,7 @@ class House:
                 providers={"acme": self.provider},
                 catalogue=catalogue,
                 state=memory_state(self.clock),
+                health=Health(runtime.random),
                 capacity=self.capacity,
             )
         )

@@ -2,10 +2,12 @@
 
 import asyncio
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from gateway.core.capacity import Capacity
+from gateway.core.health import Health
 from gateway.core.ports import Tools
 from gateway.core.stage import Stage
 from gateway.documents import Invalid
@@ -30,6 +32,7 @@ class Bench:
             providers={},
             catalogue=setup.catalogue,
             state=memory_state(runtime.clock),
+            health=Health(Random(0)),
             capacity=Capacity(runtime.clock, runtime.random),
         )
         self.holder = Holder(build_snapshot(setup.rules, tools))

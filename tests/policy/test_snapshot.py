@@ -1,5 +1,7 @@
 """A snapshot names its content and holds chains that are ready to run."""
 
+from random import Random
+
 import pytest
 from msgspec.structs import replace
 
@@ -9,6 +11,7 @@ from gateway.core.catalogue import Catalogue, Model
 from gateway.core.chat import parse_request
 from gateway.core.errors import InternalError
 from gateway.core.exchange import Caller, Exchange
+from gateway.core.health import Health
 from gateway.core.notes import Notes, Verdict
 from gateway.core.ports import Call, Tools
 from gateway.core.reply import Reply, Whole
@@ -40,6 +43,7 @@ def tools() -> Tools:
     return Tools(
         runtime=runtime,
         state=memory_state(runtime.clock),
+        health=Health(Random(0)),
         capacity=Capacity(runtime.clock, runtime.random),
         providers={"p": Answers()},
         catalogue=Catalogue(models={"m": Model(provider="p", name="m")}),

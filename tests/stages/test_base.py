@@ -1,9 +1,12 @@
 """The seam of every stage: checks that find nothing, and a build that must be written."""
 
+from random import Random
+
 import pytest
 
 from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue
+from gateway.core.health import Health
 from gateway.core.ports import Tools
 from gateway.stages.base import StagePolicy
 from gateway.stages.names import Names
@@ -28,6 +31,7 @@ def test_a_stage_without_behaviour_cannot_be_built() -> None:
         providers={},
         catalogue=catalogue,
         state=state,
+        health=Health(Random(0)),
         capacity=Capacity(runtime.clock, runtime.random),
     )
     with pytest.raises(NotImplementedError):

@@ -1,6 +1,7 @@
 """The modes of the last stage: streamed or whole upstream, whatever the caller wants."""
 
 import json
+from random import Random
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from gateway.core.errors import (
     StreamCut,
     UpstreamBroken,
 )
+from gateway.core.health import Health
 from gateway.core.notes import Attempted, Used
 from gateway.core.ports import Call, Tools
 from gateway.core.reply import Block, Reply
@@ -115,6 +117,7 @@ async def test_a_provider_that_breaks_its_contract_is_our_bug(mode: Mode) -> Non
             providers={"acme": Contrary(house.clock)},
             catalogue=Catalogue(models=MODELS),
             state=memory_state(house.clock),
+            health=Health(Random(0)),
             capacity=house.capacity,
         )
     )

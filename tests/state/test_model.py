@@ -24,8 +24,8 @@ from gateway.core.errors import StateUnavailable
 from gateway.core.state import GRACE, Admitted, Budget, Lease, RequestRow, Slots
 from gateway.state.redis import recovery
 from gateway.state.redis.limiter import RedisLimiter
+from loadtest.fault_proxy import FaultProxy, fault_proxy
 from tests.fakes.clock import FakeClock
-from tests.fakes.fault_proxy import FaultProxy, fault_proxy
 from tests.fakes.redis_server import RedisServer
 from tests.fakes.stores import Counted, Store, open_redis, open_store
 

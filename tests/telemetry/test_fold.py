@@ -36,6 +36,10 @@ def test_a_stream_with_a_failover_becomes_one_flat_event() -> None:
         "gpt-b",
     )
     assert event["attempts"] == 2
+    assert (event["route"], event["tried"]) == (
+        "explicit",
+        ("one/gpt: upstream_busy", "two/gpt-b: ok"),
+    )
     assert event["duration_ms"] == pytest.approx(2000, abs=0.01)
     assert event["ttft_ms"] == pytest.approx(850, abs=0.01)
     assert event["upstream_ms"] == pytest.approx(1600, abs=0.01)

@@ -11,6 +11,7 @@ import pytest
 
 from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue, Model
+from gateway.core.health import Health
 from gateway.core.notes import Attempted, Limited, Used
 from gateway.core.ports import Tools
 from gateway.core.reply import Usage
@@ -56,6 +57,7 @@ async def test_a_request_is_in_the_metrics_the_ledger_and_the_log(
         catalogue=catalogue,
         state=state,
         capacity=Capacity(runtime.clock, runtime.random),
+        health=Health(runtime.random),
     )
     report = Report(Metrics(), log, tools)
     report(make_outcome(*GOOD))

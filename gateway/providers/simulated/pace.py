@@ -64,11 +64,15 @@ async def wait_until(clock: Clock, due: float, limit: float, late: str) -> None:
 
 
 class Waiting(Struct, frozen=True):
-    """How long a stream may take: until `deadline`, and `patience` seconds a token."""
+    """How long a stream may take: until `deadline`, and `patience` seconds a token.
+
+    The first token may have a deadline of its own.
+    """
 
     clock: Clock
     deadline: float
     patience: float
+    first_token_by: float | None = None
 
 
 class PacedBlocks:
@@ -134,6 +138,8 @@ class PacedBlocks:
         clock, deadline = self._waiting.clock, self._waiting.deadline
         self._due += self._fate.pauses[self._token]
         limit = min(deadline, clock.monotonic() + self._waiting.patience)
+        if not self._token and self._waiting.first_token_by is not None:
+            limit = min(limit, self._waiting.first_token_by)
         late = "upstream_idle" if self._token else "upstream_first_byte_timeout"
         await wait_until(clock, self._due, limit, "upstream_timeout" if limit == deadline else late)
         if self._token == self._fate.reset_at:

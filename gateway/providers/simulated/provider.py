@@ -98,9 +98,11 @@ class Simulated:
             body = shapes.failure(call.request, 400, f"'{error.param}' {error}.", error.param)
             raise self._error(call, 400, {}, body) from error
         fate = self._fate(call, answer)
-        await self._enter(call)
+        seconds = call.target.first_token if call.request.stream else None
+        by = None if seconds is None else self._clock.monotonic() + seconds
+        await self._enter(call, by)
         if call.request.stream:
-            blocks = self._blocks(call, answer, fate)
+            blocks = self._blocks(call, answer, fate, by)
             await blocks.prime()
             return Stream(blocks, blocks.tally, call.request.dialect, self._answered(call))
         try:
@@ -165,20 +167,22 @@ class Simulated:
             return shapes.embeddings(model, vectors, answer.asked, base64=base64)
         return shapes.whole(request, answer, self._head(call))
 
-    def _blocks(self, call: Call, answer: Answer, fate: Served) -> PacedBlocks:
+    def _blocks(self, call: Call, answer: Answer, fate: Served, by: float | None) -> PacedBlocks:
         request = call.request
         usage = Usage(input=answer.asked, output=len(answer.tokens))
         return PacedBlocks(
             shapes.blocks(request, answer, self._head(call)),
             fate,
-            Waiting(self._clock, call.deadline, self._config.patience),
+            Waiting(self._clock, call.deadline, self._config.patience, by),
             (usage, shapes.finish_word(request, answer)),
             self._room.leave,
         )
 
-    async def _enter(self, call: Call) -> None:
+    async def _enter(self, call: Call, by: float | None) -> None:
         patience = self._config.patience if call.request.stream else inf
         limit = min(call.deadline, self._clock.monotonic() + patience)
+        if by is not None:
+            limit = min(limit, by)
         late = "upstream_timeout" if limit == call.deadline else "upstream_first_byte_timeout"
         await self._room.enter(limit, late)
 

@@ -66,7 +66,7 @@ Seconds = Annotated[float, Meta(gt=0, le=3600)]
 class TransportConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How long to wait for an upstream, and how many connections to it to have."""
 
-    connect: Annotated[Seconds, Meta(description="Name look-up, TCP and TLS together.")] = 5
+    connect: Annotated[Seconds, Meta(description="Name look-up, TCP and TLS together.")] = 2
     first_byte: Annotated[Seconds, Meta(description="Wait for a stream's first byte.")] = 30
     idle: Annotated[Seconds, Meta(description="Longest silence inside a stream.")] = 30
     total_connections: Annotated[

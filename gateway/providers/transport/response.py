@@ -38,6 +38,7 @@ class Response:
         "_error",
         "_headers",
         "_idle",
+        "_late",
         "_payload",
         "_release",
         "reused",
@@ -64,6 +65,7 @@ class Response:
         self._release = release
         self._clock = clock
         self._deadline = deadline
+        self._late = "upstream_timeout"
         self._idle = idle
         if message.code in (101, 204) or 300 <= message.code < 400:  # noqa: PLR2004 - the 3xx
             self._payload = NO_BODY
@@ -85,6 +87,10 @@ class Response:
         if value.isascii() and value.isprintable():
             return value
         return self.headers.get(name, "")
+
+    def bound(self, deadline: float, late: str = "upstream_timeout") -> None:
+        """Let every wait from now on end at `deadline`, with the code `late`."""
+        self._deadline, self._late = deadline, late
 
     async def read(self, limit: int = MAX_WHOLE) -> bytes:
         """Return the whole body; only the deadline bounds the wait. Raises UpstreamError."""
@@ -135,7 +141,7 @@ class Response:
         now = self._clock.monotonic()
         due, late = now + (self._idle if idle is None else idle), "upstream_idle"
         if due > self._deadline:
-            due, late = self._deadline, "upstream_timeout"
+            due, late = self._deadline, self._late
             if now > due:  # bytes may keep coming faster than a timer rings
                 connection.fail(timed_out(late, "bytes kept coming"))
         if connection.error is not None:

@@ -135,6 +135,8 @@ def _mapped(
             dialect=dialect,
             detail=detail,
         )
+        if status == 404:  # noqa: PLR2004 - a model that this provider lacks, another may have
+            refused.retry = Retry.OTHER
         if status in _CALLERS_FAULT:
             refused.fault = "caller"
         return refused

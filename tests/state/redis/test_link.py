@@ -9,7 +9,7 @@ import pytest
 from gateway.runtime import SystemClock
 from gateway.state.redis.link import Answer, Link, Rejected, Unreachable
 from gateway.state.redis.scripts import KEYS, POLL, RESERVE, SETTLE
-from tests.fakes.fault_proxy import fault_proxy
+from loadtest.fault_proxy import fault_proxy
 from tests.fakes.redis_server import RedisServer
 
 PREFIX = "link-test:"

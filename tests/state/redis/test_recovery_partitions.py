@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gateway.core.state import Admitted
 from gateway.runtime import SystemClock
-from tests.fakes.fault_proxy import FaultProxy, fault_proxy
+from loadtest.fault_proxy import FaultProxy, fault_proxy
 from tests.fakes.redis_server import RedisServer
 from tests.fakes.stores import Counted, Store, away, healthy, open_redis
 

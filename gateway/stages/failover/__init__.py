@@ -1,0 +1,1 @@
+"""Failover: several targets for a request, one after the other, within one deadline and budget."""

@@ -1,0 +1,220 @@
+"""A stage's targets as they run: what each is asked, and for which requests it is there."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Final
+
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from gateway.core.capacity import Slots
+from gateway.core.catalogue import Target
+from gateway.core.chat import ChatRequest
+from gateway.core.estimate import input_tokens
+from gateway.core.exchange import Exchange, Route
+from gateway.core.health import Condition
+from gateway.core.money import cost
+from gateway.core.notes import Routed
+from gateway.core.patterns import matcher
+from gateway.core.ports import Tools
+from gateway.core.reply import Usage
+from gateway.core.retry_budget import RetryBudget
+
+ANSWER: Final = 4096
+"""Tokens that an answer is taken to have at most, where neither caller nor catalogue says."""
+_LIMITS: Final = ("max_completion_tokens", "max_tokens")
+_ANY_LENGTH: Final = 1 << 40
+_SURE: Final = 2
+"""Bytes a token: a body with fewer bytes than this times the context fits, whatever it holds."""
+
+Allows = Callable[[str], bool]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+
+
+class Candidate:
+    """One target with all that is known of it."""
+
+    __slots__ = (
+        *("allows", "condition", "first", "first_token", "model", "params", "slots", "sure"),
+        *("target", "weight"),
+    )
+
+    def __init__(
+        self,
+        target: Target,
+        condition: Condition,
+        slots: Slots,
+        policy: "TargetPolicy",
+        *,
+        strategy: str,
+        allows: Allows | None,
+    ) -> None:
+        """Take what a policy says. `allows` says for which tenants it is there, None for all."""
+        self.target = target
+        self.model = target.model
+        self.condition = condition
+        self.slots = slots
+        self.weight = policy.weight
+        self.params = policy.params
+        self.allows = allows
+        self.first_token = policy.first_token
+        self.sure = _SURE * (target.model.context or _ANY_LENGTH)
+        """Bytes of a body that fits whatever it holds."""
+        self.first = self.routed(strategy)
+        """The note of a request that goes here first."""
+
+    def aim(self, exchange: Exchange, reason: str, deadline: float) -> Exchange:
+        """Return the exchange as it goes to this target."""
+        target, seconds, usual = self.target, self.first_token, self.condition.usual
+        if usual is not None and (seconds is None or usual < seconds):
+            seconds = usual
+        if seconds is not None:
+            target = Target(target.model, target.chosen, seconds)
+        route = Route((target,), reason)
+        if not self.params:
+            return replace(exchange, route=route, deadline=deadline)
+        request = exchange.request.with_fields(**self.params)
+        return replace(exchange, route=route, request=request, deadline=deadline)
+
+    def ready(self, exchange: Exchange, now: float) -> bool:
+        """Whether the target is well, and there for every request as long as this one."""
+        condition, slots = self.condition, self.slots
+        return (
+            condition.breaker.closed
+            and condition.key.closed
+            and now >= condition.paused_until
+            and self.allows is None
+            and slots.in_use < slots.limit  # not through `full`: a call less a request
+            and not slots.turns
+            and len(exchange.request.body) <= self.sure
+        )
+
+    def routed(self, reason: str) -> Routed:
+        """Return the note that says that a request goes here, and why."""
+        return Routed(self.model.name, self.model.provider, reason)
+
+    def misfit(self, exchange: Exchange, ceiling: int | None) -> str:
+        """Return why the request cannot go here: `tenant`, `context`, `cost`, or nothing.
+
+        `ceiling` is what it may cost in micro-dollars, None for anything. What a model is not
+        able to do is not looked at: the relay says that before it asks.
+        """
+        model, request = self.model, exchange.request
+        if self.allows is not None and not self.allows(exchange.caller.tenant):
+            return "tenant"
+        if len(request.body) > self.sure and input_tokens(request) >= (model.context or 0):
+            return "context"
+        if ceiling is not None and self.worst_cost(request, ceiling) > ceiling:
+            return "cost"
+        return ""
+
+    def worst_cost(self, request: ChatRequest, ceiling: int) -> int:
+        """Return micro-dollars for the input as guessed and the longest answer.
+
+        An unknown price is above every ceiling.
+        """
+        price = self.model.price
+        if price is None:
+            return ceiling + 1
+        asked = (request.fields.get(name) for name in _LIMITS)
+        limit = next((tokens for tokens in asked if isinstance(tokens, int)), None)
+        output = limit if limit is not None else self.model.max_output or ANSWER
+        return cost(Usage(input=input_tokens(request), output=output), price)
+
+
+class TargetPolicy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where a request may go."""
+
+    model: Annotated[
+        str, Meta(description="A model or alias; left out: the one that the request asks for.")
+    ] = ""
+    provider: Annotated[
+        str,
+        Meta(
+            description="Another block under `providers:` that serves the model too: another key,"
+            " region or deployment. Left out: the model's own."
+        ),
+    ] = ""
+    weight: Annotated[
+        float, Meta(gt=0, le=1000, description="Its share, for `weighted` and `balanced`.")
+    ] = 1
+    params: Annotated[
+        Mapping[str, Any],
+        Meta(description="Parameters to set for this target, in the caller's dialect; null: none."),
+    ] = {}
+    tenants: Annotated[
+        tuple[str, ...],
+        Meta(description="Only for these, `*` for any text; left out: for all."),
+    ] = ()
+    first_token: Annotated[
+        Seconds | None,
+        Meta(
+            description="Most seconds to a stream's first token. What is usual there counts too:"
+            " three times the 99th percentile, at least a second."
+        ),
+    ] = None
+
+
+class Group(Struct, frozen=True):
+    """The candidates for a request, as listed, and the budget for tries among them."""
+
+    candidates: tuple[Candidate, ...]
+    budget: RetryBudget
+
+
+class Targets:
+    """One list of targets in a policy, some of which may follow the model that is asked for."""
+
+    def __init__(
+        self, listed: Sequence[TargetPolicy], tools: Tools, strategy: str = "ordered"
+    ) -> None:
+        self._strategy = strategy
+        self._listed = [(each, matcher(each.tenants) if each.tenants else None) for each in listed]
+        self._tools = tools
+        self._known: dict[tuple[str, str, bool], Group] = {}
+        follows = not all(each.model for each in listed)
+        self._fixed = None if follows else self._group(None)
+
+    def of(self, exchange: Exchange) -> Group:
+        """Return the targets for a request. Raises UnknownModel."""
+        if self._fixed is not None:
+            return self._fixed
+        asked = exchange.route.targets[0] if exchange.route else self._asked(exchange)
+        key = (asked.model.provider, asked.model.name, asked.chosen)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._group(asked)
+        return found
+
+    def _asked(self, exchange: Exchange) -> Target:
+        """Return the model that is asked for, also where its own provider cannot be used here."""
+        name, catalogue = exchange.request.model, self._tools.catalogue
+        model = catalogue.models.get(catalogue.aliases.get(name, name))
+        return catalogue.find(name) if model is None else Target(model, model.name != name)
+
+    def _group(self, asked: Target | None) -> Group:
+        tools = self._tools
+        candidates = tuple(self._build(asked))
+        pool = frozenset(each.model.provider for each in candidates)
+        return Group(candidates, tools.health.budget(pool, tools.runtime.clock.monotonic()))
+
+    def _build(self, asked: Target | None) -> Iterator[Candidate]:
+        tools, seen = self._tools, set()
+        for policy, allows in self._listed:
+            if policy.model:
+                name = tools.catalogue.aliases.get(policy.model, policy.model)
+                target = Target(tools.catalogue.models[name], chosen=True)
+            elif asked is not None:
+                target = asked
+            else:
+                continue
+            if policy.provider:
+                model = replace(target.model, provider=policy.provider)
+                target = Target(model, target.chosen)
+            at = (target.model.provider, target.model.name)
+            if at not in seen and target.model.provider in tools.providers:
+                seen.add(at)
+                condition = tools.health.condition(*at)
+                slots = tools.capacity.at(target.model)
+                yield Candidate(
+                    target, condition, slots, policy, strategy=self._strategy, allows=allows
+                )
