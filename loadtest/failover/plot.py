@@ -67,7 +67,7 @@ def _panel(panel: Panel) -> str:
         for x in _ticks(right)
     ]
     for number, line in enumerate(panel.lines):
-        x = WIDTH - _RIGHT - 168 * (len(panel.lines) - number)
+        x = WIDTH - _RIGHT - 130 * (len(panel.lines) - number)
         parts += [_path(line, at), f'<text x="{x}" y="16" fill="{line.colour}">{line.name}</text>']
     return "\n".join(parts)
 
