@@ -145,7 +145,7 @@ def check_limits(
             continue
         first = seen.setdefault(rule.identity(), index)
         if first != index:
-            what = f"counts the same as limit {first + 1}. Take one out, or give it a `name`."
+            what = f"counts the same as `limits[{first}]`. Take one out, or give it a `name`."
             yield (index,), what
 
 

@@ -142,6 +142,9 @@ class _Reading:
         for path in sorted(self._folder.glob("*.yml")):
             what = f"no file of this ending is read. Rename it to {path.stem}.yaml."
             self.problems.append(Diagnostic(str(path), 0, what))
+        for path in sorted(self._folder.glob("*/*.y*ml")):
+            what = f"no file of a folder in {self._folder.name}/ is read. Move it there."
+            self.problems.append(Diagnostic(str(path), 0, what))
 
     def tenants(self) -> TenantsFile | None:
         """Return the tenants' file, None when there is none or it is bad."""
@@ -156,7 +159,7 @@ class _Reading:
         """Return the policies that could be read, by name."""
         found: dict[str, _Read] = {}
         for path in sorted(self._folder.glob("*.yaml")):
-            if path.name == TENANTS:
+            if path.name == TENANTS or path.name.startswith("."):  # an editor's own files
                 continue
             file = self._convert(path, PolicyFile)
             if file is None:
@@ -164,7 +167,11 @@ class _Reading:
                 self.unread.add(path.stem)
                 continue
             document, name = self.opened[path.name], file.name or path.stem
-            if name in found:
+            if not document.tree:  # half a write, or a slip: a policy without limits is no default
+                document.report((), "is empty. Write `pipeline: []` if nothing is to happen.")
+                self.policies_are_good = False
+                self.unread.add(path.stem)
+            elif name in found:
                 document.report(("name",), f"another file already holds the policy `{name}`.")
                 self.policies_are_good = False
             else:
@@ -216,7 +223,12 @@ def _check_counted(
         policy = policies.get(tenant.policy)
         if not tenant.limits or policy is None:
             continue
-        if not any(isinstance(block, RateLimitPolicy) for block in policy.pipeline):
+        blocks = [block for block in policy.pipeline if isinstance(block, RateLimitPolicy)]
+        if blocks and not any(block.when is None and block.enforce for block in blocks):
+            what = f"they do not always hold: no `rate_limit` stage of the policy `{policy.name}`"
+            cure = "is without `when` and enforces. Add one, with `limits: []`."
+            document.report(("tenants", name, "limits"), f"{what} {cure}", "warning")
+        elif not blocks:
             what = f"nothing counts them: the policy `{policy.name}` has no `rate_limit` stage."
             document.report(("tenants", name, "limits"), what, "warning")
 

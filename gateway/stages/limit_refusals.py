@@ -11,8 +11,11 @@ from gateway.stages.limit_meters import Meter
 
 LONGEST: Final = 60.0
 """Seconds; who would have to wait for longer is told not to try again by itself."""
-JITTER: Final = 0.2
-"""So that those who were refused together do not come back together."""
+JITTER: Final = 0.4
+"""So much longer than it is a wait may be told, so that who was refused together comes back apart.
+
+Never shorter: a caller who comes too early is refused again, and SDKs try twice only.
+"""
 _AWAY: Final = 10.0
 _HOUR: Final = 3600
 
@@ -20,7 +23,7 @@ _HOUR: Final = 3600
 def refusal(meter: Meter, amount: int, wait: float, now: float, random: Random) -> LimitReached:
     """Return the error for a request that asked for `amount` and may come again in `wait` seconds.
 
-    `now` is the limiter's time. A wait is told up to a fifth shorter or longer than it is.
+    `now` is the limiter's time. A wait is told as it is, or longer by up to two fifths.
     """
     if amount > meter.capacity:
         needs, has = _shown(meter, amount), _shown(meter, meter.capacity)
@@ -31,13 +34,16 @@ def refusal(meter: Meter, amount: int, wait: float, now: float, random: Random) 
         )
     if wait == inf:  # only while the store is away, which then has a part of every budget
         wait = _AWAY
-    if meter.rule.each is not None and wait > SOON:
+    # Requests under way stay counted when they end, so there is nothing to wait for.
+    if meter.rule.each is not None and (wait > SOON or meter.kind == "requests"):
+        asked = "" if meter.kind == "requests" else f" for the {_shown(meter, amount)} asked for"
         return _error(
-            meter, f"The budget `{meter.title}` is used up. It is new at {meter.ends(now)}."
+            meter,
+            f"The budget `{meter.title}` has no room left{asked}. It is new at {meter.ends(now)}.",
         )
     if wait > LONGEST:
         return _error(meter, f"The limit `{meter.title}` is reached. Try again in {_long(wait)}.")
-    told = min(LONGEST, wait * (1 - JITTER + 2 * JITTER * random.random()))
+    told = min(LONGEST, wait * (1 + JITTER * random.random()))
     if meter.rule.each is not None:
         what = f"Requests under way hold the rest of the budget `{meter.title}`."
     else:

@@ -72,7 +72,7 @@ def test_a_failing_test_is_an_error_with_its_line(
 
 def test_warnings_alone_are_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_config(tmp_path)
-    (tmp_path / "policies/other.yaml").write_text("")
+    (tmp_path / "policies/other.yaml").write_text("pipeline: []\n")
     assert main(["check", str(tmp_path)]) == 0
     printed = capsys.readouterr().out.replace(f"{tmp_path}/", "").splitlines()
     assert printed[0].startswith("policies/other.yaml:1: warning: no tenant uses the policy")
@@ -101,7 +101,7 @@ def test_github_turns_problems_into_annotations(
 ) -> None:
     write_config(tmp_path)
     (tmp_path / "policies/default.yaml").write_text(FAILING)
-    (tmp_path / "policies/other.yaml").write_text("")
+    (tmp_path / "policies/other.yaml").write_text("pipeline: []\n")
     assert main(["check", str(tmp_path), "--format", "github"]) == 1
     first, second = capsys.readouterr().out.replace(f"{tmp_path}/", "").splitlines()
     assert first == (

@@ -34,7 +34,7 @@ def warnings(rules: Rules) -> list[str]:
 
 
 def test_relay_is_added_where_it_is_missing(tmp_path: Path) -> None:
-    assert load(tmp_path, default="# no\n").policies["default"].pipeline == (RelayPolicy(),)
+    assert load(tmp_path, default="pipeline: []\n").policies["default"].pipeline == (RelayPolicy(),)
 
 
 def test_a_relay_that_is_there_is_kept(tmp_path: Path) -> None:
@@ -63,12 +63,14 @@ def test_nothing_may_follow_a_stage_that_always_answers(tmp_path: Path) -> None:
 
 
 def test_a_policy_is_called_as_it_says_or_else_as_its_file(tmp_path: Path) -> None:
-    rules = load(tmp_path, default="", research="", other="name: bulk\n")
+    rules = load(
+        tmp_path, default="pipeline: []\n", research="pipeline: []\n", other="name: bulk\n"
+    )
     assert list(rules.policies) == ["default", "bulk", "research"]
 
 
 def test_without_a_default_nothing_is_loaded(tmp_path: Path) -> None:
-    (what,) = problems(tmp_path, other="")
+    (what,) = problems(tmp_path, other="pipeline: []\n")
     assert "there is no default.yaml" in what
     with pytest.raises(Invalid, match=r"there is no default.yaml"):
         load(tmp_path / "nowhere")
@@ -77,14 +79,33 @@ def test_without_a_default_nothing_is_loaded(tmp_path: Path) -> None:
 def test_a_file_that_only_looks_as_if_it_were_read_is_refused(tmp_path: Path) -> None:
     """A tenants.yml that nobody reads would let every key use everything."""
     (tmp_path / "tenants.yml").write_text("tenants: {}\n")
-    assert problems(tmp_path, default="# no\n") == [
+    assert problems(tmp_path, default="pipeline: []\n") == [
         "tenants.yml: no file of this ending is read. Rename it to tenants.yaml."
     ]
 
 
+def test_an_emptied_policy_is_refused_and_not_taken_for_one_without_limits(tmp_path: Path) -> None:
+    for text in ("", "# all of it is commented out\n", "{}\n"):
+        (said,) = problems(tmp_path, default=text)
+        assert said == "default.yaml:1: is empty. Write `pipeline: []` if nothing is to happen."
+
+
+def test_a_file_in_a_folder_is_refused_and_an_editors_own_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / ".default.yaml").write_text("not: [a policy\n")
+    assert set(load(tmp_path, default="pipeline: []\n").policies) == {"default"}
+    (tmp_path / "team").mkdir()
+    (tmp_path / "team/x.yaml").write_text("pipeline: []\n")
+    (said,) = problems(tmp_path)
+    assert said.startswith("team/x.yaml: no file of a folder in ")
+
+
 def test_problems_of_all_files_come_together(tmp_path: Path) -> None:
     said = problems(
-        tmp_path, default="a: [\n", other="pipline: []\n", third="", tenants="tenants: 3\n"
+        tmp_path,
+        default="a: [\n",
+        other="pipline: []\n",
+        third="pipeline: []\n",
+        tenants="tenants: 3\n",
     )
     assert [line.partition(":")[0] for line in said] == [
         "default.yaml",
@@ -94,7 +115,7 @@ def test_problems_of_all_files_come_together(tmp_path: Path) -> None:
 
 
 def test_without_a_file_everyone_with_a_key_is_a_plain_tenant(tmp_path: Path) -> None:
-    callers = load(tmp_path, "alice", "bob", default="").callers
+    callers = load(tmp_path, "alice", "bob", default="pipeline: []\n").callers
     assert list(callers) == ["alice", "bob"]
     assert callers["alice"].policy == "default"
     assert callers["alice"].models is None
@@ -105,13 +126,15 @@ def test_a_tenant_brings_its_policy_labels_models_and_priority(tmp_path: Path) -
         "tenants:\n  alice:\n    policy: research\n    labels: {team: ml}\n"
         "    models: [small]\n    priority: high\n"
     )
-    alice = load(tmp_path, "alice", default="", research="", tenants=tenants).callers["alice"]
+    alice = load(
+        tmp_path, "alice", default="pipeline: []\n", research="pipeline: []\n", tenants=tenants
+    ).callers["alice"]
     assert (alice.policy, alice.priority, alice.labels) == ("research", "high", {"team": "ml"})
     assert alice.models == frozenset({"small", "cheap"})
 
 
 def test_a_policy_that_no_tenant_uses_is_a_warning(tmp_path: Path) -> None:
-    rules = load(tmp_path, default="", research="")
+    rules = load(tmp_path, default="pipeline: []\n", research="pipeline: []\n")
     assert warnings(rules) == [
         "no tenant uses the policy `research`. Name it in tenants.yaml, or remove the file."
     ]
@@ -123,7 +146,7 @@ def test_a_condition_is_checked_against_the_tenants_of_its_policy(tmp_path: Path
         tmp_path,
         "alice",
         "bob",
-        default="",
+        default="pipeline: []\n",
         research=policy,
         tenants="tenants: {alice: {policy: research}, bob: {}}\n",
     )
@@ -135,7 +158,9 @@ def test_a_condition_is_checked_against_the_tenants_of_its_policy(tmp_path: Path
 
 def test_bad_tenants_are_not_blamed_on_policies(tmp_path: Path) -> None:
     policy = "pipeline: [{stage: relay, when: {tenant: alice}}]\n"
-    said = problems(tmp_path, "alice", default=policy, other="", tenants="tenants: {a: {x: 1}}\n")
+    said = problems(
+        tmp_path, "alice", default=policy, other="pipeline: []\n", tenants="tenants: {a: {x: 1}}\n"
+    )
     assert len(said) == 1
     assert said[0].startswith("tenants.yaml:1: tenants.a.x: there is no such field.")
 
@@ -148,7 +173,7 @@ def test_the_tests_of_a_policy_are_kept_for_the_check(tmp_path: Path) -> None:
 
 def test_limits_of_a_tenant_that_nothing_counts_are_a_warning(tmp_path: Path) -> None:
     tenants = "tenants: {alice: {limits: [{requests: 5, every: 1m}]}, bob: {}}\n"
-    assert warnings(load(tmp_path, default="", tenants=tenants)) == [
+    assert warnings(load(tmp_path, default="pipeline: []\n", tenants=tenants)) == [
         "tenants.alice.limits: nothing counts them: the policy `default` has no `rate_limit` stage."
     ]
     counts = "pipeline: [{stage: rate_limit}]\n"

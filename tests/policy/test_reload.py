@@ -89,7 +89,7 @@ async def test_h01_a_bad_file_keeps_the_last_good_one(bench: Bench, text: str, s
     assert said in str(done.problems[0])
     assert "default.yaml:" in str(done.problems[0])
     assert bench.reloader.report()["ok"] is False
-    mended = await bench.write("default.yaml", "")
+    mended = await bench.write("default.yaml", "pipeline: [] # mended\n")
     assert (mended.ok, mended.changed) == (True, False)
     assert bench.told == [done, mended]
 

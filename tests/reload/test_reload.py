@@ -77,7 +77,7 @@ async def test_h01_a_bad_file_is_422_with_its_line_and_shows_everywhere() -> Non
         metrics = await show(gateway, "metrics")
         assert "turnout_config_ok 0.0" in metrics
         assert f'turnout_config_version{{version="{before}"}} 1.0' in metrics
-        await write(gateway.policies / "default.yaml", "")
+        await write(gateway.policies / "default.yaml", "pipeline: []\n")
         assert (await reload(gateway))[0] == 200
         assert "turnout_config_ok 1.0" in await show(gateway, "metrics")
         assert "policies" not in json.loads(await show(gateway, "readyz"))["problems"]

@@ -19,20 +19,20 @@ REQUESTS = meter(requests=5, every="1m")
 BUDGET = meter(cost=5.0, each="month", name="monthly")
 
 
-def test_g08_waits_are_spread_by_a_fifth_and_never_over_a_minute() -> None:
+def test_g08_waits_are_spread_later_and_never_over_a_minute() -> None:
     random = Random(7)
     for wait in (1.0, 30.0, 58.0):
         told = [refusal(REQUESTS, 1, wait, NOW, random).retry_after or 0.0 for _ in range(500)]
-        assert min(told) < wait * 0.82
+        assert min(told) < wait * 1.02
         assert max(told) > min(59.0, wait * 1.18)
-        assert wait * 0.8 <= min(told)
-        assert max(told) <= min(60.0, wait * 1.2)
+        assert wait <= min(told)
+        assert max(told) <= min(60.0, wait * 1.4)
 
 
 def test_the_limit_is_named_with_its_window_and_its_end() -> None:
     error = refusal(BUDGET, 100, 99_999.0, NOW, Random(0))
     assert error.public == (
-        "The budget `monthly` is used up. It is new at 2026-12-01T00:00:00+00:00."
+        "The budget `monthly` has no room left for the $0.0001 asked for. It is new at 2026-12-01T00:00:00+00:00."
     )
     assert (error.code, error.kind) == ("budget_exceeded", "insufficient_quota")
 
@@ -46,7 +46,7 @@ def test_what_is_larger_than_the_limit_is_hopeless() -> None:
 def test_a_part_of_a_budget_that_is_gone_while_the_store_is_away_is_worth_another_try() -> None:
     error = refusal(REQUESTS, 1, inf, NOW, Random(0))
     assert error.retry_after is not None
-    assert 8 <= error.retry_after <= 12
+    assert 10 <= error.retry_after <= 14
 
 
 def test_a_limit_of_tokens_is_called_so_in_openais_words() -> None:

@@ -32,7 +32,7 @@ async def test_requests_beyond_a_rate_are_429_and_say_when_to_come_back() -> Non
     error = await house.refused()
     assert (error.status, error.code, error.kind) == (429, "rate_limit_exceeded", "requests")
     assert error.retry_after is not None
-    assert 26 * 0.8 <= error.retry_after <= 26 * 1.2
+    assert 26 <= error.retry_after <= 26 * 1.4
     assert error.public.startswith("The limit `2 requests per tenant every 1m` is reached. Try")
     assert house.verdict == "refused"
     assert len(house.provider.calls) == 2
@@ -58,7 +58,7 @@ async def test_a_spent_budget_is_429_budget_exceeded_and_not_worth_another_try()
         None,
     )
     assert error.public == (
-        "The budget `$0.0002 per tenant each day` is used up. "
+        "The budget `$0.0002 per tenant each day` has no room left for the $0.000105 asked for. "
         "It is new at 2023-11-15T00:00:00+01:00."
     )
 
@@ -69,7 +69,7 @@ async def test_a_budget_that_requests_under_way_hold_is_worth_another_try() -> N
     error = await house.refused(max_tokens=80)
     assert error.code == "budget_exceeded"
     assert error.retry_after is not None
-    assert 0.8 <= error.retry_after <= 1.2
+    assert 1 <= error.retry_after <= 1.4
     await read(stream)
     await house.whole(max_tokens=80)
 

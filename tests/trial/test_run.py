@@ -47,7 +47,7 @@ def load(
     tests = [{"name": f"case {i}", **case} for i, case in enumerate(cases)]
     policy = json.dumps({"pipeline": pipeline, "tests": tests})
     (home / "policies/default.yaml").write_text(policy)
-    (home / "policies/research.yaml").write_text("")
+    (home / "policies/research.yaml").write_text("pipeline: []\n")
     (home / "policies/tenants.yaml").write_text(json.dumps({"tenants": TENANTS}))
     return load_setup(home / "config", home / "policies", {"ALICE": "a", "BOB": "b"})
 
