@@ -103,9 +103,10 @@ def output_limit(request: ChatRequest, model: Model) -> int | None:
         return 0
     fields, most = request.fields, 0
     for name in _LIMIT_FIELDS:
-        stated = fields.get(name)
-        if type(stated) is int and most < stated <= _MAX_TOKENS:
-            most = stated
+        if name in fields:
+            stated = fields[name]
+            if type(stated) is int and most < stated <= _MAX_TOKENS:
+                most = stated
     if not most:
         return None
     if model.max_output is not None and model.max_output < most:
@@ -121,12 +122,13 @@ def expected_output(learned: int, request: ChatRequest, model: Model) -> int:
 
 
 def _answers(request: ChatRequest) -> int:
-    answers = 1
+    fields, answers = request.fields, 1
     for name in _COUNT_FIELDS:
-        count = request.fields.get(name)
-        if type(count) is int and count > answers:
-            answers = count
-    return min(answers, MOST_ANSWERS)
+        if name in fields:
+            count = fields[name]
+            if type(count) is int and count > answers:
+                answers = count
+    return answers if answers < MOST_ANSWERS else MOST_ANSWERS
 
 
 def tokens_in(size: int) -> int:

@@ -91,9 +91,10 @@ class Meter:
         if self._same is not None:
             return self._same
         key = self._key
-        for part in self._parts:
-            value = part(exchange, model)
-            key += f"{len(value)}:{value}"
+        if self._parts:
+            for part in self._parts:
+                value = part(exchange, model)
+                key += f"{len(value)}:{value}"
         return self._with(key, self.amount(demand) if self.measured else 1, now)
 
     def _with(self, key: str, amount: int, now: float) -> Limit:
@@ -106,14 +107,14 @@ class Meter:
 
     def amount(self, demand: Demand) -> int:
         """Return what to reserve of tokens or money; a guess asks for no more than there is."""
-        kind, rate = self.kind, self._calendar is None
-        if kind == "input_tokens":
-            return demand.input
+        kind = self.kind
         if kind == "cost":
             if demand.stated or demand.micro_dollars <= self.capacity:
                 return demand.micro_dollars
             return max(at_most(demand.rates, demand.input, 0), self.capacity)
-        certain = demand.input if kind == "tokens" else 0
+        if kind == "input_tokens":
+            return demand.input
+        certain, rate = demand.input if kind == "tokens" else 0, self._calendar is None
         whole = certain + (demand.likely if rate else demand.most)
         if whole > self.capacity and (rate or not demand.stated):
             return max(certain, self.capacity)

@@ -59,20 +59,21 @@ class MemoryLimiter:
     def __init__(self, clock: Clock) -> None:
         self.accounts = Accounts()
         self._clock = clock
+        self._uptime = clock.uptime
         # Taken once: when the wall clock is set later, windows do not move.
         self._start = clock.wall() - clock.uptime()
 
     def now(self) -> float:
-        return self._start + self._clock.uptime()
+        return self._start + self._uptime()
 
     async def reserve(self, request: Reserve, /) -> Admitted | Refused:
-        return self.accounts.reserve(request, self.now())
+        return self.accounts.reserve(request, self._start + self._uptime())
 
     def lower(self, lease: Lease, amounts: Mapping[str, int], /) -> None:
         self.accounts.lower(lease.id, amounts, self.now())
 
     def settle(self, lease: Lease, amounts: Mapping[str, int], /) -> None:
-        self.accounts.settle(lease.id, amounts, self.now())
+        self.accounts.settle(lease.id, amounts, self._start + self._uptime())
 
     def release(self, lease: Lease, /) -> None:
         self.accounts.release(lease.id, self.now())
