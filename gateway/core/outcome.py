@@ -7,6 +7,7 @@ from gateway.core.exchange import Caller
 from gateway.core.notes import (
     Attempted,
     Limited,
+    Note,
     Notes,
     Passed,
     Queued,
@@ -59,14 +60,19 @@ def gather(notes: Notes) -> Facts:
             facts.limited.append(note)
         elif type(note) is Verdict:
             facts.verdicts.append(note)
-        elif type(note) is StreamEnded:
-            facts.stream = note
-            facts.waited += note.upstream_seconds
-        elif type(note) is Passed:
-            facts.passed = note
-        elif type(note) is Queued:
-            facts.queued = (facts.queued or 0.0) + note.seconds
+        else:
+            _add_rarer(facts, note)
     return facts
+
+
+def _add_rarer(facts: Facts, note: Note) -> None:
+    if type(note) is StreamEnded:
+        facts.stream = note
+        facts.waited += note.upstream_seconds
+    elif type(note) is Passed:
+        facts.passed = note
+    elif type(note) is Queued:
+        facts.queued = (facts.queued or 0.0) + note.seconds
 
 
 class Outcome(Struct, frozen=True, kw_only=True):

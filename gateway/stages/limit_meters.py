@@ -57,8 +57,8 @@ class Meter:
     """
 
     __slots__ = (
-        *("_amount", "_calendar", "_key", "_parts", "_period", "_same", "capacity", "counts"),
-        *("enforce", "family", "kind", "measured", "rule", "title"),
+        *("_amount", "_calendar", "_constant", "_key", "_parts", "_period", "_same", "capacity"),
+        *("counts", "enforce", "family", "kind", "measured", "rule", "title"),
     )
 
     def __init__(
@@ -81,10 +81,9 @@ class Meter:
         scope = "tenant" if policy is None else f"policy {policy}"
         self._key = joined((scope, *rule.identity(), *((tenant,) if apart else ())))
         self._parts = tuple(_parts_of(rule.per))
+        self._constant = not (self._parts or self.measured or self._calendar)
+        """Whether every request meets the same limit; `_same` is that one, once it was made."""
         self._same: Limit | None = None
-        """The limit as every request meets it, where that differs in nothing."""
-        if not self._parts and not self.measured and self._calendar is None:
-            self._same = self._with(self._key, 1, 0.0)
 
     def limit(self, exchange: Exchange, model: str, demand: Demand, now: float) -> Limit:
         """Return the limit as it meets this request at the epoch time `now`."""
@@ -95,15 +94,18 @@ class Meter:
             for part in self._parts:
                 value = part(exchange, model)
                 key += f"{len(value)}:{value}"
-        return self._with(key, self.amount(demand) if self.measured else 1, now)
-
-    def _with(self, key: str, amount: int, now: float) -> Limit:
-        if self._period:
-            return Rate(key, amount, self._amount, self._period, self.capacity, self.enforce)
+        amount = self.amount(demand) if self.measured else 1
         if self._calendar is not None:
             window = self._calendar.at(now)
             return Budget(f"{key}@{window.name}", amount, self._amount, window.ends, self.enforce)
-        return Slots(key, amount, self._amount, self.enforce)
+        limit: Limit
+        if self._period:
+            limit = Rate(key, amount, self._amount, self._period, self.capacity, self.enforce)
+        else:
+            limit = Slots(key, amount, self._amount, self.enforce)
+        if self._constant:
+            self._same = limit
+        return limit
 
     def amount(self, demand: Demand) -> int:
         """Return what to reserve of tokens or money; a guess asks for no more than there is."""

@@ -113,7 +113,10 @@ class Accounts:
                 continue
             if not 0 <= used <= MAX_AMOUNT:
                 used = min(max(0, used), MAX_AMOUNT)
-            self._charge(limit, reserved, used, now, late=held.unsettled)
+            if type(limit) is Rate:
+                _adjust(limit, self._counter(limit, now), used - reserved, now)
+            else:
+                self._charge(limit, reserved, used, now, late=held.unsettled)
 
     def release(self, name: str, now: float) -> None:
         """End the lease as if it had never been."""
@@ -153,11 +156,9 @@ class Accounts:
         return counter
 
     def _charge(self, limit: Limit, reserved: int, used: int, now: float, *, late: bool) -> None:
-        counter = self.counters.get(limit.key) or self._counter(limit, now)
-        if type(limit) is Rate:
-            if used != reserved:
-                _adjust(limit, counter, used - reserved, now)
-        elif not late:
+        """Charge what is no rate."""
+        counter = self._counter(limit, now)
+        if not late:
             counter.held -= reserved
             if type(limit) is Budget:
                 counter.spent += used
