@@ -13,9 +13,9 @@ from gateway.core.limits import LimitRule, check_limits
 from gateway.core.money import Rates, at_most, dearest
 from gateway.core.notes import Amounts, Limited, Queued, Verdict
 from gateway.core.ports import Tools
-from gateway.core.reply import Reply, Stream, when_over
+from gateway.core.reply import Reply, Whole, when_over
 from gateway.core.stage import Next, Stage
-from gateway.core.state import Limit, Refused, Reserve
+from gateway.core.state import Admitted, Limit, Refused, Reserve
 from gateway.stages.base import StagePolicy
 from gateway.stages.limit_checks import check_passable, check_prices, check_use
 from gateway.stages.limit_hold import Books, Hold, Kind, Known
@@ -115,11 +115,11 @@ class RateLimit:
         except BaseException:
             hold.failed()
             raise
-        if isinstance(reply, Stream):
-            hold.lower(reply.answered.model)
-            return when_over(reply, hold.settle, self.now)
-        hold.settle()
-        return reply
+        if isinstance(reply, Whole):
+            hold.settle()
+            return reply
+        hold.lower(reply.answered.model)
+        return when_over(reply, hold.settle, self.now)
 
     def _know(self, exchange: Exchange) -> Known:
         caller, enforce, policy = exchange.caller, self._enforce, exchange.policy
@@ -195,7 +195,7 @@ class RateLimit:
                 raise
             return None
         exceeded: tuple[str, ...] = ()
-        if isinstance(decision, Refused):
+        if not isinstance(decision, Admitted):
             raise self._refusal(exchange, known, limits, decision)
         if not self._enforce:
             exceeded = _exceeded(known, decision)

@@ -134,7 +134,7 @@ class MemoryLedger:
 
     def record(self, rows: Sequence[LedgerRow], /) -> None:
         for row in rows:
-            if isinstance(row, RequestRow) and row.id not in self._seen:
+            if type(row) is RequestRow and row.id not in self._seen:
                 if len(self._requests) == ROWS:
                     self._seen.discard(self._requests[0].id)
                 self._requests.append(row)
