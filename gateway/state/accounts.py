@@ -65,13 +65,9 @@ class Accounts:
     def reserve(self, request: Reserve, now: float) -> Admitted | Refused:
         """Take every amount or none."""
         limits, counters = request.limits, self.counters
-        found: list[Counter] = []
+        found = [counters.get(limit.key) or self._counter(limit, now) for limit in limits]
         waits: dict[str, float] = {}
-        for limit in limits:
-            counter = counters.get(limit.key)
-            if counter is None:
-                counter = counters[limit.key] = Counter(at=now)
-            found.append(counter)
+        for limit, counter in zip(limits, found, strict=True):
             wait = wait_for(limit, counter, now)
             if wait >= 0:
                 waits[limit.key] = wait
@@ -200,8 +196,8 @@ def _take_all(
         if type(limit) is Rate:
             counter.level = level = counter.level + amount
             burst, reset = limit.burst, level * limit.period / limit.limit
-            counter.until = now + reset
             room = int(burst - level + EDGE) if level < burst else 0
+            counter.until = now + reset
             taken.append(LimitStatus(limit.key, burst, room, reset))
         else:
             counter.held += amount
