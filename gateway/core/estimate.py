@@ -25,6 +25,7 @@ _NODES: Final = 20_000
 _PERCENTILE: Final = 0.9
 _MAX_TOKENS: Final = 1_000_000_000
 _OTHER_FIELDS: Final = ("system", "tools", "functions", "prompt", "input")
+_OTHER: Final = frozenset(_OTHER_FIELDS)
 _TEXT_FIELDS: Final = ("messages", *_OTHER_FIELDS)
 _ROLE_AND_CONTENT: Final = 2
 _LIMIT_FIELDS: Final = ("max_completion_tokens", "max_tokens")
@@ -48,7 +49,9 @@ def input_tokens(request: ChatRequest) -> int:
     messages = fields.get("messages")
     messages = messages if isinstance(messages, list) else []
     if len(messages) <= _NODES:
-        others = [fields[name] for name in _OTHER_FIELDS if name in fields]
+        others = []
+        if not _OTHER.isdisjoint(fields):
+            others = [fields[name] for name in _OTHER_FIELDS if name in fields]
         for message in messages:
             content = message.get("content") if len(message) == _ROLE_AND_CONTENT else None
             if type(content) is str and "role" in message:  # as nearly all are
@@ -103,14 +106,17 @@ def output_limit(request: ChatRequest, model: Model) -> int | None:
         return 0
     fields, most = request.fields, 0
     for name in _LIMIT_FIELDS:
-        stated = fields.get(name)
-        if type(stated) is int and most < stated <= _MAX_TOKENS:
-            most = stated
+        if name in fields:
+            stated = fields[name]
+            if type(stated) is int and most < stated <= _MAX_TOKENS:
+                most = stated
     if not most:
         return None
     if model.max_output is not None and model.max_output < most:
         most = model.max_output
-    return most * _answers(request)
+    if "n" in fields or "best_of" in fields:
+        most *= _answers(request)
+    return most
 
 
 def expected_output(learned: int, request: ChatRequest, model: Model) -> int:
@@ -121,11 +127,12 @@ def expected_output(learned: int, request: ChatRequest, model: Model) -> int:
 
 
 def _answers(request: ChatRequest) -> int:
-    answers = 1
+    fields, answers = request.fields, 1
     for name in _COUNT_FIELDS:
-        count = request.fields.get(name)
-        if type(count) is int and count > answers:
-            answers = count
+        if name in fields:
+            count = fields[name]
+            if type(count) is int and count > answers:
+                answers = count
     return min(answers, MOST_ANSWERS)
 
 

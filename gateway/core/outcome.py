@@ -7,6 +7,7 @@ from gateway.core.exchange import Caller
 from gateway.core.notes import (
     Attempted,
     Limited,
+    Note,
     Notes,
     Passed,
     Queued,
@@ -55,37 +56,37 @@ class Facts(Struct):
 def gather(notes: Notes) -> Facts:
     """Return what the notes say."""
     facts = Facts()
-    for note in notes:
-        if isinstance(note, Attempted):
+    for note in notes:  # `isinstance` costs four times as much, and the most frequent come first
+        if type(note) is Attempted:
             facts.provider, facts.model = note.provider, note.model
             facts.attempts.append(note)
             facts.waited += note.ended - note.started
-        elif isinstance(note, Passed):
-            facts.passed = note
-        elif isinstance(note, Used):
+        elif type(note) is Used:
             facts.used = note
-        elif isinstance(note, StreamEnded):
-            facts.stream = note
-            facts.waited += note.upstream_seconds
-        elif isinstance(note, Routed):
+        elif type(note) is Routed:
             facts.reason = note.reason
             if not facts.attempts:
                 facts.provider, facts.model = note.provider, note.model
+        elif type(note) is Limited:
+            facts.limited.append(note)
+        elif type(note) is Verdict:
+            facts.verdicts.append(note)
         else:
-            _add(note, facts)
+            _add_rarer(facts, note)
     if facts.wasted:
         _decide(facts)
     return facts
 
 
-def _add(note: Queued | Limited | Wasted | Verdict, facts: Facts) -> None:
-    if isinstance(note, Queued):
+def _add_rarer(facts: Facts, note: Note) -> None:
+    if type(note) is StreamEnded:
+        facts.stream = note
+        facts.waited += note.upstream_seconds
+    elif type(note) is Passed:
+        facts.passed = note
+    elif type(note) is Queued:
         facts.queued = (facts.queued or 0.0) + note.seconds
-    elif isinstance(note, Limited):
-        facts.limited.append(note)
-    elif isinstance(note, Verdict):
-        facts.verdicts.append(note)
-    else:
+    elif type(note) is Wasted:
         facts.wasted.append(note)
 
 

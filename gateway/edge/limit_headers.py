@@ -16,17 +16,19 @@ def limit_lines(limited: Sequence[Limited], dialect: Dialect, wall: float) -> st
     tightest: dict[Family, LimitStatus] = {}
     for note in limited:
         for family, status in zip(note.families, note.limits, strict=True):
-            if family:
-                known = tightest.get(family)
-                if known is None or _tightness(status) < _tightness(known):
-                    tightest[family] = status
+            if family and (family not in tightest or _tighter(status, tightest[family])):
+                tightest[family] = status
     if not tightest:
         return ""
     if dialect == "anthropic":
         return "".join([_anthropic(name, status, wall) for name, status in tightest.items()])
     requests = tightest.pop("requests", None)
-    tokens = min(tightest.values(), key=_tightness, default=None)
-    return _openai("requests", requests) + _openai("tokens", tokens)
+    lines = "" if requests is None else _openai("requests", requests)
+    tokens: LimitStatus | None = None
+    for status in tightest.values():
+        if tokens is None or _tighter(status, tokens):
+            tokens = status
+    return lines if tokens is None else lines + _openai("tokens", tokens)
 
 
 def duration(seconds: float) -> str:
@@ -40,13 +42,13 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}h{minutes % 60}m{rest}s"
 
 
-def _tightness(status: LimitStatus) -> tuple[int, float]:
-    return status.remaining, -status.reset
+def _tighter(one: LimitStatus, other: LimitStatus) -> bool:
+    if one.remaining != other.remaining:
+        return one.remaining < other.remaining
+    return one.reset > other.reset
 
 
-def _openai(name: str, status: LimitStatus | None) -> str:
-    if status is None:
-        return ""
+def _openai(name: str, status: LimitStatus) -> str:
     return (
         f"x-ratelimit-limit-{name}: {status.limit}\r\n"
         f"x-ratelimit-remaining-{name}: {status.remaining}\r\n"

@@ -10,7 +10,7 @@ from gateway.core.chat import ALWAYS_WHOLE
 from gateway.core.estimate import OutputHistory
 from gateway.core.exchange import Exchange
 from gateway.core.money import Rates, at_most, cost
-from gateway.core.notes import Amounts, Family, Used
+from gateway.core.notes import Family, Used
 from gateway.core.outcome import gather
 from gateway.core.reply import Usage
 from gateway.core.state import MAX_AMOUNT, Lease, Limiter
@@ -84,27 +84,24 @@ class Hold(Struct):
 
     def _used(self) -> Mapping[str, int]:
         """Return what was used of each limit; of those that are left out, what was reserved."""
-        exchange, known = self.exchange, self.known
+        exchange, books = self.exchange, self.books
         newest = exchange.notes.newest
         if type(newest) is Used:  # as nearly always: then the rest of the notes changes nothing
-            amounts = self._priced(newest.usage.input, newest.usage.output, newest.micro_dollars)
+            usage, money = newest.usage, newest.micro_dollars
+            brought, answer = usage.input, usage.output
             if exchange.request.endpoint not in ALWAYS_WHOLE:
-                self.books.history.observe(self.kind, amounts.output)
+                books.history.observe(self.kind, answer)
         else:
             charge = charge_of(gather(exchange.notes))
             if charge.counted == "reserved":
                 return {}
-            given = charge.amounts
-            amounts = self._priced(given.input, given.output, given.micro_dollars)
+            brought, answer = charge.amounts.input, charge.amounts.output
+            money = charge.amounts.micro_dollars
+        if money is None and books.default_price is not None:
+            money = min(cost(Usage(brought, answer), books.default_price), MAX_AMOUNT)
+        sums = (brought + answer, brought, answer, money or 0)
         used = {}
-        for meter, limit in zip(known.meters, self.lease.limits, strict=True):
+        for meter, limit in zip(self.known.meters, self.lease.limits, strict=True):
             if meter.measured:
-                used[limit.key] = meter.used(amounts)
+                used[limit.key] = sums[meter.counts]
         return used
-
-    def _priced(self, tokens_in: int, tokens_out: int, micro_dollars: int | None) -> Amounts:
-        """Return the amounts, at the stated price where the model has none."""
-        price = self.books.default_price
-        if micro_dollars is None and price is not None:
-            micro_dollars = min(cost(Usage(tokens_in, tokens_out), price), MAX_AMOUNT)
-        return Amounts(tokens_in, tokens_out, micro_dollars)

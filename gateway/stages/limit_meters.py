@@ -9,7 +9,7 @@ from msgspec import Struct
 from gateway.core.exchange import Exchange
 from gateway.core.limits import LABEL, Kind, LimitRule
 from gateway.core.money import Rates, at_most
-from gateway.core.notes import Amounts, Family
+from gateway.core.notes import Family
 from gateway.core.state import Budget, Limit, Rate, Slots
 from gateway.core.windows import Calendar
 
@@ -25,6 +25,12 @@ _FAMILIES: Final[dict[Kind, Family]] = {
     "output_tokens": "output-tokens",
     "cost": "",
     "concurrent": "",
+}
+_COUNTS: Final[dict[Kind, int]] = {
+    "tokens": 0,
+    "input_tokens": 1,
+    "output_tokens": 2,
+    "cost": 3,
 }
 
 
@@ -51,8 +57,8 @@ class Meter:
     """
 
     __slots__ = (
-        *("_amount", "_calendar", "_key", "_parts", "_period", "_same", "capacity", "enforce"),
-        *("family", "kind", "measured", "rule", "title"),
+        *("_amount", "_calendar", "_constant", "_key", "_parts", "_period", "_same", "capacity"),
+        *("counts", "enforce", "family", "kind", "measured", "rule", "title"),
     )
 
     def __init__(
@@ -66,6 +72,8 @@ class Meter:
         self.enforce = enforce
         self.measured = rule.kind not in {"requests", "concurrent"}
         """Whether a request's end tells how much of it was used."""
+        self.counts = _COUNTS.get(rule.kind, -1)
+        """Which of (tokens, input, output, micro-dollars) it is; -1 when it is none of these."""
         self._amount, self._period = rule.amount, rule.period
         apart = policy is None or not _APART.isdisjoint(rule.per)
         self.family: Family = _FAMILIES[rule.kind] if apart and enforce else ""
@@ -73,53 +81,46 @@ class Meter:
         scope = "tenant" if policy is None else f"policy {policy}"
         self._key = joined((scope, *rule.identity(), *((tenant,) if apart else ())))
         self._parts = tuple(_parts_of(rule.per))
+        self._constant = not (self._parts or self.measured or self._calendar)
+        """Whether every request meets the same limit; `_same` is that one, once it was made."""
         self._same: Limit | None = None
-        """The limit as every request meets it, where that differs in nothing."""
-        if not self._parts and not self.measured and self._calendar is None:
-            self._same = self._with(self._key, 1, 0.0)
 
     def limit(self, exchange: Exchange, model: str, demand: Demand, now: float) -> Limit:
         """Return the limit as it meets this request at the epoch time `now`."""
         if self._same is not None:
             return self._same
         key = self._key
-        for part in self._parts:
-            value = part(exchange, model)
-            key += f"{len(value)}:{value}"
-        return self._with(key, self.amount(demand) if self.measured else 1, now)
-
-    def _with(self, key: str, amount: int, now: float) -> Limit:
+        if self._parts:
+            for part in self._parts:
+                value = part(exchange, model)
+                key += f"{len(value)}:{value}"
+        amount = self.amount(demand) if self.measured else 1
         if self._calendar is not None:
             window = self._calendar.at(now)
             return Budget(f"{key}@{window.name}", amount, self._amount, window.ends, self.enforce)
+        limit: Limit
         if self._period:
-            return Rate(key, amount, self._amount, self._period, self.capacity, self.enforce)
-        return Slots(key, amount, self._amount, self.enforce)
+            limit = Rate(key, amount, self._amount, self._period, self.capacity, self.enforce)
+        else:
+            limit = Slots(key, amount, self._amount, self.enforce)
+        if self._constant:
+            self._same = limit
+        return limit
 
     def amount(self, demand: Demand) -> int:
         """Return what to reserve of tokens or money; a guess asks for no more than there is."""
-        kind, rate = self.kind, self._calendar is None
-        if kind == "input_tokens":
-            return demand.input
+        kind = self.kind
         if kind == "cost":
             if demand.stated or demand.micro_dollars <= self.capacity:
                 return demand.micro_dollars
             return max(at_most(demand.rates, demand.input, 0), self.capacity)
-        certain = demand.input if kind == "tokens" else 0
+        if kind == "input_tokens":
+            return demand.input
+        certain, rate = demand.input if kind == "tokens" else 0, self._calendar is None
         whole = certain + (demand.likely if rate else demand.most)
         if whole > self.capacity and (rate or not demand.stated):
             return max(certain, self.capacity)
         return whole
-
-    def used(self, amounts: Amounts) -> int:
-        """Return what a request used of it. Of no meaning for requests and slots."""
-        if self.kind == "cost":
-            return amounts.micro_dollars or 0
-        if self.kind == "input_tokens":
-            return amounts.input
-        if self.kind == "output_tokens":
-            return amounts.output
-        return amounts.input + amounts.output
 
     def ends(self, now: float) -> str:
         """Return when its window is over, as people of its time zone write it."""

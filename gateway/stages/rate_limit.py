@@ -1,7 +1,6 @@
 """Limits: what a request may use is reserved before it goes on, and settled when it is over."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from random import Random
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -14,9 +13,9 @@ from gateway.core.limits import LimitRule, check_limits
 from gateway.core.money import Rates, at_most, dearest
 from gateway.core.notes import Amounts, Limited, Queued, Verdict
 from gateway.core.ports import Tools
-from gateway.core.reply import Reply, Stream, when_over
+from gateway.core.reply import Reply, Whole, when_over
 from gateway.core.stage import Next, Stage
-from gateway.core.state import Limit, Refused, Reserve
+from gateway.core.state import Admitted, Limit, Refused, Reserve
 from gateway.stages.base import StagePolicy
 from gateway.stages.limit_checks import check_passable, check_prices, check_use
 from gateway.stages.limit_hold import Books, Hold, Kind, Known
@@ -116,11 +115,11 @@ class RateLimit:
         except BaseException:
             hold.failed()
             raise
-        if isinstance(reply, Stream):
-            hold.lower(reply.answered.model)
-            return when_over(reply, hold.settle, self.now)
-        hold.settle()
-        return reply
+        if isinstance(reply, Whole):
+            hold.settle()
+            return reply
+        hold.lower(reply.answered.model)
+        return when_over(reply, hold.settle, self.now)
 
     def _know(self, exchange: Exchange) -> Known:
         caller, enforce, policy = exchange.caller, self._enforce, exchange.policy
@@ -166,7 +165,7 @@ class RateLimit:
         for model in models:
             rates = self.books.rates.get(model.name)
             if rates is not None:
-                if sum(rates) > sum(dearest_yet):
+                if dearest_yet is _FREE or sum(rates) > sum(dearest_yet):
                     dearest_yet = rates
             elif self._enforce:
                 raise Forbidden(
@@ -181,19 +180,23 @@ class RateLimit:
         self, exchange: Exchange, known: Known, kind: Kind, demand: Demand
     ) -> Hold | None:
         """Return what the request holds; None when nothing can be counted and nothing need be."""
-        notes, attempt = exchange.notes, _Attempt(self, exchange, known, kind, demand)
+        notes, waited = exchange.notes, False
         try:
             if self._enforce and (exchange.caller.overflow or self._overflow) == "wait":
+                attempt = _Attempt(self, exchange, known, kind, demand)
                 decision = await self._wait(attempt, exchange, demand)
+                limits, waited = attempt.limits, attempt.waited
             else:
-                decision = await self.books.limiter.reserve(attempt.next())
+                request = self.request(exchange, known, kind[-1], demand)
+                limits = request.limits
+                decision = await self.books.limiter.reserve(request)
         except StateUnavailable:
             if self._enforce:
                 raise
             return None
         exceeded: tuple[str, ...] = ()
-        if isinstance(decision, Refused):
-            raise attempt.refusal(decision, self._random)
+        if not isinstance(decision, Admitted):
+            raise self._refusal(exchange, known, limits, decision)
         if not self._enforce:
             exceeded = _exceeded(known, decision)
         amounts = most = None
@@ -202,9 +205,35 @@ class RateLimit:
             amounts = Amounts(demand.input, demand.most, money)
             most = demand.most if demand.stated else None
         notes.add(Limited(known.families, decision.limits, exceeded, "", amounts, most))
-        if not attempt.waited:
+        if not waited:
             notes.add(OBSERVED if exceeded else ADMITTED)
         return Hold(self.books, exchange, known, decision.lease, kind, demand)
+
+    def request(
+        self, exchange: Exchange, known: Known, model: str, demand: Demand, number: int = 0
+    ) -> Reserve:
+        """Return what to ask for now; every try, by its number, has a name of its own."""
+        now, name = self.books.limiter.now(), exchange.id
+        limits = tuple([meter.limit(exchange, model, demand, now) for meter in known.meters])
+        if len(exchange.notes):  # another block of this policy may have a lease of that name
+            name = f"{name}.{len(exchange.notes.all(Limited))}"
+        if number:
+            name = f"{name}~{number}"
+        left = exchange.deadline - self.now()
+        return Reserve(name, exchange.caller.tenant, left if left > 0 else 0.0, limits)
+
+    def _refusal(
+        self, exchange: Exchange, known: Known, limits: Sequence[Limit], refused: Refused
+    ) -> LimitReached:
+        """Return the error for a refusal, and leave it behind as a note."""
+        index = next((i for i, x in enumerate(limits) if x.key == refused.key), 0)
+        meter = known.meters[index]
+        families = known.families if refused.limits else ()
+        exceeded = _exceeded(known, refused) or (meter.title,)
+        exchange.notes.add(Limited(families, refused.limits, exceeded, meter.title))
+        exchange.notes.add(REFUSED)
+        now, amount = self.books.limiter.now(), limits[index].amount
+        return refusal(meter, amount, refused.retry_after, now, self._random)
 
     async def _wait(self, attempt: "_Attempt", exchange: Exchange, demand: Demand) -> Decision:
         """Return the decision, when need be after a wait that is noted."""
@@ -236,37 +265,18 @@ class _Attempt(Struct):
     number: int = 0
     waited: bool = False
     limits: tuple[Limit, ...] = ()
-    now: float = 0.0
 
     def next(self) -> Reserve:
         """Return what the next try asks for."""
-        stage, exchange, demand = self.stage, self.exchange, self.demand
-        now, model, name = stage.books.limiter.now(), self.kind[-1], exchange.id
-        limits = tuple([x.limit(exchange, model, demand, now) for x in self.known.meters])
-        self.limits, self.now = limits, now
-        if len(exchange.notes):  # another block of this policy may have a lease of that name
-            name = f"{name}.{len(exchange.notes.all(Limited))}"
-        if self.number:
-            name = f"{name}~{self.number}"
+        model = self.kind[-1]
+        request = self.stage.request(self.exchange, self.known, model, self.demand, self.number)
+        self.limits = request.limits
         self.number += 1
-        left = exchange.deadline - stage.now()
-        return Reserve(name, exchange.caller.tenant, left if left > 0 else 0.0, limits)
+        return request
 
     async def __call__(self) -> Decision:
         """Try. Raises StateUnavailable."""
         return await self.stage.books.limiter.reserve(self.next())
-
-    def refusal(self, refused: Refused, random: Random) -> LimitReached:
-        """Return the error for a refusal, and leave it behind as a note."""
-        known = self.known
-        index = next((i for i, x in enumerate(self.limits) if x.key == refused.key), 0)
-        meter = known.meters[index]
-        families = known.families if refused.limits else ()
-        exceeded = _exceeded(known, refused) or (meter.title,)
-        self.exchange.notes.add(Limited(families, refused.limits, exceeded, meter.title))
-        self.exchange.notes.add(REFUSED)
-        amount = self.limits[index].amount
-        return refusal(meter, amount, refused.retry_after, self.now, random)
 
 
 _FREE: Final[Rates] = (0, 0)

@@ -98,10 +98,10 @@ class Relay:
             return await self._fold(reply, call, exchange, slot)
         if request.stream and not asked.stream:
             return self._replay(reply, exchange, model, slot)
-        if isinstance(reply, Stream):
-            return self._account(reply, exchange, model, slot)
-        self._use(exchange, model, reply.usage, passed_in(reply.body))
-        return reply
+        if isinstance(reply, Whole):
+            self._use(exchange, model, reply.usage, passed_in(reply.body))
+            return reply
+        return self._account(reply, exchange, model, slot)
 
     def _target(self, exchange: Exchange) -> Target:
         if exchange.route is not None:
@@ -128,10 +128,10 @@ class Relay:
         try:
             reply = await provider.send(call)
             code, status, work = "", 200, "done"
-            if isinstance(reply, Stream):
-                slot.began()
-            else:
+            if isinstance(reply, Whole):
                 slot.answered(reply.usage)
+            else:
+                slot.began()
             return reply
         except GatewayError as error:
             slot.failed(error)

@@ -65,27 +65,19 @@ class Accounts:
     def reserve(self, request: Reserve, now: float) -> Admitted | Refused:
         """Take every amount or none."""
         limits, counters = request.limits, self.counters
-        found: list[Counter] = []
+        found = [counters.get(limit.key) or self._counter(limit, now) for limit in limits]
         waits: dict[str, float] = {}
-        for limit in limits:
-            counter = counters.get(limit.key)
-            if counter is None:
-                counter = counters[limit.key] = Counter(at=now)
-            found.append(counter)
+        for limit, counter in zip(limits, found, strict=True):
             wait = wait_for(limit, counter, now)
             if wait >= 0:
                 waits[limit.key] = wait
-        amounts = [limit.amount for limit in limits]
         if not waits:
-            taken = [_take(x, counter, now) for x, counter in zip(limits, found, strict=True)]
+            amounts, taken = _take_all(limits, found, now)
         else:
             refused = refusal(limits, found, waits, now)
             if refused is not None:
                 return refused
-            taken = _observe(limits, found, waits, now)
-            for index, limit in enumerate(limits):
-                if limit.key in waits and type(limit) is Rate:
-                    amounts[index] = UNCOUNTED
+            amounts, taken = _observe(limits, found, waits, now)
         expires = now + request.deadline + GRACE
         self.leases[request.id] = Held(request.tenant, limits, amounts, expires)
         return Admitted(Lease(request.id, request.tenant, expires, limits), tuple(taken))
@@ -113,9 +105,13 @@ class Accounts:
             return
         for limit, reserved in zip(held.limits, held.amounts, strict=True):
             used = amounts.get(limit.key, reserved)
-            if used != reserved:
+            if reserved == UNCOUNTED or (used == reserved and type(limit) is Rate):
+                continue
+            if not 0 <= used <= MAX_AMOUNT:
                 used = min(max(0, used), MAX_AMOUNT)
-            if reserved != UNCOUNTED:
+            if type(limit) is Rate:
+                _adjust(limit, self._counter(limit, now), used - reserved, now)
+            else:
                 self._charge(limit, reserved, used, now, late=held.unsettled)
 
     def release(self, name: str, now: float) -> None:
@@ -156,11 +152,9 @@ class Accounts:
         return counter
 
     def _charge(self, limit: Limit, reserved: int, used: int, now: float, *, late: bool) -> None:
+        """Charge what is no rate."""
         counter = self._counter(limit, now)
-        if type(limit) is Rate:
-            if used != reserved:
-                _adjust(limit, counter, used - reserved, now)
-        elif not late:
+        if not late:
             counter.held -= reserved
             if type(limit) is Budget:
                 counter.spent += used
@@ -191,17 +185,26 @@ def wait_for(limit: Limit, counter: Counter, now: float) -> float:
     return SOON
 
 
-def _take(limit: Limit, counter: Counter, now: float) -> LimitStatus:
-    if type(limit) is Rate:
-        counter.level = level = counter.level + limit.amount
-        reset = level * limit.period / limit.limit
-        counter.until = now + reset
-        room = limit.burst - level
-        return LimitStatus(limit.key, limit.burst, int(room + EDGE) if room > 0 else 0, reset)
-    counter.held += limit.amount
-    if type(limit) is Budget:
-        counter.until = limit.ends + MEMORY
-    return status_of(limit, counter, now)
+def _take_all(
+    limits: Iterable[Limit], found: Iterable[Counter], now: float
+) -> tuple[list[int], list[LimitStatus]]:
+    """Take every amount, and return the amounts and how the limits stand then."""
+    amounts, taken = [], []
+    for limit, counter in zip(limits, found, strict=True):
+        amount = limit.amount
+        amounts.append(amount)
+        if type(limit) is Rate:
+            counter.level = level = counter.level + amount
+            burst, reset = limit.burst, level * limit.period / limit.limit
+            room = int(burst - level + EDGE) if level < burst else 0
+            counter.until = now + reset
+            taken.append(LimitStatus(limit.key, burst, room, reset))
+        else:
+            counter.held += amount
+            if type(limit) is Budget:
+                counter.until = limit.ends + MEMORY
+            taken.append(status_of(limit, counter, now))
+    return amounts, taken
 
 
 def status_of(limit: Limit, counter: Counter, now: float) -> LimitStatus:
@@ -235,17 +238,22 @@ def refusal(
 
 def _observe(
     limits: tuple[Limit, ...], found: list[Counter], waits: Mapping[str, float], now: float
-) -> list[LimitStatus]:
+) -> tuple[list[int], list[LimitStatus]]:
     """Take, although limits that are not enforced are exceeded.
 
     Such a rate stays at what enforcing it would have let in, or it would never recover.
     """
-    taken = []
+    amounts, taken = [], []
     for limit, counter in zip(limits, found, strict=True):
         over = limit.key in waits
-        act = status_of if over and type(limit) is Rate else _take
-        taken.append(replace(act(limit, counter, now), exceeded=over))
-    return taken
+        if over and type(limit) is Rate:
+            amounts.append(UNCOUNTED)
+            status = status_of(limit, counter, now)
+        else:
+            (amount,), (status,) = _take_all((limit,), (counter,), now)
+            amounts.append(amount)
+        taken.append(replace(status, exceeded=over))
+    return amounts, taken
 
 
 def _adjust(limit: Rate, counter: Counter, change: int, now: float) -> None:

@@ -84,8 +84,8 @@ def _apply(
         if callable(change):
             results.append(change(connection))
             continue
-        attempts += [astuple(row) for row in change if isinstance(row, AttemptRow)]
-        requests += [astuple(row) for row in change if isinstance(row, RequestRow)]
+        attempts += [astuple(row) for row in change if type(row) is AttemptRow]
+        requests += [astuple(row) for row in change if type(row) is RequestRow]
         results.append(None)
     _insert(connection, _ATTEMPTS, attempts)
     _insert(connection, _REQUESTS, requests)

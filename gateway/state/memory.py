@@ -59,20 +59,21 @@ class MemoryLimiter:
     def __init__(self, clock: Clock) -> None:
         self.accounts = Accounts()
         self._clock = clock
+        self._uptime = clock.uptime
         # Taken once: when the wall clock is set later, windows do not move.
         self._start = clock.wall() - clock.uptime()
 
     def now(self) -> float:
-        return self._start + self._clock.uptime()
+        return self._start + self._uptime()
 
     async def reserve(self, request: Reserve, /) -> Admitted | Refused:
-        return self.accounts.reserve(request, self.now())
+        return self.accounts.reserve(request, self._start + self._uptime())
 
     def lower(self, lease: Lease, amounts: Mapping[str, int], /) -> None:
         self.accounts.lower(lease.id, amounts, self.now())
 
     def settle(self, lease: Lease, amounts: Mapping[str, int], /) -> None:
-        self.accounts.settle(lease.id, amounts, self.now())
+        self.accounts.settle(lease.id, amounts, self._start + self._uptime())
 
     def release(self, lease: Lease, /) -> None:
         self.accounts.release(lease.id, self.now())
@@ -133,7 +134,7 @@ class MemoryLedger:
 
     def record(self, rows: Sequence[LedgerRow], /) -> None:
         for row in rows:
-            if isinstance(row, RequestRow) and row.id not in self._seen:
+            if type(row) is RequestRow and row.id not in self._seen:
                 if len(self._requests) == ROWS:
                     self._seen.discard(self._requests[0].id)
                 self._requests.append(row)

@@ -1,14 +1,17 @@
 """From an outcome to the rows of the ledger: one for the request, one for each attempt."""
 
 from collections.abc import Container
+from typing import Final
 
-from gateway.core.charge import Charge
-from gateway.core.notes import Amounts, Attempted
+from gateway.core.charge import NOTHING, Charge
+from gateway.core.notes import Attempted
 from gateway.core.outcome import Outcome
+from gateway.core.reply import Usage
 from gateway.core.state import AttemptRow, LedgerRow, RequestRow
 from gateway.telemetry.fold import OTHER
 
 _BAD_REQUEST = 400
+_NO_USAGE: Final = Usage()
 
 
 def rows_of(
@@ -40,28 +43,33 @@ def rows_of(
         )
     ]
     payer = _payer(attempts, charge)
-    rows += [
-        _attempt(outcome, number, wall, amounts if number == payer else Amounts())
-        for number in range(1, len(attempts) + 1)
-    ]
+    for number, attempt in enumerate(attempts, 1):
+        rows.append(_attempt(outcome, number, attempt, wall, charge if number == payer else None))
     return rows
 
 
 def _payer(attempts: list[Attempted], charge: Charge) -> int:
     """Return the number of the attempt that did what is charged, 0 when none did."""
-    work = "unknown" if charge.counted == "reserved" else "done"
-    did = [number for number, attempt in enumerate(attempts, 1) if attempt.work == work]
-    return did[-1] if did and charge.counted != "nothing" else 0
+    if charge.counted != "nothing":
+        work = "unknown" if charge.counted == "reserved" else "done"
+        for number in range(len(attempts), 0, -1):
+            if attempts[number - 1].work == work:
+                return number
+    return 0
 
 
-def _attempt(outcome: Outcome, number: int, wall: float, amounts: Amounts) -> AttemptRow:
-    facts = outcome.facts
-    attempt, code, ended = facts.attempts[number - 1], "", outcome.ended
-    if number < len(facts.attempts) or facts.stream is None:
-        ended = attempt.ended
-    else:
-        code = facts.stream.code
-    used = facts.passed or facts.used if amounts.input or amounts.output else None
+def _attempt(
+    outcome: Outcome, number: int, attempt: Attempted, wall: float, charge: Charge | None
+) -> AttemptRow:
+    facts, code, ended = outcome.facts, attempt.code, attempt.ended
+    if number == len(facts.attempts) and facts.stream is not None:
+        code, ended = code or facts.stream.code, outcome.ended
+    usage, amounts = _NO_USAGE, NOTHING
+    if charge is not None:
+        amounts = charge.amounts
+        used = facts.passed or facts.used
+        if used is not None and (amounts.input or amounts.output):
+            usage = used.usage
     return AttemptRow(
         request=outcome.id,
         number=number,
@@ -70,10 +78,10 @@ def _attempt(outcome: Outcome, number: int, wall: float, amounts: Amounts) -> At
         provider=attempt.provider,
         model=attempt.model,
         status=attempt.status,
-        code=attempt.code or code,
+        code=code,
         input=amounts.input,
-        cached=used.usage.cached if used else 0,
-        cache_write=used.usage.cache_write if used else 0,
+        cached=usage.cached,
+        cache_write=usage.cache_write,
         output=amounts.output,
         micro_dollars=amounts.micro_dollars,
     )

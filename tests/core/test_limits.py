@@ -57,7 +57,7 @@ def test_two_limits_that_count_the_same_are_told_apart_by_name_only() -> None:
     ((path, what),) = check_limits([minute, LimitRule(requests=1, every=1), again])
     assert (path, what) == (
         (2,),
-        "counts the same as limit 1. Take one out, or give it a `name`.",
+        "counts the same as `limits[0]`. Take one out, or give it a `name`.",
     )
     named = LimitRule(requests=9, every=60, per=("model", "user"), name="other")
     assert list(check_limits([minute, named])) == []

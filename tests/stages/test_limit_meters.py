@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from gateway.core.chat import parse_request
 from gateway.core.exchange import Caller, Exchange
 from gateway.core.limits import LimitRule
-from gateway.core.notes import Amounts, Notes
+from gateway.core.notes import Notes
 from gateway.core.state import Budget, Rate, Slots
 from gateway.stages.limit_meters import Demand, Meter, bounded, joined, user_of
 from tests.fakes.limited import ALICE, BOB
@@ -172,8 +172,8 @@ def test_a_guess_takes_no_more_than_there_is() -> None:
 
 
 def test_what_was_used_is_counted_in_the_units_of_the_limit() -> None:
-    amounts = Amounts(10, 5, 70)
     rules: list[dict[str, Any]] = [
         {kind: 1, "each": "day"} for kind in ("tokens", "input_tokens", "output_tokens", "cost")
     ]
-    assert [meter(**rule).used(amounts) for rule in rules] == [15, 10, 5, 70]
+    used = (15, 10, 5, 70)  # in all, brought, answered, micro-dollars
+    assert [used[meter(**rule).counts] for rule in rules] == [15, 10, 5, 70]

@@ -32,7 +32,8 @@ def test_g08_waits_are_spread_later_and_never_over_a_minute() -> None:
 def test_the_limit_is_named_with_its_window_and_its_end() -> None:
     error = refusal(BUDGET, 100, 99_999.0, NOW, Random(0))
     assert error.public == (
-        "The budget `monthly` has no room left for the $0.0001 asked for. It is new at 2026-12-01T00:00:00+00:00."
+        "The budget `monthly` has no room left for the $0.0001 asked for."
+        " It is new at 2026-12-01T00:00:00+00:00."
     )
     assert (error.code, error.kind) == ("budget_exceeded", "insufficient_quota")
 
