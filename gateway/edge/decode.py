@@ -53,6 +53,9 @@ _STEP: Final = 256 << 10
 """Bytes to unpack at a time. Each time the interpreter has to be waited for again."""
 _MAX_DEFLATION: Final = 1032
 """No deflated byte stands for more plain ones."""
+_HARMLESS: Final = 1 << 20
+_MOST_TIMES: Final = 300
+"""Texts shrink to a tenth; what shrinks further than to so many parts is sent to keep us busy."""
 _DECODED_AT_ONCE: Final = 2
 _DIGITS: Final = re.compile(r"[0-9]{1,18}\Z")
 _DOLLARS: Final = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?\Z")
@@ -261,6 +264,8 @@ def _plain_size(body: bytes, window: int, limit: int) -> int:
             piece = stream.decompress(rest, min(_STEP, limit - size + 1))
             rest = stream.unconsumed_tail
             size += len(piece)
+            if size > _HARMLESS and size > _MOST_TIMES * (len(body) - len(rest)):
+                raise TooLarge(f"The body is over {_MOST_TIMES} times its size. Send it plain.")
             if not piece and not rest:
                 break
     except zlib.error as error:

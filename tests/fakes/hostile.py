@@ -88,7 +88,7 @@ HOSTILE: Final[Mapping[str, Hostile]] = {
     "a model of a wrong type": Hostile(lambda: _fields(model=[MARK])),
     "stream of a wrong type": Hostile(lambda: _fields(stream=MARK)),
     "a gzip bomb": Hostile(lambda: _packed(31), (413,), GZIP),
-    "a gzip bomb that lies": Hostile(lambda: _packed(31)[:-4] + b"\0\0\x10\0", (400,), GZIP),
+    "a gzip bomb that lies": Hostile(lambda: _packed(31)[:-4] + b"\0\0\x10\0", (413,), GZIP),
     "a deflate bomb": Hostile(lambda: _packed(15), (413,), {"content_encoding": "deflate"}),
     "a cut gzip": Hostile(lambda: _packed(31)[:5000], (400,), GZIP),
     "no gzip": Hostile(_fields, (400,), GZIP),
