@@ -3,7 +3,7 @@
 from typing import Final, Literal
 
 from gateway.core import stream_errors
-from gateway.core.assemble import Assembler, assembler_for
+from gateway.core.assemble import assembler_for
 from gateway.core.chat import ALWAYS_WHOLE, ChatRequest
 from gateway.core.errors import StreamCut, UpstreamBroken, UpstreamError
 from gateway.core.replay import whole_to_blocks
@@ -28,16 +28,37 @@ def asked_for(request: ChatRequest, mode: Mode, *, can_stream: bool) -> ChatRequ
 
 
 class Gathered:
-    """A provider's stream on its way to be a whole answer; `blocks` gather as they pass."""
+    """A stream's blocks on their way to be a whole answer: each is gathered as it passes."""
 
     def __init__(self, stream: Stream, request: ChatRequest) -> None:
-        self.blocks = _Folding(stream, assembler_for(request.endpoint))
-        self._assembler = self.blocks.assembler
+        self._inner = stream.blocks
+        self._tally = stream.tally
+        self._assembler = assembler_for(request.endpoint)
+        self._failure: UpstreamError | None = None
+
+    def __aiter__(self) -> "Gathered":
+        return self
+
+    async def __anext__(self) -> Block:
+        block = await self._inner.__anext__()
+        if self._tally.size > MAX_WHOLE:
+            raise bad_upstream("an answer over 64 MiB")
+        if self._tally.error:  # what the provider itself reported instead of going on
+            self._failure = self._failure or _reported_in(block)
+            return block
+        try:
+            self._assembler.feed(block)
+        except ValueError as error:
+            raise bad_upstream(str(error)) from error
+        return block
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
 
     def whole(self) -> tuple[bytes, Usage | None]:
         """Return body and usage once all blocks have passed. Raises UpstreamError."""
-        if self.blocks.failure is not None:
-            raise self.blocks.failure
+        if self._failure is not None:
+            raise self._failure
         try:
             return self._assembler.finish()
         except ValueError as error:
@@ -66,36 +87,6 @@ def bad_upstream(detail: str) -> UpstreamBroken:
     return UpstreamBroken(
         "The provider's answer makes no sense.", code="bad_upstream", detail=detail
     )
-
-
-class _Folding:
-    """Blocks that go into an assembler as they pass."""
-
-    def __init__(self, stream: Stream, assembler: Assembler) -> None:
-        self._inner = stream.blocks
-        self._tally = stream.tally
-        self.assembler = assembler
-        self.failure: UpstreamError | None = None
-        """What the provider itself reported instead of going on."""
-
-    def __aiter__(self) -> "_Folding":
-        return self
-
-    async def __anext__(self) -> Block:
-        block = await self._inner.__anext__()
-        if self._tally.size > MAX_WHOLE:
-            raise bad_upstream("an answer over 64 MiB")
-        if self._tally.error:
-            self.failure = self.failure or _reported_in(block)
-            return block
-        try:
-            self.assembler.feed(block)
-        except ValueError as error:
-            raise bad_upstream(str(error)) from error
-        return block
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
 
 
 class _Told:

@@ -202,7 +202,7 @@ class Relay:
             raise TypeError("a provider answered whole to a stream request")
         gathered = Gathered(reply, exchange.request)
         model = call.target.model
-        stream = self._account(replace(reply, blocks=gathered.blocks), exchange, model, slot)
+        stream = self._account(replace(reply, blocks=gathered), exchange, model, slot)
         try:
             async for _ in stream.blocks:
                 pass

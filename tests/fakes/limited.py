@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue, Model, Price
@@ -25,18 +26,12 @@ from gateway.stages.relay import RelayPolicy
 from gateway.state.accounts import Counter
 from gateway.state.memory import MemoryLimiter, memory_state
 from tests.fakes.clock import FakeClock
-from tests.fakes.relay import ScriptedProvider, nowhere
+from tests.fakes.relay import ASK, ScriptedProvider, nowhere
+from tests.fakes.relay import MODELS as PLAIN
 from tests.fakes.runtime import make_runtime
 
-ASK = {"model": "fast", "messages": [{"role": "user", "content": "hi"}]}
-"""5 input tokens by our estimate."""
 MODELS = {
-    "fast": Model(
-        provider="acme",
-        name="fast",
-        price=Price(input=1, output=10),
-        endpoints=("chat", "embeddings", "completions"),
-    ),
+    "fast": replace(PLAIN["fast"], endpoints=("chat", "embeddings", "completions")),
     "dear": Model(provider="acme", name="dear", price=Price(input=10, output=100)),
     "short": Model(provider="acme", name="short", price=Price(input=1, output=10), max_output=50),
     "unpriced": Model(provider="acme", name="unpriced"),

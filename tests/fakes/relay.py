@@ -25,6 +25,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import make_runtime
 
 ASK = {"model": "fast", "messages": [{"role": "user", "content": "hi"}]}
+"""5 input tokens by our estimate."""
 MODELS = {
     "fast": Model(
         provider="acme",

@@ -10,8 +10,8 @@ from gateway.core.errors import GatewayError, LimitReached
 from gateway.core.exchange import Caller, Priority
 from gateway.core.notes import Queued
 from tests.fakes.clock import settle
-from tests.fakes.limited import ALICE, ASK, BOB, LimitedHouse
-from tests.fakes.relay import read
+from tests.fakes.limited import ALICE, BOB, LimitedHouse
+from tests.fakes.relay import ASK, read
 
 Asked = asyncio.Task[Any]
 LONG = {**ASK, "messages": [{"role": "user", "content": "x" * 1200}]}

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from gateway.core.errors import LimitReached, StreamCut
 from gateway.core.reply import Stream, Usage
-from tests.fakes.limited import ASK, LimitedHouse
-from tests.fakes.relay import STREAM, read
+from tests.fakes.limited import LimitedHouse
+from tests.fakes.relay import ASK, STREAM, read
 
 INPUT = 5
 """What ASK is guessed at, and what the provider says that it was."""
