@@ -1,5 +1,6 @@
 """Tokens without a tokeniser: cheap enough for every request, and said to be a guess."""
 
+from collections import deque
 from math import ceil
 from typing import Any, Final
 
@@ -28,7 +29,6 @@ _OTHER_FIELDS: Final = ("system", "tools", "functions", "prompt", "input")
 _OTHER: Final = frozenset(_OTHER_FIELDS)
 _TEXT_FIELDS: Final = ("messages", *_OTHER_FIELDS)
 _ROLE_AND_CONTENT: Final = 2
-_LIMIT_FIELDS: Final = ("max_completion_tokens", "max_tokens")
 _COUNT_FIELDS: Final = ("n", "best_of")
 _NO_TEXT: Final = frozenset(
     {
@@ -45,23 +45,20 @@ def input_tokens(request: ChatRequest) -> int:
     nothing. English text is within about a quarter of the truth; Chinese or code may have half as
     many again. What has more than 20,000 parts is counted by its bytes from there on.
     """
-    fields, most, size = request.fields, len(request.body), 0
-    messages = fields.get("messages")
-    messages = messages if isinstance(messages, list) else []
-    if len(messages) <= _NODES:
-        others = []
-        if not _OTHER.isdisjoint(fields):
-            others = [fields[name] for name in _OTHER_FIELDS if name in fields]
+    fields, size = request.fields, 0
+    messages: Any = fields.get("messages", ())
+    if type(messages) is list and len(messages) <= _NODES:
+        others = [] if _OTHER.isdisjoint(fields) else [fields.get(name) for name in _OTHER_FIELDS]
         for message in messages:
-            content = message.get("content") if len(message) == _ROLE_AND_CONTENT else None
-            if type(content) is str and "role" in message:  # as nearly all are
+            content = message.get("content")
+            if type(content) is str and len(message) == _ROLE_AND_CONTENT:  # as nearly all are
                 size += len(content) if content.isascii() else _bytes_of(content)
             else:
                 others.append(message)
     else:
-        others = [fields[name] for name in _TEXT_FIELDS if name in fields]
+        others = [fields.get(name) for name in _TEXT_FIELDS]
     if others:
-        size += text_size(others, most)
+        size += text_size(others, len(request.body))
     return -(-size // BYTES_PER_TOKEN) + TOKENS_PER_MESSAGE * len(messages)
 
 
@@ -104,19 +101,17 @@ def output_limit(request: ChatRequest, model: Model) -> int | None:
     """
     if request.endpoint in ALWAYS_WHOLE:
         return 0
-    fields, most = request.fields, 0
-    for name in _LIMIT_FIELDS:
-        if name in fields:
-            stated = fields[name]
-            if type(stated) is int and most < stated <= _MAX_TOKENS:
-                most = stated
+    fields = request.fields
+    most, other = fields.get("max_tokens"), fields.get("max_completion_tokens")
+    if type(most) is not int or not 0 < most <= _MAX_TOKENS:
+        most = 0
+    if type(other) is int and most < other <= _MAX_TOKENS:
+        most = other
     if not most:
         return None
     if model.max_output is not None and model.max_output < most:
         most = model.max_output
-    if "n" in fields or "best_of" in fields:
-        most *= _answers(request)
-    return most
+    return most * _answers(request) if "n" in fields or "best_of" in fields else most
 
 
 def expected_output(learned: int, request: ChatRequest, model: Model) -> int:
@@ -141,45 +136,54 @@ def tokens_in(size: int) -> int:
     return max(1, -(-size // BYTES_PER_TOKEN))
 
 
-class _Seen(Struct, gc=False):
-    """Output tokens of the newest answers of one kind, in a ring."""
+class Answers(Struct, gc=False):
+    """How long the answers of one kind of request were."""
 
-    ring: list[int]
+    newest: deque[int]
     count: int = 0
+    before: int = 0
+    """Its `count` when room was last made for another kind."""
     high: int = UNLEARNED
+    """The 90th percentile of output tokens, 1024 until 8 answers were seen."""
+
+    def observe(self, tokens: int) -> None:
+        """Take note of an answer's output tokens."""
+        self.newest.append(tokens)
+        self.count = count = self.count + 1
+        if count % LEARNING == 0:
+            values = sorted(self.newest)
+            self.high = values[ceil(_PERCENTILE * len(values)) - 1]
 
 
 class OutputHistory:
     """How long answers are: for each kind of request what nine of ten stay within.
 
-    It remembers 64 answers of each of the 4096 kinds that were seen last. A kind is a tuple of
-    names, such as tenant, policy, endpoint and model.
+    It remembers 64 answers of each of 4096 kinds; of more kinds it forgets those without answers of
+    late. A kind is a tuple of names, such as tenant, policy, endpoint and model.
     """
 
     def __init__(self) -> None:
-        self._kinds: dict[tuple[str, ...], _Seen] = {}
+        self._kinds: dict[tuple[str, ...], Answers] = {}
 
     def __len__(self) -> int:
         return len(self._kinds)
 
-    def high(self, kind: tuple[str, ...]) -> int:
-        """Return the 90th percentile of output tokens, 1024 until 8 answers were seen."""
-        seen = self._kinds.get(kind)
-        return UNLEARNED if seen is None else seen.high
-
-    def observe(self, kind: tuple[str, ...], tokens: int) -> None:
-        """Take note of an answer's output tokens."""
-        seen = self._kinds.pop(kind, None)
-        if seen is None:
-            seen = _Seen([])
+    def of(self, kind: tuple[str, ...]) -> Answers:
+        """Return what is known of a kind, which is nothing yet when it is new."""
+        answers = self._kinds.get(kind)
+        if answers is None:
             if len(self._kinds) >= MOST_KINDS:
-                del self._kinds[next(iter(self._kinds))]
-        self._kinds[kind] = seen  # at the end: it was seen last
-        if seen.count < REMEMBERED:
-            seen.ring.append(tokens)
-        else:
-            seen.ring[seen.count % REMEMBERED] = tokens
-        seen.count += 1
-        if seen.count % LEARNING == 0:
-            values = sorted(seen.ring)
-            seen.high = values[ceil(_PERCENTILE * len(values)) - 1]
+                self._make_room()
+            answers = self._kinds[kind] = Answers(deque(maxlen=REMEMBERED))
+        return answers
+
+    def _make_room(self) -> None:
+        """Forget the oldest kind without an answer since it was looked at, at worst the oldest."""
+        for _ in range(MOST_KINDS):
+            oldest = next(iter(self._kinds))
+            answers = self._kinds.pop(oldest)
+            if answers.count == answers.before:
+                return
+            answers.before = answers.count
+            self._kinds[oldest] = answers
+        del self._kinds[next(iter(self._kinds))]

@@ -5,14 +5,15 @@ from typing import Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
 
+from gateway.core.money import Rates
 from gateway.core.reply import Usage
-from gateway.core.state import LimitStatus
+from gateway.core.state import Standing
 
 End = Literal["done", "client_gone", "upstream_cut", "error"]
 Work = Literal["none", "refused", "unknown", "done"]
 """What a provider did for an attempt: never asked, answered no, may have worked, answered."""
-Family = Literal["", "requests", "tokens", "input-tokens", "output-tokens"]
-"""Under which name callers are told of a limit; those of no family they are not told of."""
+Family = Literal["requests", "tokens", "input-tokens", "output-tokens"]
+"""Under which name callers are told of a limit."""
 
 
 class Amounts(Struct, frozen=True, gc=False):
@@ -21,6 +22,17 @@ class Amounts(Struct, frozen=True, gc=False):
     input: int = 0
     output: int = 0
     micro_dollars: int | None = 0
+
+
+class Demand(Amounts, frozen=True, gc=False):
+    """What a request may use at most, and what it is reserved for."""
+
+    likely: int = 0
+    """`output`, or what nine of ten answers of its kind stay within, whichever is less."""
+    stated: bool = True
+    """Whether it states a limit of its output; otherwise `output` is learned."""
+    rates: Rates = (0, 0)
+    """The dearest price that it may come to."""
 
 
 class Routed(Struct, frozen=True):
@@ -69,17 +81,19 @@ class Passed(Used, frozen=True):
 
 
 class Limited(Struct, frozen=True):
-    """What limits made of the request. `families` belong to `limits`, one each."""
+    """What limits made of the request."""
 
-    families: tuple[Family, ...]
-    limits: tuple[LimitStatus, ...]
+    standing: Standing
+    told: tuple[tuple[Family, int], ...] = ()
+    """Which limits callers are told of, by their index in `standing`, and under which name."""
     exceeded: tuple[str, ...] = ()
     """Titles of the limits that were reached, also when they are only observed."""
     refused: str = ""
     """The title of the limit that it was refused for."""
-    reserved: Amounts | None = None
-    most_output: int | None = None
-    """Output tokens that the request allows; None when it states no limit."""
+    estimated: bool = False
+    """Whether it was refused for output that was guessed, as it states no limit of its own."""
+    reserved: Demand | None = None
+    """None where no limit counts tokens or money."""
 
 
 class Queued(Struct, frozen=True):

@@ -15,18 +15,18 @@ GRACE: Final = 30.0
 """Seconds after a request's deadline for which its lease still waits to be settled."""
 Counted: TypeAlias = Literal["provider", "relayed", "reserved", "nothing"]
 """What amounts come from: a provider's usage, tokens seen passing, the reservation, or no work."""
+EDGE: Final = 1e-3
+"""Of a unit: what a level may exceed its burst by, as times are exact to half a microsecond."""
 SOON: Final = 1.0
 """Seconds: the `retry_after` of what another request's end may free at any moment."""
 
 
 class Rate(Struct, frozen=True, array_like=True, tag="rate", gc=False):
-    """`limit` units (at least 1) every `period` seconds, `burst` of them at once (GCRA)."""
+    """`pace` units a second (above 0), `limit` of them at once (GCRA)."""
 
     key: str
-    amount: int
     limit: int
-    period: float
-    burst: int
+    pace: float
     enforce: bool = True
 
 
@@ -34,7 +34,6 @@ class Budget(Struct, frozen=True, array_like=True, tag="budget", gc=False):
     """`limit` units until the window is over at `ends`; `key` names that window too."""
 
     key: str
-    amount: int
     limit: int
     ends: float
     enforce: bool = True
@@ -44,13 +43,12 @@ class Slots(Struct, frozen=True, array_like=True, tag="slots", gc=False):
     """`limit` units at the same time."""
 
     key: str
-    amount: int
     limit: int
     enforce: bool = True
 
 
 Limit: TypeAlias = Rate | Budget | Slots
-"""A limit as it meets one request, which asks for `amount` of it.
+"""A limit as every request of its window meets it.
 
 `key` is opaque, scoped by whoever builds it, and occurs once in a request. A limit with
 `enforce=False` counts but never refuses; what a `Rate` would have refused it does not count.
@@ -65,38 +63,52 @@ class Reserve(Struct, frozen=True):
     deadline: float
     """Seconds from now until the request is over at the latest."""
     limits: tuple[Limit, ...]
+    amounts: list[int]
+    """How much of each; the lease keeps the list."""
 
 
-class Lease(Struct, frozen=True):
+class Lease(Struct, array_like=True):
     """What a request holds. At `expires` it is charged in full, unless it was settled before."""
 
     id: str
     tenant: str
-    expires: float
     limits: tuple[Limit, ...]
+    amounts: list[int]
+    """How much of each limit is reserved; lowering it changes them."""
+    expires: float
     epoch: str = ""
     """Which life of the store confirmed it; empty when no store but this process knows it."""
+    unsettled: bool = False
+    """It expired, was charged in full and may still be settled late."""
 
 
-class LimitStatus(Struct, frozen=True, gc=False):
-    """How a limit stands after a decision. `reset` is in seconds, until nothing of it is used."""
+class Standing(Struct, frozen=True):
+    """How limits stood right after a decision, at the epoch time `at`."""
 
-    key: str
-    limit: int
-    remaining: int
-    reset: float
-    exceeded: bool = False
-    """It refused, or would have if it were enforced."""
+    limits: tuple[Limit, ...]
+    used: Sequence[float]
+    """How much of each limit was taken."""
+    at: float
+    exceeded: Sequence[int]
+    """Which of them refused, or would have if they were enforced."""
+
+    def status(self, index: int) -> tuple[int, int, float]:
+        """Return a limit, how much of it is left, and the seconds until nothing of it is used."""
+        limit, used = self.limits[index], self.used[index]
+        size = limit.limit
+        left = int(size - used + EDGE) if used < size else 0
+        if type(limit) is Rate:
+            return size, left, used / limit.pace
+        return size, left, max(0.0, limit.ends - self.at) if type(limit) is Budget else 0.0
 
 
-class Admitted(Struct, frozen=True):
-    """The request may go on; `limits` are in the order of the request's."""
+class Admitted(Standing, frozen=True):
+    """The request may go on."""
 
     lease: Lease
-    limits: tuple[LimitStatus, ...]
 
 
-class Refused(Struct, frozen=True):
+class Refused(Standing, frozen=True):
     """Nothing was reserved. `key` names the limit that binds longest.
 
     `retry_after` is in seconds; infinite when the amount exceeds the whole limit.
@@ -104,7 +116,11 @@ class Refused(Struct, frozen=True):
 
     key: str
     retry_after: float
-    limits: tuple[LimitStatus, ...]
+    alone: bool = False
+    """It went by what this process may admit by itself, as the store cannot be reached."""
+
+
+Decision: TypeAlias = Admitted | Refused
 
 
 class Limiter(Protocol):
@@ -114,20 +130,19 @@ class Limiter(Protocol):
         """Return the epoch time, in seconds, that windows and leases go by."""
         ...
 
-    async def reserve(self, request: Reserve, /) -> Admitted | Refused:
+    async def reserve(self, request: Reserve, /) -> Decision:
         """Take all amounts or none. Raises StateUnavailable when the store cannot be written."""
         ...
 
-    def lower(self, lease: Lease, amounts: Mapping[str, int], /) -> None:
-        """Give back what exceeds `amounts` (limit key -> amount); never takes more."""
+    def lower(self, lease: Lease, amounts: Sequence[int], /) -> None:
+        """Give back what exceeds `amounts`, one for each limit; never takes more."""
         ...
 
-    def settle(self, lease: Lease, amounts: Mapping[str, int], /) -> None:
+    def settle(self, lease: Lease, used: Sequence[int] | None, /) -> None:
         """Charge what was used, once however often it is called, and end the lease.
 
-        `amounts` maps limit keys to what was really used, be it less or more than was reserved;
-        a limit that is not named is charged as reserved. An expired lease, which was charged in
-        full, is charged the difference.
+        `used` is what was really used of each limit, be it less or more than was reserved; None
+        charges as reserved. An expired lease, which was charged in full, is charged the difference.
         """
         ...
 

@@ -2,33 +2,48 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 from gateway.core.chat import Dialect
 from gateway.core.notes import Family, Limited
-from gateway.core.state import LimitStatus
 
+Status: TypeAlias = tuple[int, int, float]
+"""A limit, how much of it is left, and the seconds until it is whole again."""
+_ANTHROPIC: Final[dict[Family, str]] = {
+    "requests": "requests",
+    "tokens": "tokens",
+    "input-tokens": "input-tokens",
+    "output-tokens": "output-tokens",
+}
+_OPENAI: Final = {name: "requests" if name == "requests" else "tokens" for name in _ANTHROPIC}
 _HOUR: Final = 3600
 
 
 def limit_lines(limited: Sequence[Limited], dialect: Dialect, wall: float) -> str:
     """Return the header lines for the tightest limit of each family. `wall` is epoch seconds."""
-    tightest: dict[Family, LimitStatus] = {}
+    names = _OPENAI if dialect == "openai" else _ANTHROPIC
+    tightest: dict[str, Status] = {}
     for note in limited:
-        for family, status in zip(note.families, note.limits, strict=True):
-            if family and (family not in tightest or _tighter(status, tightest[family])):
-                tightest[family] = status
-    if not tightest:
-        return ""
-    if dialect == "anthropic":
-        return "".join([_anthropic(name, status, wall) for name, status in tightest.items()])
-    requests = tightest.pop("requests", None)
-    lines = "" if requests is None else _openai("requests", requests)
-    tokens: LimitStatus | None = None
-    for status in tightest.values():
-        if tokens is None or _tighter(status, tokens):
-            tokens = status
-    return lines if tokens is None else lines + _openai("tokens", tokens)
+        for family, index in note.told:
+            name, status = names[family], note.standing.status(index)
+            if name not in tightest or _tighter(status, tightest[name]):
+                tightest[name] = status
+    lines = ""
+    if dialect == "openai":
+        for name, (limit, left, reset) in tightest.items():
+            lines += (
+                f"x-ratelimit-limit-{name}: {limit}\r\nx-ratelimit-remaining-{name}: {left}\r\n"
+                f"x-ratelimit-reset-{name}: {duration(reset)}\r\n"
+            )
+        return lines
+    for name, (limit, left, reset) in tightest.items():
+        moment = datetime.fromtimestamp(wall + reset, UTC)
+        lines += (
+            f"anthropic-ratelimit-{name}-limit: {limit}\r\n"
+            f"anthropic-ratelimit-{name}-remaining: {left}\r\n"
+            f"anthropic-ratelimit-{name}-reset: {moment:%Y-%m-%dT%H:%M:%SZ}\r\n"
+        )
+    return lines
 
 
 def duration(seconds: float) -> str:
@@ -42,24 +57,7 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}h{minutes % 60}m{rest}s"
 
 
-def _tighter(one: LimitStatus, other: LimitStatus) -> bool:
-    if one.remaining != other.remaining:
-        return one.remaining < other.remaining
-    return one.reset > other.reset
-
-
-def _openai(name: str, status: LimitStatus) -> str:
-    return (
-        f"x-ratelimit-limit-{name}: {status.limit}\r\n"
-        f"x-ratelimit-remaining-{name}: {status.remaining}\r\n"
-        f"x-ratelimit-reset-{name}: {duration(status.reset)}\r\n"
-    )
-
-
-def _anthropic(name: str, status: LimitStatus, wall: float) -> str:
-    moment = datetime.fromtimestamp(wall + status.reset, UTC)
-    return (
-        f"anthropic-ratelimit-{name}-limit: {status.limit}\r\n"
-        f"anthropic-ratelimit-{name}-remaining: {status.remaining}\r\n"
-        f"anthropic-ratelimit-{name}-reset: {moment:%Y-%m-%dT%H:%M:%SZ}\r\n"
-    )
+def _tighter(one: Status, other: Status) -> bool:
+    if one[1] != other[1]:
+        return one[1] < other[1]
+    return one[2] > other[2]

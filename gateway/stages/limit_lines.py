@@ -9,12 +9,11 @@ from msgspec import Struct
 from gateway.core.exchange import Caller
 from gateway.core.fair_queue import FairQueue, Shed
 from gateway.core.ports import Clock
-from gateway.core.state import SOON, Admitted, Limit, Rate, Refused
+from gateway.core.state import SOON, Admitted, Decision, Limit, Rate, Refused, Reserve
 
 MOST: Final = 1_000
 """Requests that wait for one limit in one process; who comes then is refused at once."""
 
-Decision = Admitted | Refused
 Try = Callable[[], Awaitable[Decision]]
 
 
@@ -41,32 +40,32 @@ class Lines:
             if line is not None:
                 line.wake()
 
-    async def admitted(self, attempt: Try, limits: Sequence[Limit], patience: Patience) -> Decision:
+    async def admitted(self, attempt: Try, asked: Reserve, patience: Patience) -> Decision:
         """Return what `attempt` decides, when need be after a wait; a refusal as soon as none fits.
 
-        Nobody overtakes those who wait for one of `limits` already.
+        Nobody overtakes those who wait for one of its limits already.
         """
         decision: Decision | None = None
-        key = next((limit.key for limit in limits if limit.key in self.open), "")
+        key = next((limit.key for limit in asked.limits if limit.key in self.open), "")
         if not key:
             decision = await attempt()
-        while decision is None or isinstance(decision, Refused):
+        while decision is None or type(decision) is Refused:
             if decision is not None:
                 key = decision.key
             line = self.open.get(key)
-            wait = self._wait(key, decision, limits, patience)
+            wait = self._wait(key, decision, asked, patience)
             if self._clock.monotonic() + wait > patience.until:
-                return decision or Refused(key, wait, ())
+                return decision or _in_vain(asked, key, wait)
             if line is None:
                 line = self.open[key] = _Line(self._clock)
             try:
                 decision = await self._stand(line, key, attempt, decision, patience)
             except Shed:
-                return decision or Refused(key, SOON, ())
+                return decision or _in_vain(asked, key, SOON)
             finally:
                 if not line.busy and self.open.get(key) is line:
                     del self.open[key]
-            if isinstance(decision, Refused) and decision.key == key:
+            if type(decision) is Refused and decision.key == key:
                 return decision  # it was the first in its line, and the wait does not fit any more
         return decision
 
@@ -95,18 +94,22 @@ class Lines:
         finally:
             line.leave()
 
-    def _wait(
-        self, key: str, refused: Refused | None, limits: Sequence[Limit], patience: Patience
-    ) -> float:
+    def _wait(self, key: str, refused: Refused | None, asked: Reserve, patience: Patience) -> float:
         """Return how many seconds it will take at least, as far as that can be known."""
         line = self.open.get(key)
         if line is None:
             return refused.retry_after if refused is not None else 0.0
-        limit = next((limit for limit in limits if limit.key == key), None)
         wait = max(0.0, line.due - self._clock.monotonic())
-        if isinstance(limit, Rate):  # each of those ahead takes about as much as this one
-            wait += limit.amount * limit.period / limit.limit * line.ahead(patience)
+        for limit, amount in zip(asked.limits, asked.amounts, strict=True):
+            if limit.key == key and isinstance(limit, Rate):
+                # Each of those ahead takes about as much as this one.
+                wait += amount / limit.pace * line.ahead(patience)
         return max(wait, refused.retry_after) if refused is not None else wait
+
+
+def _in_vain(asked: Reserve, key: str, wait: float) -> Refused:
+    """Return the refusal of a request that never had its turn, so nobody knows how limits stand."""
+    return Refused(asked.limits, (), 0.0, (), key, wait)
 
 
 class _Line:

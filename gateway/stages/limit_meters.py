@@ -1,15 +1,15 @@
 """Limit rules made ready: what of a request each goes by, and how much of it a request needs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
+from math import inf
+from operator import gt
 from typing import Any, Final
-
-from msgspec import Struct
 
 from gateway.core.exchange import Exchange
 from gateway.core.limits import LABEL, Kind, LimitRule
-from gateway.core.money import Rates, at_most
-from gateway.core.notes import Family
+from gateway.core.money import at_most
+from gateway.core.notes import Demand, Family
 from gateway.core.state import Budget, Limit, Rate, Slots
 from gateway.core.windows import Calendar
 
@@ -17,35 +17,34 @@ Part = Callable[[Exchange, str], str]
 """Returns what a dimension of a request is; it is given the model's name in the catalogue."""
 
 LONGEST: Final = 64
+MOST_MADE: Final = 1024
+"""Users, keys, models or addresses of one tenant whose limits are kept ready."""
 _APART: Final = frozenset({"tenant", "key", "user", "ip"})
 _FAMILIES: Final[dict[Kind, Family]] = {
     "requests": "requests",
     "tokens": "tokens",
     "input_tokens": "input-tokens",
     "output_tokens": "output-tokens",
-    "cost": "",
-    "concurrent": "",
 }
-_COUNTS: Final[dict[Kind, int]] = {
-    "tokens": 0,
+_UNITS: Final[dict[Kind, int]] = {
+    "requests": 0,
+    "concurrent": 0,
     "input_tokens": 1,
-    "output_tokens": 2,
-    "cost": 3,
+    "tokens": 2,
+    "output_tokens": 4,
+    "cost": 6,
 }
+_LIKELY: Final = frozenset({"tokens", "output_tokens"})
+_NO_OUTPUT: Final = frozenset({"requests", "concurrent", "input_tokens"})
 
 
-class Demand(Struct, gc=False):
-    """What a request may use. `most` bounds its output; when `stated` is false it is learned."""
+def units(brought: int, likely: int, most: int, money: int) -> tuple[int, ...]:
+    """Return what a request comes to in every unit that a limit can count, by `Meter.unit`."""
+    return (1, brought, brought + likely, brought + most, likely, most, money)
 
-    input: int
-    most: int
-    likely: int
-    """`most`, or what nine of ten answers of its kind stay within, whichever is less."""
-    stated: bool
-    rates: Rates
-    """The dearest price that it may come to."""
-    micro_dollars: int
-    """What `input` and `most` come to at that price."""
+
+def _needed(demand: Demand) -> tuple[int, ...]:
+    return units(demand.input, demand.likely, demand.output, demand.micro_dollars or 0)
 
 
 class Meter:
@@ -57,8 +56,8 @@ class Meter:
     """
 
     __slots__ = (
-        *("_amount", "_calendar", "_constant", "_key", "_parts", "_period", "_same", "capacity"),
-        *("counts", "enforce", "family", "kind", "measured", "rule", "title"),
+        *("_key", "calendar", "capacity", "enforce", "family", "kind", "measured", "parts"),
+        *("rule", "title", "unit"),
     )
 
     def __init__(
@@ -72,59 +71,109 @@ class Meter:
         self.enforce = enforce
         self.measured = rule.kind not in {"requests", "concurrent"}
         """Whether a request's end tells how much of it was used."""
-        self.counts = _COUNTS.get(rule.kind, -1)
-        """Which of (tokens, input, output, micro-dollars) it is; -1 when it is none of these."""
-        self._amount, self._period = rule.amount, rule.period
+        self.unit = _UNITS[rule.kind] + (rule.kind in _LIKELY and rule.each is not None)
+        """Which of `units` it counts: a rate what is likely, a budget what is possible."""
         apart = policy is None or not _APART.isdisjoint(rule.per)
-        self.family: Family = _FAMILIES[rule.kind] if apart and enforce else ""
-        self._calendar = Calendar(rule.each, rule.zone or "UTC") if rule.each else None
+        self.family = _FAMILIES.get(rule.kind) if apart and enforce else None
+        self.calendar = Calendar(rule.each, rule.zone or "UTC") if rule.each else None
         scope = "tenant" if policy is None else f"policy {policy}"
         self._key = joined((scope, *rule.identity(), *((tenant,) if apart else ())))
-        self._parts = tuple(_parts_of(rule.per))
-        self._constant = not (self._parts or self.measured or self._calendar)
-        """Whether every request meets the same limit; `_same` is that one, once it was made."""
-        self._same: Limit | None = None
+        self.parts = tuple(_parts_of(rule.per))
 
-    def limit(self, exchange: Exchange, model: str, demand: Demand, now: float) -> Limit:
+    def limit(self, exchange: Exchange, model: str, now: float) -> Limit:
         """Return the limit as it meets this request at the epoch time `now`."""
-        if self._same is not None:
-            return self._same
-        key = self._key
-        if self._parts:
-            for part in self._parts:
-                value = part(exchange, model)
-                key += f"{len(value)}:{value}"
-        amount = self.amount(demand) if self.measured else 1
-        if self._calendar is not None:
-            window = self._calendar.at(now)
-            return Budget(f"{key}@{window.name}", amount, self._amount, window.ends, self.enforce)
-        limit: Limit
-        if self._period:
-            limit = Rate(key, amount, self._amount, self._period, self.capacity, self.enforce)
-        else:
-            limit = Slots(key, amount, self._amount, self.enforce)
-        if self._constant:
-            self._same = limit
-        return limit
+        rule, size = self.rule, self.rule.amount
+        key = self._key + joined(part(exchange, model) for part in self.parts)
+        if self.calendar is not None:
+            window = self.calendar.at(now)
+            return Budget(f"{key}@{window.name}", size, window.ends, self.enforce)
+        if rule.period:
+            return Rate(key, self.capacity, size / rule.period, self.enforce)
+        return Slots(key, size, self.enforce)
 
     def amount(self, demand: Demand) -> int:
-        """Return what to reserve of tokens or money; a guess asks for no more than there is."""
-        kind = self.kind
-        if kind == "cost":
-            if demand.stated or demand.micro_dollars <= self.capacity:
-                return demand.micro_dollars
-            return max(at_most(demand.rates, demand.input, 0), self.capacity)
-        if kind == "input_tokens":
-            return demand.input
-        certain, rate = demand.input if kind == "tokens" else 0, self._calendar is None
-        whole = certain + (demand.likely if rate else demand.most)
-        if whole > self.capacity and (rate or not demand.stated):
-            return max(certain, self.capacity)
-        return whole
+        """Return what to reserve; a guess asks for no more than there is."""
+        needed = _needed(demand)[self.unit]
+        if self.certain(demand) or needed <= self.capacity:
+            return needed
+        return max(self.least(demand), self.capacity)
+
+    def certain(self, demand: Demand) -> bool:
+        """Whether what a request needs of it is no guess, as far as its output goes."""
+        if self.kind in _LIKELY and self.calendar is None:
+            return False
+        return demand.stated or self.kind in _NO_OUTPUT
+
+    def least(self, demand: Demand) -> int:
+        """Return what a request needs of it without any output."""
+        return units(demand.input, 0, 0, at_most(demand.rates, demand.input, 0))[self.unit]
 
     def ends(self, now: float) -> str:
         """Return when its window is over, as people of its time zone write it."""
-        return "" if self._calendar is None else self._calendar.moment(self._calendar.at(now).ends)
+        return "" if self.calendar is None else self.calendar.moment(self.calendar.at(now).ends)
+
+
+class Meters:
+    """Every limit of one tenant's requests, with all that is the same for many of them."""
+
+    __slots__ = (
+        *("_capacities", "made", "_parts", "_units", "each", "families", "measured", "money"),
+        "_ones",
+    )
+
+    def __init__(self, each: Sequence[Meter]) -> None:
+        self.each = tuple(each)
+        self.money = any(meter.kind == "cost" for meter in each)
+        self.measured = any(meter.measured for meter in each)
+        """Whether the end of a request tells how much of anything was used."""
+        named = [(meter.family, index) for index, meter in enumerate(each)]
+        self.families = tuple([(family, index) for family, index in named if family is not None])
+        """The limits that callers are told of, each with its name."""
+        self._units = tuple(meter.unit for meter in each)
+        self._capacities = tuple(meter.capacity for meter in each)
+        self._ones = [1] * len(each)
+        self._parts = tuple(dict.fromkeys(part for meter in each for part in meter.parts))
+        self.made: dict[tuple[str, ...], tuple[tuple[Limit, ...], float, float]] = {}
+        """Limits that are ready, by user, key and so on, and from when until when they are good."""
+
+    def limits(self, exchange: Exchange, model: str, now: float) -> tuple[Limit, ...]:
+        """Return the limits as they meet this request at the epoch time `now`."""
+        parts = self._parts
+        whose = tuple([part(exchange, model) for part in parts]) if parts else ()
+        made = self.made.get(whose)
+        if made is None or not made[1] <= now < made[2]:
+            made = self._make(whose, exchange, model, now)
+        return made[0]
+
+    def amounts(self, demand: Demand | None) -> list[int]:
+        """Return how much of each to reserve; without a demand none of them is measured."""
+        if demand is None:
+            return self._ones.copy()
+        amounts = list(map(_needed(demand).__getitem__, self._units))
+        if any(map(gt, amounts, self._capacities)):
+            return [meter.amount(demand) for meter in self.each]
+        return amounts
+
+    def used(self, brought: int, answer: int, money: int) -> list[int]:
+        """Return what a request has used of each."""
+        return list(map(units(brought, answer, answer, money).__getitem__, self._units))
+
+    def titles(self, indexes: Iterable[int]) -> tuple[str, ...]:
+        """Return what people call these."""
+        return tuple([self.each[index].title for index in indexes])
+
+    def _make(
+        self, whose: tuple[str, ...], exchange: Exchange, model: str, now: float
+    ) -> tuple[tuple[Limit, ...], float, float]:
+        windows = [meter.calendar.at(now) for meter in self.each if meter.calendar is not None]
+        if len(self.made) >= MOST_MADE:
+            del self.made[next(iter(self.made))]
+        made = self.made[whose] = (
+            tuple([meter.limit(exchange, model, now) for meter in self.each]),
+            max((window.starts for window in windows), default=-inf),
+            min((window.ends for window in windows), default=inf),
+        )
+        return made
 
 
 def joined(parts: Iterable[str]) -> str:

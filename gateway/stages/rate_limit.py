@@ -3,25 +3,25 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Final
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from gateway.core.catalogue import Model, Price
 from gateway.core.errors import Forbidden, LimitReached, StateUnavailable
-from gateway.core.estimate import expected_output, input_tokens, output_limit
+from gateway.core.estimate import Answers, expected_output, input_tokens, output_limit
 from gateway.core.exchange import Exchange, Overflow
 from gateway.core.limits import LimitRule, check_limits
 from gateway.core.money import Rates, at_most, dearest
-from gateway.core.notes import Amounts, Limited, Queued, Verdict
+from gateway.core.notes import Demand, Limited, Queued, Verdict
 from gateway.core.ports import Tools
 from gateway.core.reply import Reply, Whole, when_over
 from gateway.core.stage import Next, Stage
-from gateway.core.state import Admitted, Limit, Refused, Reserve
+from gateway.core.state import Admitted, Decision, Refused, Reserve
 from gateway.stages.base import StagePolicy
 from gateway.stages.limit_checks import check_passable, check_prices, check_use
-from gateway.stages.limit_hold import Books, Hold, Kind, Known
-from gateway.stages.limit_lines import Decision, Lines, Patience
-from gateway.stages.limit_meters import Demand, Meter
-from gateway.stages.limit_refusals import refusal
+from gateway.stages.limit_hold import Books, Hold
+from gateway.stages.limit_lines import Lines, Patience
+from gateway.stages.limit_meters import Meter, Meters
+from gateway.stages.limit_refusals import estimated, refusal
 from gateway.stages.names import Names, Problem
 
 STAGE: Final = "rate_limit"
@@ -82,34 +82,44 @@ class RateLimit:
     """Reserves, and settles in every way that a request can end."""
 
     def __init__(self, policy: RateLimitPolicy, tools: Tools) -> None:
-        self.now = tools.runtime.clock.monotonic
-        self.books = Books(
-            tools.state.limiter,
-            tools.history,
-            Lines(tools.runtime.clock),
-            _rates(tools, policy.default_price),
-            policy.default_price,
-        )
+        self._now = tools.runtime.clock.monotonic
+        self._limiter = tools.state.limiter
+        lines, default = Lines(tools.runtime.clock), policy.default_price
+        self._books = Books(self._limiter, lines, _rates(tools, default), default)
         self._rules = policy.limits
         self._enforce = policy.enforce
         self._overflow = policy.overflow
+        self._history = tools.history
         self._catalogue = tools.catalogue
         self._random = tools.runtime.random
-        self._known: dict[str, Known] = {}
+        self._meters: dict[str, Meters] = {}
 
     async def __call__(self, exchange: Exchange, proceed: Next, /) -> Reply:
         """Let the request on when all limits have room. Raises LimitReached, StateUnavailable."""
-        known = self._known.get(exchange.caller.tenant) or self._know(exchange)
-        if not known.meters:
-            exchange.notes.add(UNLIMITED)
+        caller, notes = exchange.caller, exchange.notes
+        meters = self._meters.get(caller.tenant) or self._ready(exchange)
+        if not meters.each:
+            notes.add(UNLIMITED)
             return await proceed(exchange)
-        models = self._targets(exchange)
-        kind = (exchange.caller.tenant, exchange.policy, exchange.request.endpoint, models[0].name)
-        demand = self._demand(exchange, models, known, self.books.history.high(kind))
-        hold = await self._reserve(exchange, known, kind, demand)
-        if hold is None:
-            exchange.notes.add(UNCOUNTED)
+        model, answers, demand = self._expect(exchange, meters)
+        waits = self._enforce and (caller.overflow or self._overflow) == "wait"
+        try:
+            if waits:
+                decision = await self._wait(exchange, meters, model, demand)
+            else:
+                decision = await self._limiter.reserve(self._ask(exchange, meters, model, demand))
+        except StateUnavailable:
+            if self._enforce:
+                raise
+            notes.add(UNCOUNTED)
             return await proceed(exchange)
+        if not isinstance(decision, Admitted):
+            raise self._refusal(exchange, meters, demand, decision)
+        if not waits:
+            notes.add(OBSERVED if decision.exceeded else ADMITTED)
+        exceeded = meters.titles(decision.exceeded) if decision.exceeded else ()
+        notes.add(Limited(decision, meters.families, exceeded, "", False, demand))
+        hold = Hold(self._books, exchange, meters, decision.lease, answers, demand)
         try:
             reply = await proceed(exchange)
         except BaseException:
@@ -119,51 +129,51 @@ class RateLimit:
             hold.settle()
             return reply
         hold.lower(reply.answered.model)
-        return when_over(reply, hold.settle, self.now)
+        return when_over(reply, hold.settle, self._now)
 
-    def _know(self, exchange: Exchange) -> Known:
+    def _ready(self, exchange: Exchange) -> Meters:
         caller, enforce, policy = exchange.caller, self._enforce, exchange.policy
-        meters = (
-            *(Meter(x, caller.tenant, policy=policy, enforce=enforce) for x in self._rules),
-            *(Meter(x, caller.tenant, policy=None, enforce=enforce) for x in caller.limits),
+        meters = self._meters[caller.tenant] = Meters(
+            [
+                *(Meter(x, caller.tenant, policy=policy, enforce=enforce) for x in self._rules),
+                *(Meter(x, caller.tenant, policy=None, enforce=enforce) for x in caller.limits),
+            ]
         )
-        known = self._known[caller.tenant] = Known(
-            meters=meters,
-            families=tuple(meter.family for meter in meters),
-            titles=tuple(meter.title for meter in meters),
-            money=any(meter.kind == "cost" for meter in meters),
-            measured=any(meter.measured for meter in meters),
-        )
-        return known
+        return meters
 
-    def _targets(self, exchange: Exchange) -> Sequence[Model]:
-        """Return the models that may be asked. Raises UnknownModel."""
-        if exchange.route is not None:
-            return [target.model for target in exchange.route.targets]
-        return (self._catalogue.find(exchange.request.model).model,)
+    def _expect(self, exchange: Exchange, meters: Meters) -> tuple[str, Answers, Demand | None]:
+        """Return which model is to answer, how long its answers are, and what they may use.
 
-    def _demand(
-        self, exchange: Exchange, models: Sequence[Model], known: Known, learned: int
-    ) -> Demand:
-        """Return what the request may use. Raises Forbidden when that has no price."""
-        if not known.measured:
-            return _ONE
-        request, model = exchange.request, models[0]
-        limit = output_limit(request, model)
+        Raises UnknownModel, and Forbidden when what counts in dollars has no price.
+        """
+        request, route = exchange.request, exchange.route
+        if route is not None:
+            models = tuple([target.model for target in route.targets])
+        else:
+            models = (self._catalogue.find(request.model).model,)
+        model = models[0]
+        kind = (exchange.caller.tenant, exchange.policy, request.endpoint, model.name)
+        answers = self._history.of(kind)
+        if not meters.measured:
+            return model.name, answers, None
+        learned, limit = answers.high, output_limit(request, model)
         most = expected_output(learned, request, model) if limit is None else limit
         tokens = 0 if request.endpoint == "count_tokens" else input_tokens(request)
-        rates, money = _FREE, 0
-        if known.money:
+        rates, money = _FREE, None
+        if meters.money:
             rates = self._dearest(models)
             money = at_most(rates, tokens, most)
-        likely = min(learned, most)
-        return Demand(tokens, most, likely, limit is not None, rates, money)
+        likely = learned if learned < most else most  # noqa: FURB136 - `min` takes twice as long
+        return model.name, answers, Demand(tokens, most, money, likely, limit is not None, rates)
 
     def _dearest(self, models: Sequence[Model]) -> Rates:
         """Return the dearest price of these. Raises Forbidden where one has none."""
+        known = self._books.rates
+        if len(models) == 1 and models[0].name in known:
+            return known[models[0].name]
         dearest_yet = _FREE
         for model in models:
-            rates = self.books.rates.get(model.name)
+            rates = known.get(model.name)
             if rates is not None:
                 if dearest_yet is _FREE or sum(rates) > sum(dearest_yet):
                     dearest_yet = rates
@@ -176,119 +186,67 @@ class RateLimit:
                 )
         return dearest_yet
 
-    async def _reserve(
-        self, exchange: Exchange, known: Known, kind: Kind, demand: Demand
-    ) -> Hold | None:
-        """Return what the request holds; None when nothing can be counted and nothing need be."""
-        notes, waited = exchange.notes, False
-        try:
-            if self._enforce and (exchange.caller.overflow or self._overflow) == "wait":
-                attempt = _Attempt(self, exchange, known, kind, demand)
-                decision = await self._wait(attempt, exchange, demand)
-                limits, waited = attempt.limits, attempt.waited
-            else:
-                request = self.request(exchange, known, kind[-1], demand)
-                limits = request.limits
-                decision = await self.books.limiter.reserve(request)
-        except StateUnavailable:
-            if self._enforce:
-                raise
-            return None
-        exceeded: tuple[str, ...] = ()
-        if not isinstance(decision, Admitted):
-            raise self._refusal(exchange, known, limits, decision)
-        if not self._enforce:
-            exceeded = _exceeded(known, decision)
-        amounts = most = None
-        if known.measured:
-            money = demand.micro_dollars if known.money else None
-            amounts = Amounts(demand.input, demand.most, money)
-            most = demand.most if demand.stated else None
-        notes.add(Limited(known.families, decision.limits, exceeded, "", amounts, most))
-        if not waited:
-            notes.add(OBSERVED if exceeded else ADMITTED)
-        return Hold(self.books, exchange, known, decision.lease, kind, demand)
-
-    def request(
-        self, exchange: Exchange, known: Known, model: str, demand: Demand, number: int = 0
+    def _ask(
+        self, exchange: Exchange, meters: Meters, model: str, demand: Demand | None, tried: int = 0
     ) -> Reserve:
-        """Return what to ask for now; every try, by its number, has a name of its own."""
-        now, name = self.books.limiter.now(), exchange.id
-        limits = tuple([meter.limit(exchange, model, demand, now) for meter in known.meters])
+        """Return what to ask for now; every try has a name of its own."""
+        name, left = exchange.id, exchange.deadline - self._now()
         if len(exchange.notes):  # another block of this policy may have a lease of that name
             name = f"{name}.{len(exchange.notes.all(Limited))}"
-        if number:
-            name = f"{name}~{number}"
-        left = exchange.deadline - self.now()
-        return Reserve(name, exchange.caller.tenant, left if left > 0 else 0.0, limits)
+        if tried:
+            name = f"{name}~{tried}"
+        limits = meters.limits(exchange, model, self._limiter.now())
+        tenant, amounts = exchange.caller.tenant, meters.amounts(demand)
+        return Reserve(name, tenant, left if left > 0 else 0.0, limits, amounts)
 
     def _refusal(
-        self, exchange: Exchange, known: Known, limits: Sequence[Limit], refused: Refused
+        self, exchange: Exchange, meters: Meters, demand: Demand | None, refused: Refused
     ) -> LimitReached:
         """Return the error for a refusal, and leave it behind as a note."""
-        index = next((i for i, x in enumerate(limits) if x.key == refused.key), 0)
-        meter = known.meters[index]
-        families = known.families if refused.limits else ()
-        exceeded = _exceeded(known, refused) or (meter.title,)
-        exchange.notes.add(Limited(families, refused.limits, exceeded, meter.title))
+        index = next(i for i, limit in enumerate(refused.limits) if limit.key == refused.key)
+        meter = meters.each[index]
+        told = meters.families if refused.used else ()  # none after a wait in vain
+        exceeded = meters.titles(refused.exceeded) or (meter.title,)
+        guess = estimated(meter, demand)
+        exchange.notes.add(Limited(refused, told, exceeded, meter.title, guess))
         exchange.notes.add(REFUSED)
-        now, amount = self.books.limiter.now(), limits[index].amount
-        return refusal(meter, amount, refused.retry_after, now, self._random)
+        return refusal(meter, demand, refused, self._limiter.now(), self._random)
 
-    async def _wait(self, attempt: "_Attempt", exchange: Exchange, demand: Demand) -> Decision:
-        """Return the decision, when need be after a wait that is noted."""
-        tokens = (
-            demand.input + demand.likely if demand is not _ONE else input_tokens(exchange.request)
-        )
-        until = exchange.deadline - MARGIN
-        began = self.now()
-        patience = Patience(exchange.caller, tokens, until)
+    async def _wait(
+        self, exchange: Exchange, meters: Meters, model: str, demand: Demand | None
+    ) -> Decision:
+        """Return the decision, when need be after a wait that is noted. Raises StateUnavailable."""
+        tries = 0
+
+        def ask() -> Reserve:
+            return self._ask(exchange, meters, model, demand, tries)
+
+        async def attempt() -> Decision:
+            nonlocal tries
+            asked = ask()
+            tries += 1
+            return await self._limiter.reserve(asked)
+
+        tokens = input_tokens(exchange.request) if demand is None else demand.input + demand.likely
+        began = self._now()
+        patience = Patience(exchange.caller, tokens, exchange.deadline - MARGIN)
+        decision, waited = None, False
         try:
-            limits = attempt.next().limits
-            attempt.number = 0
-            return await self.books.lines.admitted(attempt, limits, patience)
+            decision = await self._books.lines.admitted(attempt, ask(), patience)
         finally:
-            if attempt.number > 1 or self.now() - began > MARGIN:
-                attempt.waited = True
+            waited = tries > 1 or self._now() - began > MARGIN
+            if waited:
                 exchange.notes.add(WAITED)
-                exchange.notes.add(Queued(self.now() - began))
-
-
-class _Attempt(Struct):
-    """One request's tries to get in: each asks for the windows of its moment, under a new name."""
-
-    stage: RateLimit
-    exchange: Exchange
-    known: Known
-    kind: Kind
-    demand: Demand
-    number: int = 0
-    waited: bool = False
-    limits: tuple[Limit, ...] = ()
-
-    def next(self) -> Reserve:
-        """Return what the next try asks for."""
-        model = self.kind[-1]
-        request = self.stage.request(self.exchange, self.known, model, self.demand, self.number)
-        self.limits = request.limits
-        self.number += 1
-        return request
-
-    async def __call__(self) -> Decision:
-        """Try. Raises StateUnavailable."""
-        return await self.stage.books.limiter.reserve(self.next())
+                exchange.notes.add(Queued(self._now() - began))
+            elif isinstance(decision, Admitted):
+                exchange.notes.add(ADMITTED)
+        return decision
 
 
 _FREE: Final[Rates] = (0, 0)
-_ONE: Final = Demand(0, 0, 0, True, _FREE, 0)
 
 
 def _rates(tools: Tools, default: Price | None) -> Mapping[str, Rates]:
     """Return the dearest that a token of each model can cost, where it has a price."""
     prices = {name: model.price or default for name, model in tools.catalogue.models.items()}
     return {name: dearest(price) for name, price in prices.items() if price is not None}
-
-
-def _exceeded(known: Known, decision: Decision) -> tuple[str, ...]:
-    pairs = zip(known.titles, decision.limits, strict=False)  # none after a wait in vain
-    return tuple([title for title, status in pairs if status.exceeded])

@@ -1,30 +1,28 @@
 """The arithmetic of limits and leases, without any I/O: what is taken, given back and charged."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from math import inf
 from typing import Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from gateway.core.state import (
+    EDGE,
     GRACE,
     MAX_AMOUNT,
     SOON,
     Admitted,
     Budget,
+    Decision,
     Lease,
     Limit,
-    LimitStatus,
     Rate,
     Refused,
     Reserve,
 )
 from gateway.state.base import SWEPT
 
-EDGE: Final = 1e-3
-"""Of a unit: what a level may exceed its burst by, as times are exact to half a microsecond."""
 MEMORY: Final = 86_400.0
 """Seconds for which an ended budget and an unsettled lease are remembered."""
 UNCOUNTED: Final = -1
@@ -44,100 +42,89 @@ class Counter(Struct, gc=False):
     until: float = 0.0
 
 
-class Held(Struct, array_like=True):
-    """A lease as the store keeps it. `amounts` belong to `limits`, one each."""
-
-    tenant: str
-    limits: tuple[Limit, ...]
-    amounts: list[int]
-    expires: float
-    unsettled: bool = False
-    """It expired, was charged in full and may still be settled late."""
-
-
 class Accounts:
     """Counters and leases. `now` is always epoch seconds by the store's clock."""
 
     def __init__(self) -> None:
         self.counters: dict[str, Counter] = {}
-        self.leases: dict[str, Held] = {}
+        self.leases: dict[str, Lease] = {}
 
-    def reserve(self, request: Reserve, now: float) -> Admitted | Refused:
+    def reserve(self, request: Reserve, now: float) -> Decision:
         """Take every amount or none."""
-        limits, counters = request.limits, self.counters
-        found = [counters.get(limit.key) or self._counter(limit, now) for limit in limits]
-        waits: dict[str, float] = {}
-        for limit, counter in zip(limits, found, strict=True):
-            wait = wait_for(limit, counter, now)
-            if wait >= 0:
-                waits[limit.key] = wait
-        if not waits:
-            amounts, taken = _take_all(limits, found, now)
-        else:
-            refused = refusal(limits, found, waits, now)
-            if refused is not None:
-                return refused
-            amounts, taken = _observe(limits, found, waits, now)
-        expires = now + request.deadline + GRACE
-        self.leases[request.id] = Held(request.tenant, limits, amounts, expires)
-        return Admitted(Lease(request.id, request.tenant, expires, limits), tuple(taken))
+        limits, amounts, counters = request.limits, request.amounts, self.counters
+        used: list[float] = []
+        for limit, amount in zip(limits, amounts, strict=True):
+            counter = counters.get(limit.key) or self._counter(limit, now)
+            if type(limit) is Rate:
+                level = counter.level - (now - counter.at) * limit.pace
+                level = level + amount if level > 0 else amount
+                if level > limit.limit + EDGE:
+                    return self._exceed(request, len(used), now)
+                counter.level = level
+                counter.at = now
+                counter.until = now + level / limit.pace
+            else:
+                level = counter.spent + counter.held + amount
+                if level > limit.limit:
+                    return self._exceed(request, len(used), now)
+                counter.held += amount
+            used.append(level)
+        name, expires = request.id, now + request.deadline + GRACE
+        lease = self.leases[name] = Lease(name, request.tenant, limits, amounts, expires)
+        return Admitted(limits, used, now, (), lease)
 
-    def lower(self, name: str, amounts: Mapping[str, int], now: float) -> None:
+    def lower(self, name: str, amounts: Sequence[int], now: float) -> None:
         """Give back what a lease holds beyond `amounts`."""
-        held = self.leases.get(name)
-        if held is None or held.unsettled:
+        lease = self.leases.get(name)
+        if lease is None or lease.unsettled:
             return
-        for index, limit in enumerate(held.limits):
-            before, wanted = held.amounts[index], amounts.get(limit.key)
-            if wanted is None or wanted >= before:
-                continue
-            held.amounts[index] = wanted = max(0, wanted)
-            counter = self._counter(limit, now)
-            if type(limit) is Rate:
-                _adjust(limit, counter, wanted - before, now)
-            else:
-                counter.held -= before - wanted
+        for index, limit in enumerate(lease.limits):
+            before, wanted = lease.amounts[index], max(0, amounts[index])
+            if wanted < before:
+                lease.amounts[index] = wanted
+                _take(limit, self._counter(limit, now), wanted - before, now)
 
-    def settle(self, name: str, amounts: Mapping[str, int], now: float) -> None:
-        """Charge what was used and end the lease; nothing happens the second time."""
-        held = self.leases.pop(name, None)
-        if held is None:
+    def settle(self, name: str, used: Sequence[int] | None, now: float) -> None:
+        """Charge what was used, or all that is reserved, and end the lease; once."""
+        lease = self.leases.pop(name, None)
+        if lease is None:
             return
-        for limit, reserved in zip(held.limits, held.amounts, strict=True):
-            used = amounts.get(limit.key, reserved)
-            if reserved == UNCOUNTED or (used == reserved and type(limit) is Rate):
-                continue
-            if not 0 <= used <= MAX_AMOUNT:
-                used = min(max(0, used), MAX_AMOUNT)
+        amounts, counters = lease.amounts, self.counters
+        for limit, reserved, amount in zip(lease.limits, amounts, used or amounts, strict=True):
             if type(limit) is Rate:
-                _adjust(limit, self._counter(limit, now), used - reserved, now)
-            else:
-                self._charge(limit, reserved, used, now, late=held.unsettled)
+                if amount != reserved != UNCOUNTED:
+                    counter = counters.get(limit.key) or self._counter(limit, now)
+                    _adjust(limit, counter, _sane(amount) - reserved, now)
+                continue
+            counter = counters.get(limit.key) or self._counter(limit, now)
+            if not lease.unsettled:
+                counter.held -= reserved
+                if type(limit) is Budget:
+                    counter.spent += amount if 0 <= amount <= MAX_AMOUNT else _sane(amount)
+            elif type(limit) is Budget:
+                counter.spent = max(0, counter.spent + _sane(amount) - reserved)
 
     def release(self, name: str, now: float) -> None:
         """End the lease as if it had never been."""
-        held = self.leases.get(name)
-        if held is not None:
-            self.settle(name, {limit.key: 0 for limit in held.limits}, now)
+        lease = self.leases.get(name)
+        if lease is not None:
+            self.settle(name, [0] * len(lease.limits), now)
 
     def expire(self, names: Iterable[str], now: float) -> None:
         """Charge these leases in full where they are over; forget those that waited long enough."""
         for name in names:
-            held = self.leases[name]
-            if held.expires > now:
+            lease = self.leases[name]
+            if lease.expires > now:
                 continue
-            if held.unsettled:
-                del self.leases[name]
-                continue
-            for limit, reserved in zip(held.limits, held.amounts, strict=True):
-                if type(limit) is not Rate:
-                    self._charge(limit, reserved, reserved, now, late=False)
-            held.unsettled = True
-            held.expires = now + MEMORY
+            self.settle(name, None, now)
+            if not lease.unsettled:
+                lease.unsettled = True
+                lease.expires = now + MEMORY
+                self.leases[name] = lease
 
     def sweep(self, now: float) -> None:
         """Expire leases and drop counters that are as good as new, SWEPT of each at most."""
-        over = [name for name, held in self.leases.items() if held.expires <= now]
+        over = [name for name, lease in self.leases.items() if lease.expires <= now]
         self.expire(over[:SWEPT], now)
         for key in list(islice(self.counters, SWEPT)):
             # Taken from the front and put back at the end, so that every one has its turn.
@@ -148,119 +135,94 @@ class Accounts:
     def _counter(self, limit: Limit, now: float) -> Counter:
         counter = self.counters.get(limit.key)
         if counter is None:
-            counter = self.counters[limit.key] = Counter(at=now)
+            until = limit.ends + MEMORY if type(limit) is Budget else 0.0
+            counter = self.counters[limit.key] = Counter(at=now, until=until)
         return counter
 
-    def _charge(self, limit: Limit, reserved: int, used: int, now: float, *, late: bool) -> None:
-        """Charge what is no rate."""
-        counter = self._counter(limit, now)
-        if not late:
-            counter.held -= reserved
-            if type(limit) is Budget:
-                counter.spent += used
-        elif type(limit) is Budget:
-            counter.spent = max(0, counter.spent + used - reserved)
+    def _exceed(self, request: Reserve, taken: int, now: float) -> Decision:
+        """Give back what the first `taken` limits gave, and refuse where one of all is enforced.
+
+        Otherwise take all the same. An observed rate stays at what enforcing it would have let in,
+        or it would never recover.
+        """
+        limits, amounts = request.limits, request.amounts
+        counters = [self._counter(limit, now) for limit in limits]
+        for limit, counter, amount in zip(limits[:taken], counters, amounts, strict=False):
+            _take(limit, counter, -amount, now)
+        used = [_used(limit, counter, now) for limit, counter in zip(limits, counters, strict=True)]
+        waits = waits_of(request, used, [counter.held for counter in counters], now)
+        refused = refusal(request, used, waits, now)
+        if refused is not None:
+            return refused
+        counted = list(amounts)
+        for index, (limit, counter) in enumerate(zip(limits, counters, strict=True)):
+            if index in waits and type(limit) is Rate:
+                counted[index] = UNCOUNTED
+            else:
+                _take(limit, counter, amounts[index], now)
+                used[index] += amounts[index]
+        expires = now + request.deadline + GRACE
+        lease = Lease(request.id, request.tenant, limits, counted, expires)
+        self.leases[request.id] = lease
+        return Admitted(limits, used, now, tuple(waits), lease)
 
 
-def wait_for(limit: Limit, counter: Counter, now: float) -> float:
-    """Return -1 when the amount fits, else the seconds until it may."""
-    amount = limit.amount
-    if type(limit) is Rate:
-        level = counter.level
-        if level and now > counter.at:
-            level -= (now - counter.at) * limit.limit / limit.period
-            counter.level = level = level if level > 0 else 0.0
-        # Also when the clock went back: then nobody waits for more than one window.
-        counter.at = now
-        excess = level + amount - limit.burst
-        if excess <= EDGE:
-            return -1
-        return inf if amount > limit.burst else excess * limit.period / limit.limit
-    if counter.spent + counter.held + amount <= limit.limit:
-        return -1
-    if amount > limit.limit:
-        return inf
-    if type(limit) is Budget and counter.spent + amount > limit.limit:
-        return max(0.0, limit.ends - now)
-    return SOON
-
-
-def _take_all(
-    limits: Iterable[Limit], found: Iterable[Counter], now: float
-) -> tuple[list[int], list[LimitStatus]]:
-    """Take every amount, and return the amounts and how the limits stand then."""
-    amounts, taken = [], []
-    for limit, counter in zip(limits, found, strict=True):
-        amount = limit.amount
-        amounts.append(amount)
-        if type(limit) is Rate:
-            counter.level = level = counter.level + amount
-            burst, reset = limit.burst, level * limit.period / limit.limit
-            room = int(burst - level + EDGE) if level < burst else 0
-            counter.until = now + reset
-            taken.append(LimitStatus(limit.key, burst, room, reset))
+def waits_of(
+    request: Reserve, used: Sequence[float], held: Sequence[int], now: float
+) -> dict[int, float]:
+    """Return the limits whose amount does not fit, and in how many seconds it may."""
+    waits = {}
+    for index, (limit, amount) in enumerate(zip(request.limits, request.amounts, strict=True)):
+        excess = used[index] + amount - limit.limit
+        if excess <= (EDGE if type(limit) is Rate else 0):
+            continue
+        if amount > limit.limit:
+            waits[index] = inf
+        elif type(limit) is Rate:
+            waits[index] = excess / limit.pace
+        elif type(limit) is Budget and excess > held[index]:
+            waits[index] = max(0.0, limit.ends - now)
         else:
-            counter.held += amount
-            if type(limit) is Budget:
-                counter.until = limit.ends + MEMORY
-            taken.append(status_of(limit, counter, now))
-    return amounts, taken
-
-
-def status_of(limit: Limit, counter: Counter, now: float) -> LimitStatus:
-    """Return how a limit stands whose counter is of this moment."""
-    if type(limit) is Rate:
-        room = limit.burst - counter.level
-        reset = counter.level * limit.period / limit.limit
-        return LimitStatus(limit.key, limit.burst, int(room + EDGE) if room > 0 else 0, reset)
-    left = limit.limit - counter.spent - counter.held
-    reset = limit.ends - now if type(limit) is Budget else 0.0
-    return LimitStatus(limit.key, limit.limit, max(0, left), max(0.0, reset))
+            waits[index] = SOON
+    return waits
 
 
 def refusal(
-    limits: tuple[Limit, ...], found: list[Counter], waits: Mapping[str, float], now: float
+    request: Reserve, used: Sequence[float], waits: dict[int, float], now: float
 ) -> Refused | None:
     """Return the refusal by the limit that binds longest; None when none of them is enforced."""
-    enforced = [waits[x.key] for x in limits if x.enforce and x.key in waits]
+    limits = request.limits
+    enforced = [index for index in waits if limits[index].enforce]
     if not enforced:
         return None
-    longest = max(enforced)
-    return Refused(
-        next(x.key for x in limits if x.enforce and waits.get(x.key) == longest),
-        longest,
-        tuple(
-            replace(status_of(x, counter, now), exceeded=x.key in waits)
-            for x, counter in zip(limits, found, strict=True)
-        ),
-    )
+    longest = max(enforced, key=waits.__getitem__)
+    return Refused(limits, used, now, tuple(waits), limits[longest].key, waits[longest])
 
 
-def _observe(
-    limits: tuple[Limit, ...], found: list[Counter], waits: Mapping[str, float], now: float
-) -> tuple[list[int], list[LimitStatus]]:
-    """Take, although limits that are not enforced are exceeded.
+def _used(limit: Limit, counter: Counter, now: float) -> float:
+    """Return how much of a limit is taken at this moment."""
+    if type(limit) is not Rate:
+        return counter.spent + counter.held
+    # When the clock went back: from here on nobody waits for more than one window.
+    counter.at = min(counter.at, now)
+    level = counter.level - (now - counter.at) * limit.pace
+    return level if level > 0 else 0.0
 
-    Such a rate stays at what enforcing it would have let in, or it would never recover.
-    """
-    amounts, taken = [], []
-    for limit, counter in zip(limits, found, strict=True):
-        over = limit.key in waits
-        if over and type(limit) is Rate:
-            amounts.append(UNCOUNTED)
-            status = status_of(limit, counter, now)
-        else:
-            (amount,), (status,) = _take_all((limit,), (counter,), now)
-            amounts.append(amount)
-        taken.append(replace(status, exceeded=over))
-    return amounts, taken
+
+def _take(limit: Limit, counter: Counter, change: int, now: float) -> None:
+    """Hold more of a limit, or less."""
+    if type(limit) is Rate:
+        _adjust(limit, counter, change, now)
+    else:
+        counter.held += change
 
 
 def _adjust(limit: Rate, counter: Counter, change: int, now: float) -> None:
-    level, pace = counter.level, limit.limit / limit.period
-    if now > counter.at:
-        level -= (now - counter.at) * pace
-    level = (level if level > 0 else 0.0) + change
+    level = _used(limit, counter, now) + change
     counter.level = level = level if level > 0 else 0.0
     counter.at = now
-    counter.until = now + level / pace
+    counter.until = now + level / limit.pace
+
+
+def _sane(amount: int) -> int:
+    return min(max(0, amount), MAX_AMOUNT)

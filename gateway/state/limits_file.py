@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from gateway.core import wire
 from gateway.core.ports import Clock
-from gateway.core.state import Admitted, Lease, Refused, Reserve
-from gateway.state.accounts import Accounts, Counter, Held
+from gateway.core.state import Decision, Lease, Refused, Reserve
+from gateway.state.accounts import Accounts, Counter
 from gateway.state.base import SWEEP, SWEPT
 from gateway.state.writer import Connection, Writer
 
@@ -39,28 +39,34 @@ _DROP_COUNTERS: Final = (
     "DELETE FROM counters WHERE key > ? AND key <= ? AND held = 0 AND until <= ?"
 )
 
-_held = wire.decoder(Held)
+_lease = wire.decoder(Lease)
 
 
 class Lower(Struct, frozen=True):
     """Give back a part."""
 
     id: str
-    amounts: Mapping[str, int]
+    amounts: Sequence[int]
 
 
 class Settle(Struct, frozen=True):
-    """Charge and end; `amounts` None gives everything back."""
+    """Charge what was used, or as reserved where that is None, and end."""
 
     id: str
-    amounts: Mapping[str, int] | None
+    used: Sequence[int] | None
+
+
+class Release(Struct, frozen=True):
+    """Give everything back and end."""
+
+    id: str
 
 
 class Sweep(Struct, frozen=True):
     """Charge leases that are over."""
 
 
-Operation: TypeAlias = Reserve | Lower | Settle | Sweep
+Operation: TypeAlias = Reserve | Lower | Settle | Release | Sweep
 
 
 class LimitsFile:
@@ -81,23 +87,23 @@ class LimitsFile:
     def now(self) -> float:
         return self._start + self._clock.uptime()
 
-    async def reserve(self, request: Reserve, /) -> Admitted | Refused:
+    async def reserve(self, request: Reserve, /) -> Decision:
         try:
-            decision: Admitted | Refused = await self.writer.ask(request)
+            decision: Decision = await self.writer.ask(request)
         except asyncio.CancelledError:
             # It may be decided already: whoever asked is gone, so it is given back in its turn.
-            self.writer.put(Settle(request.id, None))
+            self.writer.put(Release(request.id))
             raise
         return decision
 
-    def lower(self, lease: Lease, amounts: Mapping[str, int], /) -> None:
+    def lower(self, lease: Lease, amounts: Sequence[int], /) -> None:
         self.writer.put(Lower(lease.id, amounts))
 
-    def settle(self, lease: Lease, amounts: Mapping[str, int], /) -> None:
-        self.writer.put(Settle(lease.id, amounts))
+    def settle(self, lease: Lease, used: Sequence[int] | None, /) -> None:
+        self.writer.put(Settle(lease.id, used))
 
     def release(self, lease: Lease, /) -> None:
-        self.writer.put(Settle(lease.id, None))
+        self.writer.put(Release(lease.id))
 
     async def flush(self) -> None:
         await self.writer.flush()
@@ -115,7 +121,7 @@ class LimitsFile:
 
     def _apply(self, connection: Connection, operations: Sequence[Operation]) -> Sequence[Any]:
         now = self.now()
-        names = [op.id for op in operations if isinstance(op, Lower | Settle)]
+        names = [op.id for op in operations if isinstance(op, Lower | Settle | Release)]
         over = []
         if any(isinstance(op, Sweep) for op in operations):
             over = [name for (name,) in connection.execute(_OVER, (now, SWEPT))]
@@ -124,6 +130,8 @@ class LimitsFile:
         stored = set(accounts.leases)
         accounts.expire(over, now)
         results = [_do(accounts, operation, now) for operation in operations]
+        if all(type(result) is Refused for result in results):
+            _forget_refused(accounts, before)
         changed = {*names, *over, *(op.id for op in operations if isinstance(op, Reserve))}
         _store(connection, accounts, before, changed, stored)
         return results
@@ -136,16 +144,15 @@ class LimitsFile:
         self._swept = keys[-1] if len(keys) == SWEPT else ""
 
 
-def _do(accounts: Accounts, operation: Operation, now: float) -> Admitted | Refused | None:
+def _do(accounts: Accounts, operation: Operation, now: float) -> Decision | None:
     if isinstance(operation, Reserve):
         return accounts.reserve(operation, now)
     if isinstance(operation, Lower):
         accounts.lower(operation.id, operation.amounts, now)
     elif isinstance(operation, Settle):
-        if operation.amounts is None:
-            accounts.release(operation.id, now)
-        else:
-            accounts.settle(operation.id, operation.amounts, now)
+        accounts.settle(operation.id, operation.used, now)
+    elif isinstance(operation, Release):
+        accounts.release(operation.id, now)
     return None
 
 
@@ -157,8 +164,8 @@ def _load(
     keys = {limit.key for op in operations if isinstance(op, Reserve) for limit in op.limits}
     if names:
         for name, body in connection.execute(_LEASES, (wire.encode(names).decode(),)):
-            held = accounts.leases[name] = _held.decode(body)
-            keys.update(limit.key for limit in held.limits)
+            lease = accounts.leases[name] = _lease.decode(body)
+            keys.update(limit.key for limit in lease.limits)
     before = {}
     if keys:
         for row in connection.execute(_COUNTERS, (wire.encode(list(keys)).decode(),)):
@@ -166,6 +173,15 @@ def _load(
             accounts.counters[key] = Counter(spent, held_amount, level, at, until)
             before[key] = (spent, held_amount, at, until)
     return accounts, before
+
+
+def _forget_refused(
+    accounts: Accounts, before: Mapping[str, tuple[int, int, float, float]]
+) -> None:
+    """Leave out what is as it was: what refused requests took was given back."""
+    for key, counter in list(accounts.counters.items()):
+        if key not in before or counter.at >= before[key][2]:
+            del accounts.counters[key]
 
 
 def _store(

@@ -10,11 +10,10 @@ from msgspec.structs import replace
 
 from gateway.core.ports import Clock, Runtime
 from gateway.core.state import (
-    Admitted,
+    Decision,
     IssuedKey,
     Lease,
     LedgerRow,
-    Refused,
     RequestRow,
     Reserve,
     State,
@@ -66,14 +65,14 @@ class MemoryLimiter:
     def now(self) -> float:
         return self._start + self._uptime()
 
-    async def reserve(self, request: Reserve, /) -> Admitted | Refused:
+    async def reserve(self, request: Reserve, /) -> Decision:
         return self.accounts.reserve(request, self._start + self._uptime())
 
-    def lower(self, lease: Lease, amounts: Mapping[str, int], /) -> None:
+    def lower(self, lease: Lease, amounts: Sequence[int], /) -> None:
         self.accounts.lower(lease.id, amounts, self.now())
 
-    def settle(self, lease: Lease, amounts: Mapping[str, int], /) -> None:
-        self.accounts.settle(lease.id, amounts, self._start + self._uptime())
+    def settle(self, lease: Lease, used: Sequence[int] | None, /) -> None:
+        self.accounts.settle(lease.id, used, self._start + self._uptime())
 
     def release(self, lease: Lease, /) -> None:
         self.accounts.release(lease.id, self.now())

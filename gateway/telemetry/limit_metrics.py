@@ -1,7 +1,7 @@
 """Metrics of limits: what was refused, held, charged, and used beyond what was allowed."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -31,21 +31,27 @@ class LimitMetrics(Collector):
             self._counted[charge.counted] += 1
         if not facts.limited:
             return False
-        tenant = self._tenants[outcome.caller.tenant]
         for note in facts.limited:
-            if note.refused:
-                self._refused[self._limits[note.refused]] += 1
-            else:
-                for title in note.exceeded:
-                    self._observed[self._limits[title]] += 1
-        held = facts.limited[0].reserved
-        if held is not None and held.micro_dollars is not None:
+            if note.exceeded:
+                self._exceed(note)
+        held, amounts = facts.limited[0].reserved, charge.amounts
+        if held is None:
+            return False
+        if held.micro_dollars is not None:
+            tenant = self._tenants[outcome.caller.tenant]
             self._reserved[tenant] += held.micro_dollars
-            self._charged[tenant] += charge.amounts.micro_dollars or 0
-        if not overrun(facts.limited, charge):
+            self._charged[tenant] += amounts.micro_dollars or 0
+        if amounts.output <= held.output or not held.stated or charge.counted != "provider":
             return False
         self._overruns[self._models[facts.model]] += 1
         return True
+
+    def _exceed(self, note: Limited) -> None:
+        if note.refused:
+            self._refused[self._limits[note.refused]] += 1
+            return
+        for title in note.exceeded:
+            self._observed[self._limits[title]] += 1
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family."""
@@ -82,12 +88,6 @@ class LimitMetrics(Collector):
             "model",
             self._overruns,
         )
-
-
-def overrun(limited: Sequence[Limited], charge: Charge) -> bool:
-    """Tell whether a provider says that it used more output tokens than the request allowed."""
-    most = limited[0].most_output
-    return charge.counted == "provider" and most is not None and charge.amounts.output > most
 
 
 def _family(name: str, text: str, label: str, counts: Counter[str]) -> Metric:

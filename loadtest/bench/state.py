@@ -27,7 +27,8 @@ from gateway.state.sqlite import SqliteConfig
 BARS: Final = {"memory": 12.0, "sqlite": 60.0}
 """Microseconds of CPU a pair, amortised over requests that come together."""
 AT_ONCE: Final = (1, 8, 64)
-USED: Final = {"acme/tokens": 300, "acme/usd/2026-11": 700}
+RESERVED: Final = (1, 500, 1_000)
+USED: Final = (1, 300, 700)
 
 
 class Figures(Struct, frozen=True):
@@ -42,22 +43,23 @@ class Figures(Struct, frozen=True):
 def limits(now: float) -> tuple[Limit, ...]:
     """Return requests and tokens a minute, and a month's money: more than this will use."""
     return (
-        Rate("acme/requests", 1, 10**8, 60.0, 10**8),
-        Rate("acme/tokens", 500, 10**11, 60.0, 10**11),
-        Budget("acme/usd/2026-11", 1_000, 1 << 50, now + 10**6),
+        Rate("acme/requests", 10**8, 10**8 / 60),
+        Rate("acme/tokens", 10**11, 10**11 / 60),
+        Budget("acme/usd/2026-11", 1 << 50, now + 10**6),
     )
 
 
 async def pairs(limiter: Limiter, at_once: int, number: int) -> Figures:
     """Reserve and settle `number` times, `at_once` of them at any moment."""
     waits: list[float] = []
-    ends = limiter.now()
+    asked = limits(limiter.now())
 
     async def work(worker: int) -> None:
         for turn in range(number // at_once):
             began = time.perf_counter()
             name = f"{at_once}-{worker}-{turn}"
-            decision = await limiter.reserve(Reserve(name, "acme", 60.0, limits(ends)))
+            request = Reserve(name, "acme", 60.0, asked, [*RESERVED])
+            decision = await limiter.reserve(request)
             waits.append(time.perf_counter() - began)
             if not isinstance(decision, Admitted):
                 raise TypeError("a limit was reached")

@@ -15,17 +15,18 @@ from gateway.core.errors import (
     UpstreamDenied,
     UpstreamTimeout,
 )
-from gateway.core.notes import Amounts, Attempted, Limited, Passed, Used, Wasted, Work
+from gateway.core.notes import Amounts, Attempted, Demand, Limited, Passed, Used, Wasted, Work
 from gateway.core.outcome import Facts
 from gateway.core.reply import Usage
+from gateway.core.state import Standing
 
 SAID = Used("m", Usage(10, 5), 70)
 SEEN = Passed("m", Usage(10, 9), 90)
 LOST = Wasted("q", "n", 10, 30)
 UNPRICED = Wasted("q", "n", 10, None)
 MODEL = Model(provider="p")
-RESERVED = Amounts(12, 100, 900)
-HELD = Limited((), (), reserved=RESERVED)
+RESERVED = Demand(12, 100, 900)
+HELD = Limited(Standing((), (), 0.0, ()), reserved=RESERVED)
 
 
 def attempt(work: Work) -> Attempted:

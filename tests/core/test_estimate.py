@@ -102,24 +102,25 @@ def test_embeddings_have_no_output() -> None:
 
 def test_nine_of_ten_answers_stay_within_what_is_learned() -> None:
     history, kind = OutputHistory(), ("alice", "default", "chat", "m")
-    assert history.high(kind) == UNLEARNED
+    answers = history.of(kind)
+    assert answers.high == UNLEARNED
     for tokens_out in range(1, 8):
-        history.observe(kind, tokens_out)
-    assert history.high(kind) == UNLEARNED
-    history.observe(kind, 8)
-    assert history.high(kind) == 8
+        answers.observe(tokens_out)
+    assert answers.high == UNLEARNED
+    answers.observe(8)
+    assert answers.high == 8
     for tokens_out in range(1, 65):
-        history.observe(kind, tokens_out)
-    assert history.high(kind) == 58
-    assert history.high(("bob", *kind[1:])) == UNLEARNED
+        answers.observe(tokens_out)
+    assert history.of(kind).high == 58
+    assert history.of(("bob", *kind[1:])).high == UNLEARNED
 
 
 def test_what_was_seen_long_ago_is_forgotten() -> None:
     history = OutputHistory()
-    for number in range(MOST_KINDS + 10):
-        for _ in range(8):
-            history.observe((str(number),), 5)
-        history.observe(("0",), 5)
+    for number in range(2 * MOST_KINDS):
+        for name in (str(number), "0"):
+            for _ in range(8):
+                history.of((name,)).observe(5)
     assert len(history) == MOST_KINDS
-    assert history.high(("0",)) == 5
-    assert history.high(("1",)) == UNLEARNED
+    assert history.of(("0",)).high == 5
+    assert history.of(("1",)).high == UNLEARNED

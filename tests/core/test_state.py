@@ -9,9 +9,9 @@ from gateway.core.state import Budget, Limit, Rate, Slots
 @pytest.mark.parametrize(
     "limit",
     [
-        Rate("a", 1, 2, 60.0, 3, enforce=False),
-        Budget("b", 1 << 50, 1 << 50, 1_800_000_000.25),
-        Slots("ü", 1, 2),
+        Rate("a", 3, 2 / 60, enforce=False),
+        Budget("b", 1 << 50, 1_800_000_000.25),
+        Slots("ü", 2),
     ],
 )
 def test_a_limit_reads_back_as_it_was_written(limit: Limit) -> None:

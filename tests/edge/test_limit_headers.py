@@ -3,18 +3,23 @@
 import pytest
 
 from gateway.core.notes import Family, Limited
-from gateway.core.state import LimitStatus
+from gateway.core.state import Limit, Rate, Slots, Standing
 from gateway.edge.limit_headers import duration, limit_lines
 
 WALL = 1_795_000_000.0
 
 
-def status(limit: int, remaining: int, reset: float) -> LimitStatus:
-    return LimitStatus("k", limit, remaining, reset)
+def status(limit: int, remaining: int, reset: float) -> tuple[Rate, int]:
+    used = limit - remaining
+    return Rate("k", limit, used / reset), used
 
 
-def limited(*pairs: tuple[Family, LimitStatus]) -> Limited:
-    return Limited(tuple(f for f, _ in pairs), tuple(s for _, s in pairs))
+def limited(*pairs: tuple[Family, tuple[Rate, int]], shared: Limit | None = None) -> Limited:
+    limits: list[Limit] = [limit for _, (limit, _) in pairs]
+    used, told = [used for _, (_, used) in pairs], [(name, i) for i, (name, _) in enumerate(pairs)]
+    if shared is not None:
+        limits, used = [*limits, shared], [*used, 5]
+    return Limited(Standing(tuple(limits), used, 0.0, ()), tuple(told))
 
 
 NOTES = [
@@ -22,7 +27,7 @@ NOTES = [
         ("requests", status(60, 59, 1.0)),
         ("requests", status(1000, 12, 86_000.0)),
         ("tokens", status(10_000, 500, 360.0)),
-        ("", status(5, 0, 9.0)),
+        shared=Slots("shared", 5),
     ),
     limited(("output-tokens", status(900, 400, 0.02))),
 ]
@@ -50,7 +55,7 @@ def test_anthropics_clients_are_told_of_each_kind_of_tokens() -> None:
 
 
 def test_what_others_share_or_nobody_enforces_is_told_to_nobody() -> None:
-    assert limit_lines([limited(("", status(5, 0, 9.0)))], "openai", WALL) == ""
+    assert limit_lines([limited(shared=Slots("shared", 5))], "openai", WALL) == ""
     assert limit_lines([], "anthropic", WALL) == ""
 
 

@@ -20,7 +20,7 @@ from gateway.core.outcome import gather
 from gateway.core.ports import Tools
 from gateway.core.reply import Reply, Stream, Whole
 from gateway.core.stage import compose
-from gateway.core.state import LimitStatus, State
+from gateway.core.state import State
 from gateway.stages.rate_limit import RateLimitPolicy
 from gateway.stages.relay import RelayPolicy
 from gateway.state.accounts import Counter
@@ -29,6 +29,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.relay import ASK, ScriptedProvider, nowhere
 from tests.fakes.relay import MODELS as PLAIN
 from tests.fakes.runtime import make_runtime
+from tests.fakes.stores import statuses
 
 MODELS = {
     "fast": replace(PLAIN["fast"], endpoints=("chat", "embeddings", "completions")),
@@ -140,6 +141,7 @@ class LimitedHouse:
         return verdict.verdict
 
     @property
-    def statuses(self) -> tuple[LimitStatus, ...]:
+    def left(self) -> list[int]:
+        """How much of each limit was left once the last request was let in or refused."""
         (limited,) = self.notes.all(Limited)
-        return limited.limits
+        return [each.remaining for each in statuses(limited.standing)]

@@ -30,7 +30,7 @@ RESERVED = 100
 
 
 def limits(limit: int) -> tuple[Budget, Slots]:
-    return (Budget(KEY, RESERVED, limit, time.time() + 3600), Slots("acme/slots", 1, 1_000_000))
+    return (Budget(KEY, limit, time.time() + 3600), Slots("acme/slots", 1_000_000))
 
 
 def used_of(name: str) -> int:
@@ -57,7 +57,7 @@ async def race(config: AnyState, folder: Path, number: int) -> None:
         # Few at a time, so that the transactions of all processes are many and meet.
         nonlocal admitted
         async with turns:
-            request = Reserve(uuid4().hex, "acme", 60.0, limits(1000))
+            request = Reserve(uuid4().hex, "acme", 60.0, limits(1000), [RESERVED, 1])
             decision = await limiter.reserve(request)
         admitted += isinstance(decision, Admitted)
 
@@ -82,14 +82,15 @@ async def spend(config: AnyState, folder: Path) -> None:
         while True:
             name = uuid4().hex
             note("try", name)
-            decision = await state.limiter.reserve(Reserve(name, "acme", 1.0, limits(1 << 40)))
+            asked = Reserve(name, "acme", 1.0, limits(1 << 40), [RESERVED, 1])
+            decision = await state.limiter.reserve(asked)
             if not isinstance(decision, Admitted) or state.problem():
                 continue
             note("got", name)
             if Random(name).random() < 0.5:
                 await asyncio.sleep(0)
             note("end", name)
-            state.limiter.settle(decision.lease, {KEY: used_of(name)})
+            state.limiter.settle(decision.lease, [used_of(name), 1])
             await state.limiter.flush()
             note("done", name)
 

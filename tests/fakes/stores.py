@@ -2,10 +2,10 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import uuid4
 
 from msgspec import Struct
@@ -14,13 +14,33 @@ from redis import Redis
 
 from gateway.core.ports import Clock
 from gateway.core.secret import Secret
-from gateway.core.state import Admitted, Budget, Limit, Rate, Refused, Reserve, Slots, State
+from gateway.core.state import (
+    Admitted,
+    Budget,
+    Lease,
+    Limit,
+    Rate,
+    Refused,
+    Reserve,
+    Slots,
+    Standing,
+    State,
+)
 from gateway.state.memory import MemoryConfig, MemoryLimiter
 from gateway.state.redis.limiter import RedisLimiter
 from gateway.state.redis.store import RedisConfig
 from gateway.state.sqlite import SqliteConfig
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import make_runtime
+
+Asked = tuple[Limit, int]
+"""A limit, and how much of it."""
+
+
+class Status(NamedTuple):
+    limit: int
+    remaining: int
+    reset: float
 
 
 class Counted(Struct, frozen=True):
@@ -41,26 +61,46 @@ class Store(Struct, frozen=True):
     def now(self) -> float:
         return self.state.limiter.now()
 
-    async def reserve(
-        self, name: str, *limits: Limit, deadline: float = 60.0
-    ) -> Admitted | Refused:
-        return await self.state.limiter.reserve(Reserve(name, "acme", deadline, limits))
+    async def reserve(self, name: str, *asked: Asked, deadline: float = 60.0) -> Admitted | Refused:
+        return await self.state.limiter.reserve(reserving(name, *asked, deadline=deadline))
 
-    async def admit(self, name: str, *limits: Limit, deadline: float = 60.0) -> Admitted:
-        decision = await self.reserve(name, *limits, deadline=deadline)
+    async def admit(self, name: str, *asked: Asked, deadline: float = 60.0) -> Admitted:
+        decision = await self.reserve(name, *asked, deadline=deadline)
         assert isinstance(decision, Admitted), decision
         return decision
 
-    async def refuse(self, name: str, *limits: Limit) -> Refused:
-        decision = await self.reserve(name, *limits)
+    async def refuse(self, name: str, *asked: Asked) -> Refused:
+        decision = await self.reserve(name, *asked)
         assert isinstance(decision, Refused), decision
         return decision
 
+    def settle(self, lease: Lease, used: Mapping[str, int]) -> None:
+        """Settle what was used by limit key, and what is not named there as reserved."""
+        self.state.limiter.settle(lease, amounts_of(lease, used))
+
+    def lower(self, lease: Lease, amounts: Mapping[str, int]) -> None:
+        """Lower limits by their keys."""
+        self.state.limiter.lower(lease, amounts_of(lease, amounts))
+
     def budget(
         self, limit: int, amount: int = 1, key: str = "acme/usd/2026-11", *, enforce: bool = True
-    ) -> Budget:
+    ) -> Asked:
         """A budget whose window ends in an hour."""
-        return Budget(key, amount, limit, self.now() + 3600, enforce)
+        return Budget(key, limit, self.now() + 3600, enforce), amount
+
+
+def reserving(name: str, *asked: Asked, deadline: float = 60.0) -> Reserve:
+    limits, amounts = tuple(limit for limit, _ in asked), [amount for _, amount in asked]
+    return Reserve(name, "acme", deadline, limits, amounts)
+
+
+def amounts_of(lease: Lease, named: Mapping[str, int]) -> list[int]:
+    pairs = zip(lease.limits, lease.amounts, strict=True)
+    return [named.get(limit.key, reserved) for limit, reserved in pairs]
+
+
+def statuses(standing: Standing) -> list[Status]:
+    return [Status(*standing.status(index)) for index in range(len(standing.limits))]
 
 
 def rate(
@@ -71,12 +111,12 @@ def rate(
     *,
     key: str = "acme/requests",
     enforce: bool = True,
-) -> Rate:
-    return Rate(key, amount, limit, period, burst or limit, enforce)
+) -> Asked:
+    return Rate(key, burst or limit, limit / period, enforce), amount
 
 
-def slots(limit: int, amount: int = 1, *, enforce: bool = True) -> Slots:
-    return Slots("acme/slots", amount, limit, enforce)
+def slots(limit: int, amount: int = 1, *, enforce: bool = True) -> Asked:
+    return Slots("acme/slots", limit, enforce), amount
 
 
 AWAY = "redis does not answer"

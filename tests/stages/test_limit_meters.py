@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from gateway.core.chat import parse_request
 from gateway.core.exchange import Caller, Exchange
 from gateway.core.limits import LimitRule
-from gateway.core.notes import Notes
+from gateway.core.notes import Demand, Notes
 from gateway.core.state import Budget, Rate, Slots
-from gateway.stages.limit_meters import Demand, Meter, bounded, joined, user_of
+from gateway.stages.limit_meters import MOST_MADE, Meter, Meters, bounded, joined, user_of
 from tests.fakes.limited import ALICE, BOB
 
-DEMAND = Demand(100, 1000, 300, True, (1_000_000, 10_000_000), 10_100)
+DEMAND = Demand(100, 1000, 10_100, 300, stated=True, rates=(1_000_000, 10_000_000))
 NOW = 1_795_000_000.0  # 2026-11-18T10:26:40Z
 
 
@@ -42,7 +42,7 @@ def meter(
 
 
 def key(counts: Meter, caller: Caller = ALICE, model: str = "m", **fields: Any) -> str:
-    return counts.limit(exchange(caller, **fields), model, DEMAND, NOW).key
+    return counts.limit(exchange(caller, **fields), model, NOW).key
 
 
 @pytest.mark.parametrize("per", [("tenant",), ("key",), ("user",), ("ip",), ("user", "model")])
@@ -56,7 +56,7 @@ def test_what_operators_name_is_shared_on_purpose_and_shown_to_nobody(
     per: tuple[str, ...],
 ) -> None:
     assert key(meter(per), ALICE) == key(meter(per, tenant="bob"), BOB)
-    assert meter(per).family == ""
+    assert meter(per).family is None
 
 
 @pytest.mark.parametrize("per", [(), ("model",), ("label:team",)])
@@ -77,7 +77,7 @@ def test_each_dimension_tells_requests_apart() -> None:
     for dimension, other in others.items():
         for per in (dimension, *others):
             counts = meter((per,))
-            same = [counts.limit(each, "m", DEMAND, NOW).key for each in (plain, other)]
+            same = [counts.limit(each, "m", NOW).key for each in (plain, other)]
             assert (same[0] == same[1]) is (per != dimension), (per, dimension)
     assert key(meter(("model",)), model="a") != key(meter(("model",)), model="b")
 
@@ -132,11 +132,11 @@ def test_a_request_says_whom_it_is_for_in_either_dialect(fields: dict[str, Any],
 
 def test_the_window_of_a_budget_is_part_of_its_key() -> None:
     counts = meter(cost=5.0, each="day")
-    limit = counts.limit(exchange(), "m", DEMAND, NOW)
+    limit = counts.limit(exchange(), "m", NOW)
     assert isinstance(limit, Budget)
     assert limit.key.endswith("@2026-11-18")
     assert limit.ends == 1_795_046_400.0
-    tomorrow = counts.limit(exchange(), "m", DEMAND, NOW + 86_400)
+    tomorrow = counts.limit(exchange(), "m", NOW + 86_400)
     assert tomorrow.key.removesuffix("19") == limit.key.removesuffix("18")
 
 
@@ -160,8 +160,9 @@ def test_the_window_of_a_budget_is_part_of_its_key() -> None:
 def test_a_budget_takes_what_is_possible_and_a_rate_of_tokens_what_is_likely(
     rule: dict[str, Any], kind: type, amount: int
 ) -> None:
-    limit = meter(**rule).limit(exchange(), "m", DEMAND, NOW)
-    assert (type(limit), limit.amount) == (kind, amount)
+    counts = meter(**rule)
+    assert isinstance(counts.limit(exchange(), "m", NOW), kind)
+    assert Meters([counts]).amounts(DEMAND if counts.measured else None) == [amount]
 
 
 def test_a_guess_takes_no_more_than_there_is() -> None:
@@ -175,5 +176,27 @@ def test_what_was_used_is_counted_in_the_units_of_the_limit() -> None:
     rules: list[dict[str, Any]] = [
         {kind: 1, "each": "day"} for kind in ("tokens", "input_tokens", "output_tokens", "cost")
     ]
-    used = (15, 10, 5, 70)  # in all, brought, answered, micro-dollars
-    assert [used[meter(**rule).counts] for rule in rules] == [15, 10, 5, 70]
+    meters = Meters([meter(**rule) for rule in rules])
+    assert meters.used(brought=10, answer=5, money=70) == [15, 10, 5, 70]
+
+
+def test_limits_are_made_once_for_a_window_and_for_everybody_who_shares_them() -> None:
+    meters = Meters([meter(), meter(cost=5.0, each="day"), meter(("user",))])
+    first = meters.limits(exchange(user="ann"), "m", NOW)
+    assert meters.limits(exchange(user="ann", n=2), "m", NOW + 60) is first
+    other = meters.limits(exchange(user="ben"), "m", NOW)
+    assert [one.key == two.key for one, two in zip(first, other, strict=True)] == [
+        True,
+        True,
+        False,
+    ]
+    tomorrow = meters.limits(exchange(user="ann"), "m", NOW + 86_400)
+    assert tomorrow[1].key.endswith("@2026-11-19")
+    assert meters.limits(exchange(user="ann"), "m", NOW)[1].key.endswith("@2026-11-18")
+
+
+def test_strangers_who_name_many_users_fill_no_memory() -> None:
+    meters = Meters([meter(("user",))])
+    for number in range(MOST_MADE + 10):
+        meters.limits(exchange(user=f"u{number}"), "m", NOW)
+    assert len(meters.made) == MOST_MADE

@@ -11,7 +11,7 @@ from gateway.core.errors import (
 )
 from gateway.core.exchange import Route
 from gateway.core.limits import LimitRule
-from gateway.core.notes import Amounts, Limited
+from gateway.core.notes import Demand, Limited
 from gateway.core.stage import compose
 from gateway.core.windows import zone_of
 from gateway.stages.rate_limit import RateLimitPolicy
@@ -126,24 +126,24 @@ async def test_without_a_stated_limit_what_was_learned_is_reserved() -> None:
 async def test_a_rate_of_tokens_takes_what_is_likely_and_a_budget_what_is_possible() -> None:
     house = LimitedHouse({"tokens": 10_000, "every": "1m"}, {"tokens": 10_000, **DAY})
     await house.stream(max_tokens=5000)
-    assert [status.remaining for status in house.statuses] == [10_000 - 1029, 10_000 - 5005]
+    assert house.left == [10_000 - 1029, 10_000 - 5005]
 
 
 async def test_a_guess_alone_refuses_nobody() -> None:
     house = LimitedHouse({"tokens": 100, **DAY}, {"output_tokens": 10, "every": 60}, BUDGET)
     await house.stream()
-    assert [status.remaining for status in house.statuses][:2] == [0, 0]
+    assert house.left[:2] == [0, 0]
 
 
 async def test_what_is_not_measured_is_neither_held_nor_an_overrun() -> None:
     house = LimitedHouse(REQUESTS)
     await house.whole(max_tokens=5)
     (limited,) = house.notes.all(Limited)
-    assert (limited.reserved, limited.most_output) == (None, None)
+    assert limited.reserved is None
     house = LimitedHouse({"tokens": 100, **DAY})
     await house.whole(max_tokens=5)
     (limited,) = house.notes.all(Limited)
-    assert (limited.reserved, limited.most_output) == (Amounts(5, 5, None), 5)
+    assert limited.reserved == Demand(5, 5, None, 5, stated=True)
 
 
 async def test_embeddings_have_no_output() -> None:
@@ -157,7 +157,7 @@ async def test_the_dearest_target_is_reserved_and_lowered_when_another_one_answe
     house = LimitedHouse(BUDGET)
     targets = tuple(Target(MODELS[name]) for name in ("fast", "dear"))
     stream = await house.stream(max_tokens=100, route=Route(targets))
-    assert house.statuses[0].remaining == 1_000_000 - (50 + 100 * 100)
+    assert house.left[0] == 1_000_000 - (50 + 100 * 100)
     assert house.counter.held == 5 + 1000
     await read(stream)
     assert house.counter.held == 0

@@ -2,14 +2,15 @@
 
 import pytest
 
-from gateway.core.state import Admitted, Budget, Rate, Refused, Reserve
+from gateway.core.state import Admitted, Budget, Rate, Refused
 from gateway.state.accounts import Accounts
+from tests.fakes.stores import Asked, reserving
 
-REQUESTS = Rate("requests", 1, 2, 60.0, 2)
+REQUESTS = (Rate("requests", 2, 2 / 60), 1)
 
 
-def ask(accounts: Accounts, name: str, now: float, *limits: Rate | Budget) -> Admitted | Refused:
-    return accounts.reserve(Reserve(name, "acme", 60.0, limits), now)
+def ask(accounts: Accounts, name: str, now: float, *asked: Asked) -> Admitted | Refused:
+    return accounts.reserve(reserving(name, *asked), now)
 
 
 def test_c10_after_a_clock_went_back_nobody_waits_for_more_than_one_window() -> None:
@@ -24,7 +25,7 @@ def test_c10_after_a_clock_went_back_nobody_waits_for_more_than_one_window() -> 
 
 
 def test_an_exact_interval_is_enough_however_late_the_epoch_is() -> None:
-    accounts, start, fast = Accounts(), 4_000_000_000.1, Rate("tokens", 1, 60_000, 60.0, 1)
+    accounts, start, fast = Accounts(), 4_000_000_000.1, (Rate("tokens", 1, 1000.0), 1)
     for number in range(1000):
         moment = start + number * 1e-3
         assert isinstance(ask(accounts, f"r{number}", moment, fast), Admitted)
@@ -32,7 +33,7 @@ def test_an_exact_interval_is_enough_however_late_the_epoch_is() -> None:
 
 def test_only_leases_that_are_over_expire() -> None:
     accounts = Accounts()
-    ask(accounts, "a", 0.0, Budget("usd", 5, 100, 1e9))
+    ask(accounts, "a", 0.0, (Budget("usd", 100, 1e9), 5))
     accounts.expire(["a"], 89.9)
     assert (accounts.counters["usd"].held, accounts.counters["usd"].spent) == (5, 0)
     accounts.expire(["a"], 90.0)
@@ -41,21 +42,21 @@ def test_only_leases_that_are_over_expire() -> None:
 
 def test_an_expired_lease_is_not_lowered_any_more() -> None:
     accounts = Accounts()
-    ask(accounts, "a", 0.0, Budget("usd", 5, 100, 1e9))
+    ask(accounts, "a", 0.0, (Budget("usd", 100, 1e9), 5))
     accounts.expire(["a"], 90.0)
-    accounts.lower("a", {"usd": 1}, 91.0)
-    accounts.settle("a", {"usd": 3}, 91.0)
+    accounts.lower("a", [1], 91.0)
+    accounts.settle("a", [3], 91.0)
     assert accounts.counters["usd"].spent == 3
 
 
 @pytest.mark.parametrize("count", [10_000, pytest.param(1_000_000, marks=pytest.mark.long)])
 def test_c15_the_sum_of_a_million_settlements_is_exact(count: int) -> None:
     accounts = Accounts()
-    budget = Budget("usd", 10**9, 1 << 50, 1e12)
+    budget = (Budget("usd", 1 << 50, 1e12), 10**9)
     expected = 0
     for number in range(count):
         ask(accounts, "r", float(number), budget)
         used = (number * 7_919) % 1_000_003
-        accounts.settle("r", {"usd": used}, float(number))
+        accounts.settle("r", [used], float(number))
         expected += used
     assert (accounts.counters["usd"].spent, accounts.counters["usd"].held) == (expected, 0)

@@ -28,7 +28,7 @@ async def test_a_request_that_came_and_went_leaves_no_lease(tmp_path: Path) -> N
         lease = (await store.admit("a", rate(5))).lease
         await store.state.limiter.flush()
         assert await asyncio.to_thread(rows, tmp_path, LEASES) == 1
-        store.state.limiter.settle(lease, {})
+        store.settle(lease, {})
         await store.state.limiter.flush()
         assert await asyncio.to_thread(rows, tmp_path, LEASES) == 0
 
@@ -36,7 +36,7 @@ async def test_a_request_that_came_and_went_leaves_no_lease(tmp_path: Path) -> N
 async def _fill(store: Store, count: int) -> None:
     for number in range(count):
         admitted = await store.admit(f"r{number}", rate(60, key=f"user-{number:05}"))
-        store.state.limiter.settle(admitted.lease, {})
+        store.settle(admitted.lease, {})
 
 
 async def test_counters_that_are_as_good_as_new_are_dropped_in_their_turn(tmp_path: Path) -> None:

@@ -2,20 +2,20 @@
 
 from pathlib import Path
 
-from gateway.core.state import Admitted, RequestRow, Reserve
+from gateway.core.state import Admitted, RequestRow
 from gateway.state.base import SWEPT
 from gateway.state.memory import ROWS, MemoryConfig, MemoryLedger, MemoryLimiter
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import make_runtime
-from tests.fakes.stores import rate, slots
+from tests.fakes.stores import rate, reserving, slots
 
 
 async def test_it_sweeps_by_itself(tmp_path: Path) -> None:
     clock = FakeClock()
     async with MemoryConfig().open(make_runtime(clock), tmp_path) as state:
-        await state.limiter.reserve(Reserve("r", "acme", 1.0, (slots(1),)))
+        await state.limiter.reserve(reserving("r", slots(1), deadline=1.0))
         await clock.advance(40)
-        again = await state.limiter.reserve(Reserve("s", "acme", 1.0, (slots(1),)))
+        again = await state.limiter.reserve(reserving("s", slots(1), deadline=1.0))
     assert isinstance(again, Admitted)
 
 
@@ -25,7 +25,7 @@ async def test_counters_that_are_as_good_as_new_are_dropped_in_their_turn() -> N
     for number in range(2 * SWEPT):
         name = f"r{number}"
         held = (slots(2 * SWEPT),) if number == 0 else ()
-        await limiter.reserve(Reserve(name, "acme", 1e6, (rate(60, key=name), *held)))
+        await limiter.reserve(reserving(name, rate(60, key=name), *held, deadline=1e6))
     clock.now += 2
     for left in (SWEPT + 2, 2, 1):
         limiter.sweep()

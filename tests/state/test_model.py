@@ -21,13 +21,13 @@ from hypothesis.stateful import (
 from msgspec import Struct
 
 from gateway.core.errors import StateUnavailable
-from gateway.core.state import GRACE, Admitted, Budget, Lease, RequestRow, Slots
+from gateway.core.state import GRACE, Admitted, Lease, RequestRow
 from gateway.state.redis import recovery
 from gateway.state.redis.limiter import RedisLimiter
 from loadtest.fault_proxy import FaultProxy, fault_proxy
 from tests.fakes.clock import FakeClock
 from tests.fakes.redis_server import RedisServer
-from tests.fakes.stores import Counted, Store, open_redis, open_store
+from tests.fakes.stores import Asked, Counted, Store, open_redis, open_store, slots
 
 USD, SLOTS = "acme/usd/2026-11", "acme/slots"
 LIMIT, AT_ONCE, SHARE = 1_000, 8, 0.05
@@ -116,8 +116,8 @@ class Machine(RuleBasedStateMachine):
     def slots(self) -> int:
         return sum(not known.expired for known in self.live.values())
 
-    def limits(self, amount: int) -> tuple[Budget, Slots]:
-        return (self.store.budget(LIMIT, amount), Slots(SLOTS, 1, AT_ONCE))
+    def limits(self, amount: int) -> tuple[Asked, Asked]:
+        return (self.store.budget(LIMIT, amount), slots(AT_ONCE))
 
     def take(self, amount: int) -> bool:
         self.names += 1
@@ -175,7 +175,7 @@ class Machine(RuleBasedStateMachine):
     def settle(self, number: int, used: int) -> None:
         known = self.picked(number, orphans=self.kind != "redis")
         if known is not None:
-            self.store.state.limiter.settle(known.lease, {USD: used})
+            self.store.settle(known.lease, {USD: used})
             self.end(known, used)
 
     @rule(number=PICK)
@@ -188,13 +188,13 @@ class Machine(RuleBasedStateMachine):
     @rule(number=PICK, used=st.integers(0, 600))
     def settle_again(self, number: int, used: int) -> None:
         if self.ended:
-            self.store.state.limiter.settle(self.ended[number % len(self.ended)], {USD: used})
+            self.store.settle(self.ended[number % len(self.ended)], {USD: used})
 
     @rule(number=PICK, amount=st.integers(0, 600))
     def lower(self, number: int, amount: int) -> None:
         known = self.picked(number, orphans=self.kind != "redis")
         if known is not None and not (known.expired and self.kind == "redis"):
-            self.store.state.limiter.lower(known.lease, {USD: amount})
+            self.store.lower(known.lease, {USD: amount})
             if not known.expired:
                 known.amount = min(known.amount, amount)
 
@@ -220,7 +220,7 @@ class Machine(RuleBasedStateMachine):
         if self.kind == "redis":
             limiter._meter.hand_over()
         if known is not None:
-            limiter.settle(known.lease, {USD: used})
+            self.store.settle(known.lease, {USD: used})
         (limiter._link if self.kind == "redis" else limiter.writer)._waiting.clear()
         if self.kind == "redis":
             limiter._meter._sums.clear()

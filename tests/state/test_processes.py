@@ -98,8 +98,11 @@ async def test_c03_killed_at_50_points_every_lease_is_charged_and_reconciled_lat
         assert await store.counted("acme/slots") == Counted()
 
         for name in (*by_step["got"], *by_step["end"]):
-            lease = Lease(name, "acme", 0.0, limits(1 << 40), _epoch(store.state.limiter))
-            store.state.limiter.settle(lease, {KEY: used_of(name)})
+            lease = Lease(
+                *(name, "acme", limits(1 << 40), [RESERVED, 1], 0.0),
+                epoch=_epoch(store.state.limiter),
+            )
+            store.settle(lease, {KEY: used_of(name)})
         late = await store.counted(KEY)
         settled = sum(used_of(name) for name, step in steps.items() if step != "try")
         assert (late.spent - settled) % RESERVED == 0

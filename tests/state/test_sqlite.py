@@ -15,7 +15,7 @@ async def test_a_second_process_counts_on(tmp_path: Path) -> None:
     async with open_store("sqlite", tmp_path) as one, open_store("sqlite", tmp_path) as two:
         first = await one.admit("a", one.budget(10, 6))
         await two.refuse("b", one.budget(10, 6))
-        two.state.limiter.settle(first.lease, {first.limits[0].key: 2})
+        two.settle(first.lease, {first.limits[0].key: 2})
         await two.state.limiter.flush()
         await one.admit("c", one.budget(10, 6))
 

@@ -3,9 +3,9 @@
 import pytest
 
 from gateway.core.charge import charge_of
-from gateway.core.notes import Amounts, Attempted, Limited, Note, Passed, StreamEnded, Used, Work
+from gateway.core.notes import Attempted, Demand, Limited, Note, Passed, StreamEnded, Used, Work
 from gateway.core.reply import Usage
-from gateway.core.state import AttemptRow, LedgerRow, RequestRow
+from gateway.core.state import AttemptRow, LedgerRow, RequestRow, Standing
 from gateway.telemetry.ledger import rows_of
 from tests.telemetry.outcomes import GOOD, make_outcome
 
@@ -61,7 +61,7 @@ def failed(work: Work) -> Attempted:
 
 
 def test_a_provider_that_may_have_worked_is_charged_as_reserved() -> None:
-    held = Limited((), (), reserved=Amounts(10, 100, 900))
+    held = Limited(Standing((), (), 0.0, ()), reserved=Demand(10, 100, 900))
     request, attempt = rows(held, failed("unknown"), status=504, code="upstream_timeout")
     assert isinstance(request, RequestRow)
     assert isinstance(attempt, AttemptRow)

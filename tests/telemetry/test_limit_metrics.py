@@ -1,13 +1,13 @@
 """Metrics of limits: what an operator looks at when somebody is refused or overspends."""
 
 from gateway.core.charge import charge_of
-from gateway.core.notes import Amounts, Attempted, Limited, Note, Used
+from gateway.core.notes import Attempted, Demand, Limited, Note, Used
 from gateway.core.reply import Usage
-from gateway.core.state import LimitStatus
+from gateway.core.state import Slots, Standing
 from gateway.telemetry.metrics import Metrics
 from tests.telemetry.outcomes import make_outcome, value
 
-FULL = LimitStatus("k", 5, 0, 9.0, exceeded=True)
+FULL = Standing((Slots("k", 5),), (5,), 0.0, (0,))
 
 
 def seen(*requests: tuple[Note, ...]) -> tuple[bytes, list[bool]]:
@@ -18,8 +18,8 @@ def seen(*requests: tuple[Note, ...]) -> tuple[bytes, list[bool]]:
 
 
 def test_refusals_are_counted_by_limit_and_observed_ones_apart() -> None:
-    refused = Limited(("requests",), (FULL,), ("hourly",), "hourly")
-    observed = Limited(("",), (FULL,), ("hourly",))
+    refused = Limited(FULL, exceeded=("hourly",), refused="hourly")
+    observed = Limited(FULL, exceeded=("hourly",))
     text, _ = seen((refused,), (refused,), (observed,))
     assert value(text, "turnout_limit_refusals_total", limit="hourly") == 2
     assert value(text, "turnout_limit_observations_total", limit="hourly") == 1
@@ -27,7 +27,7 @@ def test_refusals_are_counted_by_limit_and_observed_ones_apart() -> None:
 
 def answered(output: int, most: int | None) -> tuple[Note, ...]:
     return (
-        Limited((), (), reserved=Amounts(5, 100, 900), most_output=most),
+        Limited(FULL, reserved=Demand(5, most or 100, 900, stated=most is not None)),
         Attempted("one", "gpt", 1.0, 2.0),
         Used("gpt", Usage(5, output), 70),
     )

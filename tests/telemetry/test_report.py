@@ -12,10 +12,10 @@ import pytest
 from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue, Model
 from gateway.core.health import Health
-from gateway.core.notes import Attempted, Limited, Used
+from gateway.core.notes import Attempted, Demand, Limited, Used
 from gateway.core.ports import Tools
 from gateway.core.reply import Usage
-from gateway.core.state import Sums
+from gateway.core.state import Standing, Sums
 from gateway.runtime import SystemClock
 from gateway.state.memory import memory_state
 from gateway.telemetry.log import Log, open_log
@@ -25,7 +25,7 @@ from tests.fakes.runtime import make_runtime
 from tests.telemetry.outcomes import GOOD, make_outcome
 
 LONG = (
-    Limited((), (), most_output=10),
+    Limited(Standing((), (), 0.0, ()), reserved=Demand(output=10)),
     Attempted("one", "gpt", 1.0, 2.0),
     Used("gpt", Usage(5, 11), 70),
 )

@@ -15,12 +15,12 @@ local function lease(id) return prefix .. 'lease:' .. id end
 local function whole(number) return string.format('%.0f', number + 0) end
 local function exact(number) return string.format('%.17g', number) end
 
--- The level of a rate {'rate', key, amount, limit, period, burst, enforce} at this moment.
+-- The level of a rate {'rate', key, limit, pace, enforce} at this moment.
 local function level_of(limit)
   local found = redis.call('HMGET', counter(limit), 'level', 'at')
   local level, at = tonumber(found[1] or 0), tonumber(found[2] or now)
   if now > at then
-    level = math.max(0, level - (now - at) * limit[4] / limit[5])
+    level = math.max(0, level - (now - at) * limit[4])
   elseif at > now then
     -- The clock went back: from here on nobody waits for more than one window.
     redis.call('HSET', counter(limit), 'at', exact(now))
@@ -31,12 +31,12 @@ end
 local function set_level(limit, level)
   level = math.max(0, level)
   redis.call('HSET', counter(limit), 'level', exact(level), 'at', exact(now))
-  redis.call('PEXPIRE', counter(limit), whole(level * limit[5] / limit[4] * 1000 + 1000))
+  redis.call('PEXPIRE', counter(limit), whole(level / limit[4] * 1000 + 1000))
   return level
 end
 
--- Change what a budget {'budget', key, amount, limit, ends, enforce} holds and has spent, or what
--- slots {'slots', key, amount, limit, enforce} hold.
+-- Change what a budget {'budget', key, limit, ends, enforce} holds and has spent, or what slots
+-- {'slots', key, limit, enforce} hold.
 local function change(limit, held, spent)
   local name = counter(limit)
   if redis.call('HINCRBY', name, 'held', whole(held)) < 0 then
@@ -46,7 +46,7 @@ local function change(limit, held, spent)
     if redis.call('HINCRBY', name, 'spent', whole(spent)) < 0 then
       redis.call('HSET', name, 'spent', 0)
     end
-    redis.call('EXPIREAT', name, whole(math.ceil(limit[5]) + DAY))
+    redis.call('EXPIREAT', name, whole(math.ceil(limit[4]) + DAY))
   elseif redis.call('HGET', name, 'held') == '0' then
     redis.call('DEL', name)
   end

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import partial
 from math import ceil
 
@@ -16,9 +16,9 @@ from gateway.core.state import (
     MAX_AMOUNT,
     Admitted,
     Budget,
+    Decision,
     Lease,
     Limit,
-    Refused,
     Reserve,
 )
 from gateway.state.accounts import MEMORY, Accounts
@@ -37,8 +37,6 @@ class Holding(Struct):
     """A lease that this process has not settled yet."""
 
     lease: Lease
-    amounts: dict[str, int]
-    """What is reserved, by limit key; lowering changes it."""
     confirmed: str = ""
     """The epoch in which Redis said that it has it."""
     sent: bool = False
@@ -66,7 +64,7 @@ class RedisLimiter:
     def now(self) -> float:
         return self.start + self._clock.uptime()
 
-    async def reserve(self, request: Reserve, /) -> Admitted | Refused:
+    async def reserve(self, request: Reserve, /) -> Decision:
         if self.down:
             return self._reserve_here(request, sent=False)
         epoch = self._link.epoch
@@ -89,39 +87,37 @@ class RedisLimiter:
             self._hold(decided.lease, confirmed=epoch, sent=True)
         return decided
 
-    def lower(self, lease: Lease, amounts: Mapping[str, int], /) -> None:
+    def lower(self, lease: Lease, amounts: Sequence[int], /) -> None:
         holding = self.held.get(lease.id)
         if holding is None or lease.expires <= self.now():
             return
-        for key, before in holding.amounts.items():
-            holding.amounts[key] = min(before, max(0, amounts.get(key, before)))
+        pairs = zip(lease.amounts, amounts, strict=True)
+        lease.amounts = [min(before, max(0, wanted)) for before, wanted in pairs]
         self.accounts.lower(lease.id, amounts, self.now())
         if holding.sent and not self.down:
-            words = settling(lease, holding.confirmed, holding.amounts, lower=True)
+            words = settling(lease, holding.confirmed, lease.amounts, lower=True)
             self._link.put(SETTLE, *words, done=self._heard)
 
-    def settle(self, lease: Lease, amounts: Mapping[str, int], /) -> None:
-        named = {key: min(max(0, amount), MAX_AMOUNT) for key, amount in amounts.items()}
+    def settle(self, lease: Lease, used: Sequence[int] | None, /) -> None:
+        used = [min(max(0, amount), MAX_AMOUNT) for amount in used or lease.amounts]
         holding = self.held.pop(lease.id, None)
         if holding is None:
             # Another process's lease, or one that was ended before: Redis knows which, unless it
             # lost its data since, and then all that was charged is in its new life already.
             if lease.epoch and lease.epoch == self._link.epoch:
-                self._tell(lease.id, settling(lease, lease.epoch, named))
+                self._tell(lease.id, settling(lease, lease.epoch, used))
             return
-        used = {**holding.amounts, **named}
         self.accounts.settle(lease.id, used, self.now())
-        budgets = [limit for limit in lease.limits if isinstance(limit, Budget)]
-        for limit in budgets:
-            self._meter.add(limit.key, used[limit.key], limit.ends)
+        for limit, amount in zip(lease.limits, used, strict=True):
+            if isinstance(limit, Budget):
+                self._meter.add(limit.key, amount, limit.ends)
+                if not holding.sent:
+                    self.outbox.owe(limit.key, amount, limit.ends)
         if holding.sent:
             self._tell(lease.id, settling(lease, holding.confirmed, used))
-            return
-        for limit in budgets:
-            self.outbox.owe(limit.key, used[limit.key], limit.ends)
 
     def release(self, lease: Lease, /) -> None:
-        self.settle(lease, {limit.key: 0 for limit in lease.limits})
+        self.settle(lease, [0] * len(lease.limits))
 
     async def flush(self) -> None:
         if self.down:
@@ -168,16 +164,18 @@ class RedisLimiter:
         if not self.down:
             self._link.put(SWEEP, SWEPT, done=self._heard)
 
-    def _reserve_here(self, request: Reserve, *, sent: bool) -> Admitted | Refused:
-        limits = tuple(self._lease_of(limit) for limit in request.limits)
-        decided = self.accounts.reserve(replace(request, limits=limits), self.now())
-        if isinstance(decided, Refused):
+    def _reserve_here(self, request: Reserve, *, sent: bool) -> Decision:
+        limits = tuple([self._lease_of(limit) for limit in request.limits])
+        local = replace(request, limits=limits, amounts=list(request.amounts))
+        decided = self.accounts.reserve(local, self.now())
+        if not isinstance(decided, Admitted):
             if sent:
                 self._give_back(request)
-            return decided
-        lease = Lease(request.id, request.tenant, decided.lease.expires, request.limits)
+            return replace(decided, alone=True)
+        expires = decided.lease.expires
+        lease = Lease(request.id, request.tenant, request.limits, request.amounts, expires)
         self._hold(lease, sent=sent)
-        return Admitted(lease, decided.limits)
+        return replace(decided, lease=lease)
 
     def _lease_of(self, limit: Limit) -> Limit:
         """Return what this process may spend by itself: of a budget its share, else the limit."""
@@ -186,15 +184,13 @@ class RedisLimiter:
         return limit
 
     def _hold(self, lease: Lease, *, confirmed: str = "", sent: bool) -> None:
-        amounts = {limit.key: limit.amount for limit in lease.limits}
-        self.held[lease.id] = Holding(lease, amounts, confirmed, sent)
+        self.held[lease.id] = Holding(lease, confirmed, sent)
 
     def _take_over(self, holding: Holding) -> None:
         """Put a lease into Redis that was taken without it, or of which nobody knows."""
         lease, epoch, first = holding.lease, self._link.epoch, not holding.sent
-        limits = tuple(replace(x, amount=holding.amounts[x.key]) for x in lease.limits)
         seconds = max(0.0, lease.expires - self.now() - GRACE)
-        request = Reserve(lease.id, lease.tenant, seconds, limits)
+        request = Reserve(lease.id, lease.tenant, seconds, lease.limits, lease.amounts)
 
         def done(answer: Answer) -> None:
             if self._heard(answer) and first and not str(answer).startswith(KNOWN):
@@ -204,8 +200,9 @@ class RedisLimiter:
         self._link.put(RESERVE, *reserving(request, force=True), done=done)
 
     def _give_back(self, request: Reserve) -> None:
-        lease = Lease(request.id, request.tenant, 0.0, request.limits)
-        self._tell(lease.id, settling(lease, "", {limit.key: 0 for limit in request.limits}))
+        nothing = [0] * len(request.limits)
+        lease = Lease(request.id, request.tenant, request.limits, nothing, 0.0)
+        self._tell(lease.id, settling(lease, "", nothing))
 
     def _tell(self, name: str, words: Words) -> None:
         if self.down:

@@ -34,9 +34,9 @@ class Outbox:
         """Yield every settlement with its name; what is owed becomes one of the name `fresh`."""
         if self._owed:
             # One lease that nobody reserved: it is charged as it stands, and only once.
-            limits = tuple(Budget(k, amount, 0, ends) for k, (amount, ends) in self._owed.items())
-            used = {limit.key: limit.amount for limit in limits}
-            lease = Lease(ONCE + fresh, "", 0.0, limits)
+            limits = tuple(Budget(key, 0, ends) for key, (_, ends) in self._owed.items())
+            used = [amount for amount, _ in self._owed.values()]
+            lease = Lease(ONCE + fresh, "", limits, used, 0.0)
             self._settlements[lease.id] = settling(lease, "", used)
             self._owed = {}
         yield from list(self._settlements.items())

@@ -1,6 +1,6 @@
 -- End or lower a lease, once however often it is asked for.
 -- ARGV: prefix, epoch, lease id, tenant, the epoch that confirmed the lease, 'lower' or 'settle',
---       what was used (limit key -> amount), the lease's limits
+--       what was used of each limit, the lease's limits
 if epoch ~= known_epoch then return 'epoch' end
 local id, tenant, confirmed, lower = ARGV[3], ARGV[4], ARGV[5], ARGV[6] == 'lower'
 local used = cjson.decode(ARGV[7])
@@ -18,8 +18,8 @@ if stored[4] == 'gone' then return 'ok ' .. id end
 if not stored[1] then
   -- What this life of the store confirmed, and does not know, was settled before.
   if lower or confirmed == epoch then return 'ok ' .. id end
-  for _, limit in ipairs(cjson.decode(ARGV[8])) do
-    if limit[1] == 'budget' then change(limit, 0, used[limit[2]] or limit[3]) end
+  for i, limit in ipairs(cjson.decode(ARGV[8])) do
+    if limit[1] == 'budget' then change(limit, 0, used[i]) end
   end
   bury()
   return 'ok ' .. id
@@ -30,7 +30,7 @@ if lower and late then return 'ok ' .. id end
 for amount in string.gmatch(stored[3], '%S+') do amounts[#amounts + 1] = tonumber(amount) end
 for i, limit in ipairs(limits) do
   local reserved = amounts[i]
-  local amount = used[limit[2]] or reserved
+  local amount = used[i]
   if reserved == UNCOUNTED or (lower and amount >= reserved) then
     amount = reserved
   elseif limit[1] == 'rate' then

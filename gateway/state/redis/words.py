@@ -1,13 +1,11 @@
 """Limits and leases in the words of the scripts, and the scripts' answers as decisions."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-from msgspec.structs import replace
-
 from gateway.core import wire
-from gateway.core.state import GRACE, Admitted, Lease, Limit, LimitStatus, Refused, Reserve
-from gateway.state.accounts import Counter, refusal, status_of, wait_for
+from gateway.core.state import GRACE, Admitted, Decision, Lease, Reserve
+from gateway.state.accounts import refusal, waits_of
 from gateway.state.redis.link import Rejected, Word
 
 Words: TypeAlias = tuple[Word, ...]
@@ -18,20 +16,20 @@ FOREIGN: Final = "foreign"
 """The lease of this id is another tenant's."""
 EPOCH: Final = "epoch"
 """The store is in another life than the caller thought, and did nothing."""
-_FIELDS: Final = 4
-"""Of each limit: exceeded, spent, held, level."""
+_FIELDS: Final = 3
+"""Of each limit: exceeded, used, held."""
 
 
 def reserving(request: Reserve, *, force: bool = False) -> Words:
     """Return the words of `reserve.lua`; with `force` it takes without asking, rates apart."""
-    seconds = request.deadline + GRACE
-    return (request.id, request.tenant, seconds, int(force), wire.encode(request.limits))
+    return (
+        *(request.id, request.tenant, request.deadline + GRACE, int(force)),
+        *(wire.encode(request.limits), wire.encode(request.amounts)),
+    )
 
 
-def settling(
-    lease: Lease, confirmed: str, used: Mapping[str, int], *, lower: bool = False
-) -> Words:
-    """Return the words of `settle.lua`. `used` names every limit but slots."""
+def settling(lease: Lease, confirmed: str, used: Sequence[int], *, lower: bool = False) -> Words:
+    """Return the words of `settle.lua`. `used` belongs to the lease's limits, one each."""
     mode = "lower" if lower else "settle"
     return (
         *(lease.id, lease.tenant, confirmed, mode),
@@ -39,28 +37,21 @@ def settling(
     )
 
 
-def decision(answer: str, request: Reserve, epoch: str) -> Admitted | Refused:
+def decision(answer: str, request: Reserve, epoch: str) -> Decision:
     """Read what `reserve.lua` decided. Raises Rejected when it is an answer to somebody else."""
     limits = request.limits
     verdict, moment, *rest = answer.split(" ", 2 + _FIELDS * len(limits))
     if rest[-1:] != [request.id]:
         raise Rejected("the answer is not to this question")
     now = float(moment)
-    counters, over = [], []
-    for index in range(0, _FIELDS * len(limits), _FIELDS):
-        exceeded, spent, held, level = rest[index : index + _FIELDS]
-        counters.append(Counter(int(spent), int(held), float(level), now))
-        over.append(exceeded == "1")
+    used = [float(each) for each in rest[1:-1:_FIELDS]]
     if verdict == OK:
-        lease = Lease(request.id, request.tenant, now + request.deadline + GRACE, limits, epoch)
-        return Admitted(lease, tuple(map(_standing, limits, counters, over, [now] * len(limits))))
-    waits = {x.key: wait_for(x, counter, now) for x, counter in zip(limits, counters, strict=True)}
-    refused = refusal(limits, counters, {k: wait for k, wait in waits.items() if wait >= 0}, now)
+        exceeded = [index for index, each in enumerate(rest[:-1:_FIELDS]) if each == "1"]
+        expires = now + request.deadline + GRACE
+        lease = Lease(request.id, request.tenant, limits, request.amounts, expires, epoch)
+        return Admitted(limits, used, now, exceeded, lease)
+    held = [int(each) for each in rest[2:-1:_FIELDS]]
+    refused = refusal(request, used, waits_of(request, used, held, now), now)
     if refused is None:
         raise Rejected("the answer makes no sense")
     return refused
-
-
-def _standing(limit: Limit, counter: Counter, over: bool, now: float) -> LimitStatus:
-    status = status_of(limit, counter, now)
-    return replace(status, exceeded=True) if over else status

@@ -35,13 +35,13 @@ async def test_c06_without_redis_at_start_it_answers_from_a_local_lease(
         assert len(admitted) == 10
         await store.admit("free", rate(5), slots(5))
         for lease in admitted[:4]:
-            store.state.limiter.settle(lease, {})
+            store.settle(lease, {})
         await asyncio.to_thread(server.start)
         await healthy(store)
         assert store.state.problem() == ""
         assert await store.counted(USD) == Counted(spent=4, held=6)
         for lease in admitted:
-            store.state.limiter.settle(lease, {})
+            store.settle(lease, {})
         assert await store.counted(USD) == Counted(spent=10)
         assert await store.counted("acme/slots") == Counted(held=1)
     assert caplog.text.count(AWAY) == caplog.text.count(BACK) == 1
@@ -71,12 +71,12 @@ async def test_c07_while_redis_is_frozen_requests_are_answered_and_charged_once(
             ]
             await away(store)
             for lease in (before, *leases[:20]):
-                store.state.limiter.settle(lease, {})
+                store.settle(lease, {})
         finally:
             server.thaw()
         await healthy(store)
         for lease in leases:
-            store.state.limiter.settle(lease, {})
+            store.settle(lease, {})
         assert await store.counted(USD) == Counted(spent=60)
     assert caplog.text.count(AWAY) == caplog.text.count(BACK) == 1
 
@@ -95,7 +95,7 @@ async def test_c07_how_long_anybody_waits_while_redis_is_frozen(
             decision = await store.reserve(f"r{number}", store.budget(1 << 40, 1))
             waits.append((began, clock.monotonic() - began))
             if isinstance(decision, Admitted):
-                store.state.limiter.settle(decision.lease, {})
+                store.settle(decision.lease, {})
 
         async def load(seconds: float) -> None:
             tasks: list[asyncio.Task[None]] = []
@@ -138,7 +138,7 @@ async def test_c08_an_emptied_redis_is_rebuilt_from_what_every_node_charged(
         await one.state.keys.create(key(1))
         for number, store in enumerate((one, two, two)):
             lease = (await store.admit(f"r{number}", store.budget(100, 20))).lease
-            store.state.limiter.settle(lease, {})
+            store.settle(lease, {})
         flying = (await two.admit("flying", two.budget(100, 30))).lease
         await one.state.limiter.flush()
         await two.state.limiter.flush()
@@ -152,7 +152,7 @@ async def test_c08_an_emptied_redis_is_rebuilt_from_what_every_node_charged(
         await two.state.limiter.flush()
         assert await one.counted(USD) == Counted(spent=60, held=30)
         await one.refuse("too much", one.budget(100, 11))
-        two.state.limiter.settle(flying, {USD: 7})
+        two.settle(flying, {USD: 7})
         assert await two.counted(USD) == Counted(spent=67)
         assert [found.id for found in await two.state.keys.all()] == ["key-1"]
 
@@ -167,7 +167,7 @@ async def test_c08_two_workers_of_one_node_bring_its_part_once(
         await healthy(two)
         for number, store in enumerate((one, two)):
             lease = (await store.admit(f"r{number}", store.budget(100, 20))).lease
-            store.state.limiter.settle(lease, {})
+            store.settle(lease, {})
             await store.state.limiter.flush()
         await until(lambda: metered(tmp_path) == 40)
         await asyncio.to_thread(server.command, "FLUSHALL")
@@ -184,12 +184,12 @@ async def test_c08_a_redis_that_was_killed_and_comes_back_empty_is_rebuilt(
     async with open_redis(tmp_path, server.url, SystemClock()) as store:
         for number in range(3):
             lease = (await store.admit(f"r{number}", store.budget(1000, 100))).lease
-            store.state.limiter.settle(lease, {USD: 50})
+            store.settle(lease, {USD: 50})
         await store.state.limiter.flush()
         await asyncio.to_thread(server.kill)
         await away(store)
         local = (await store.admit("local", store.budget(1000, 10))).lease
-        store.state.limiter.settle(local, {USD: 9})
+        store.settle(local, {USD: 9})
         await asyncio.to_thread(server.start)
         await healthy(store)
         assert await store.counted(USD) == Counted(spent=159)
@@ -200,7 +200,7 @@ async def test_c08_a_node_that_was_away_meanwhile_brings_its_part_when_it_starts
 ) -> None:
     async with open_redis(tmp_path, server.url) as store:
         lease = (await store.admit("r", store.budget(100, 70))).lease
-        store.state.limiter.settle(lease, {})
+        store.settle(lease, {})
     await asyncio.to_thread(server.command, "FLUSHALL")
     for _ in range(2):
         async with open_redis(tmp_path, server.url, SystemClock()) as store:
@@ -214,11 +214,11 @@ async def test_what_is_lowered_while_redis_is_away_counts_when_it_is_back(
     await asyncio.to_thread(server.kill)
     async with open_redis(tmp_path, server.url, SystemClock()) as store:
         lease = (await store.admit("r", store.budget(1000, 10))).lease
-        store.state.limiter.lower(lease, {USD: 4})
+        store.lower(lease, {USD: 4})
         await asyncio.to_thread(server.start)
         await healthy(store)
         assert await store.counted(USD) == Counted(held=4)
-        store.state.limiter.settle(lease, {})
+        store.settle(lease, {})
         assert await store.counted(USD) == Counted(spent=4)
 
 

@@ -52,7 +52,7 @@ async def test_c09_a_reservation_whose_answer_was_lost_is_kept_and_charged_once(
         await healthy(store)
         assert await store.counted(USD) == Counted(held=10)
         for _ in range(3):
-            store.state.limiter.settle(lease, {USD: 4})
+            store.settle(lease, {USD: 4})
         assert await store.counted(USD) == Counted(spent=4)
 
 
@@ -74,7 +74,7 @@ async def test_c09_a_reservation_that_arrives_after_its_end_takes_nothing(
     async with behind_proxy(server, tmp_path) as (held_up, store):
         held_up.open_up.clear()
         late = (await store.admit("late", store.budget(1000, 10))).lease
-        store.state.limiter.settle(late, {USD: 3})
+        store.settle(late, {USD: 3})
         await away(store)
         held_up.open_up.set()
         await healthy(store)
@@ -92,7 +92,7 @@ async def test_c09_a_reservation_that_arrives_after_its_lease_was_taken_over_tak
         late = (await store.admit("late", store.budget(1000, 10))).lease
         await healthy(store)
         assert await store.counted(USD) == Counted(held=10)
-        store.state.limiter.settle(late, {USD: 3})
+        store.settle(late, {USD: 3})
         await store.state.limiter.flush()
         held_up.set()
         await asyncio.sleep(0.1)
@@ -105,7 +105,7 @@ async def test_a_settlement_whose_answer_was_lost_is_not_charged_twice(
     async with behind_proxy(server, tmp_path) as (proxy, store):
         lease = (await store.admit("r", store.budget(1000, 10))).lease
         proxy.swallow = True
-        store.state.limiter.settle(lease, {USD: 6})
+        store.settle(lease, {USD: 6})
         await away(store)
         proxy.swallow = False
         await healthy(store)
