@@ -9,6 +9,7 @@ from typing import Final
 from gateway.core.catalogue import Catalogue
 from gateway.core.errors import GatewayError, Unauthenticated, UpgradeRefused, UpstreamError
 from gateway.core.money import cost
+from gateway.core.notes import Limited
 from gateway.core.outcome import Facts
 from gateway.core.reply import Answered, Usage, Whole
 from gateway.edge.limit_headers import limit_lines
@@ -122,6 +123,8 @@ def send_error(visit: Visit, error: GatewayError) -> None:
     if visit.policy:
         said = error.request_id if isinstance(error, UpstreamError) else ""
         lines += explain(visit, Answered(request_id=said), facts) + _overhead(visit, facts)
+    if facts.limited and facts.limited[-1].refused:
+        lines += _refused_by(facts.limited[-1])
     if status == _UNAUTHENTICATED and isinstance(error, Unauthenticated):
         lines += 'www-authenticate: Bearer realm="turnout"\r\n'
     elif isinstance(error, WrongMethod):
@@ -129,6 +132,11 @@ def send_error(visit: Visit, error: GatewayError) -> None:
     elif isinstance(error, UpgradeRefused):
         lines += "upgrade: HTTP/1.1\r\n"
     send(visit, status, error_body(error, visit.dialect, visit.id), lines)
+
+
+def _refused_by(limited: Limited) -> str:
+    guess = "; estimated" if limited.estimated else ""
+    return f"x-turnout-limit: {safe(limited.refused)}{guess}\r\n"
 
 
 def _overhead(visit: Visit, facts: Facts) -> str:

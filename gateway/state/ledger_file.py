@@ -13,6 +13,8 @@ from gateway.state.writer import Connection, Writer
 
 LINGER: Final = 0.01
 """Seconds for which rows are gathered into one transaction."""
+PATIENCE: Final = 2.0
+"""Seconds to wait for other processes; no request waits for the ledger."""
 # In the order of time: a row put at a random place costs a page of its own, six times as much.
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS requests (
@@ -52,7 +54,10 @@ class LedgerFile:
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self.writer = Writer(
-            folder / "ledger.db", _prepare, _apply, clock, durable=True, linger=LINGER
+            *(folder / "ledger.db", _prepare, _apply, clock),
+            durable=True,
+            linger=LINGER,
+            patience=PATIENCE,
         )
 
     def record(self, rows: Sequence[LedgerRow], /) -> None:

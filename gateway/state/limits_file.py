@@ -18,6 +18,8 @@ from gateway.state.writer import Connection, Writer
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 LINGER: Final = 0.02
 """Seconds for which a settlement may wait for a reservation to share its transaction."""
+PATIENCE: Final = 0.1
+"""Seconds to wait for other processes: a caller waits for them, who is refused in the end."""
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS counters (
   key TEXT PRIMARY KEY, spent INTEGER NOT NULL, held INTEGER NOT NULL,
@@ -81,7 +83,10 @@ class LimitsFile:
         self._start = 0.0
         self._swept = ""
         self.writer = Writer(
-            folder / "limits.db", self._prepare, self._apply, clock, durable=False, linger=LINGER
+            *(folder / "limits.db", self._prepare, self._apply, clock),
+            durable=False,
+            linger=LINGER,
+            patience=PATIENCE,
         )
 
     def now(self) -> float:

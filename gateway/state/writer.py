@@ -18,8 +18,13 @@ from gateway.core.ports import Clock, Timer
 
 GROUP: Final = 512
 """Operations after which a transaction takes no more."""
-BUSY: Final = 2_000
-"""Milliseconds to wait for another process's transaction."""
+OPENING: Final = 2.0
+"""Seconds to wait for another process when the file is opened."""
+BUSY: Final = 15
+"""Milliseconds after which a wait for another process's transaction starts over.
+
+SQLite looks less and less often the longer it waits, so many short waits are fairer than a long one.
+"""
 RETRY: Final = 0.25
 """Seconds between two tries to write what must be written."""
 MAX_KEPT: Final = 100_000
@@ -60,8 +65,12 @@ class Writer:
         *,
         durable: bool,
         linger: float,
+        patience: float,
     ) -> None:
         """`prepare` runs first, in a transaction, and makes the tables that are not there yet.
+
+        A transaction waits `patience` seconds for another process's. Who asks waits for twice as
+        long at most: for the transaction that is under way, and for the own one.
 
         What nobody waits for is written with the next thing that somebody asks for, after `linger`
         seconds at the latest.
@@ -73,6 +82,7 @@ class Writer:
         self._durable = durable
         self._clock = clock
         self._linger = linger
+        self._turns = round(patience * 1000 / BUSY)
         self._waiting: list[_Job] = []
         self._timer: Timer | None = None
         self._jobs: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
@@ -184,7 +194,7 @@ class Writer:
         return kept
 
     def _transact(self, connection: Connection, jobs: list[_Job]) -> list[tuple[_Job, Any]]:
-        connection.execute("BEGIN IMMEDIATE")
+        self._begin(connection)
         try:
             results = self._apply(connection, [job.work for job in jobs])
             connection.execute("COMMIT")
@@ -198,6 +208,17 @@ class Writer:
             _log.exception("%s: a change was dropped", self._path.name)
             return [(jobs[0], error)]
         return list(zip(jobs, results, strict=True))
+
+    def _begin(self, connection: Connection) -> None:
+        """Begin to write as soon as no other process does. Raises OperationalError."""
+        for turn in range(self._turns):
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or turn == self._turns - 1:
+                    raise
+            else:
+                return
 
     def _read(self, connection: Connection, question: Read) -> object:
         try:
@@ -237,7 +258,7 @@ def _open(path: Path, prepare: Prepare, *, durable: bool) -> Connection:
     """Open or create a file that only we may read. Raises StateUnavailable for a newer one."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    connection = sqlite3.connect(path, timeout=BUSY / 1000, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=OPENING, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     connection.execute("BEGIN IMMEDIATE")
@@ -250,4 +271,5 @@ def _open(path: Path, prepare: Prepare, *, durable: bool) -> Connection:
     prepare(connection)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")
+    connection.execute(f"PRAGMA busy_timeout = {BUSY}")
     return connection

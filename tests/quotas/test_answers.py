@@ -176,7 +176,8 @@ async def test_a_store_that_cannot_be_written_is_503_and_nothing_is_asked() -> N
             file = gateway.log.parent / "data/limits.db"
             lock = await asyncio.to_thread(_lock, file)
             try:
-                (got,) = await Crowd([gateway.url]).ask()
+                async with asyncio.timeout(1.5):  # a quarter of a second, on a busy machine more
+                    (got,) = await Crowd([gateway.url]).ask()
             finally:
                 lock.rollback()
                 lock.close()

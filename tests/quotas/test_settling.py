@@ -203,7 +203,7 @@ def age(data: Path) -> int:
         held = db.execute("SELECT id, held FROM leases").fetchall()
         for name, body in held:
             lease = json.loads(body)
-            lease[3] -= 100_000
+            lease[4] -= 100_000
             db.execute("UPDATE leases SET held = ? WHERE id = ?", (json.dumps(lease), name))
         db.commit()
     return len(held)

@@ -221,3 +221,26 @@ async def test_two_blocks_of_a_policy_hold_each_their_own() -> None:
     await read(stream)
     assert house.leases == 0
     assert sorted(c.spent for c in house.counters.values()) == [0, 170]
+
+
+async def test_who_is_refused_for_a_guess_is_told_so_and_what_would_fit() -> None:
+    house = LimitedHouse({"cost": 0.002, **DAY})
+    await house.whole(max_tokens=1)  # 170 of 2000 micro-dollars
+    error = await house.refused()
+    assert (
+        "has no room left for the $0.002 asked for. That is estimated, as the request states no"
+        " `max_tokens`; one of 182 tokens fits." in error.public
+    )
+    (limited,) = house.notes.all(Limited)
+    assert limited.estimated
+    await house.whole(max_tokens=182)
+    await house.refused(max_tokens=183)
+    (limited,) = house.notes.all(Limited)
+    assert not limited.estimated
+
+
+async def test_no_stated_limit_helps_where_the_input_alone_has_no_room() -> None:
+    house = LimitedHouse({"tokens": 110, **DAY})
+    await house.whole(max_tokens=100)  # the provider counts 107
+    error = await house.refused()
+    assert "That is estimated, as the request states no `max_tokens`. It is new" in error.public

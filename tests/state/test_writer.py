@@ -34,7 +34,12 @@ class Words:
 @asynccontextmanager
 async def writing(folder: Path, words: Words | None = None) -> AsyncIterator[Writer]:
     apply = (words or Words()).apply
-    writer = Writer(folder / "words.db", prepare, apply, FakeClock(), durable=False, linger=1.0)
+    writer = Writer(
+        *(folder / "words.db", prepare, apply, FakeClock()),
+        durable=False,
+        linger=1.0,
+        patience=0.02,
+    )
     await writer.start()
     try:
         yield writer
@@ -86,7 +91,6 @@ async def test_one_impossible_change_does_not_take_its_neighbours_along(
 async def test_while_the_file_cannot_be_written_askers_are_refused_and_the_rest_waits(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.state.writer.BUSY", 20)
     async with writing(tmp_path) as writer:
         lock = await asyncio.to_thread(hold_lock, tmp_path)
         writer.put("settled")
@@ -109,7 +113,6 @@ async def test_while_the_file_cannot_be_written_askers_are_refused_and_the_rest_
 async def test_what_could_not_be_written_until_the_end_is_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.state.writer.BUSY", 20)
     async with writing(tmp_path) as writer:
         lock = await asyncio.to_thread(hold_lock, tmp_path)
         writer.put("a")

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 from math import ceil
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,6 +20,7 @@ from gateway.core.state import (
     Decision,
     Lease,
     Limit,
+    Refused,
     Reserve,
 )
 from gateway.state.accounts import MEMORY, Accounts
@@ -30,6 +32,8 @@ from gateway.state.redis.scripts import RESERVE, SETTLE, SWEEP
 from gateway.state.redis.words import EPOCH, FOREIGN, KNOWN, Words, decision, reserving, settling
 from gateway.state.writer import PUBLIC
 
+AWAY: Final = 2.0
+"""Seconds after which it is worth a try whether Redis is back."""
 _log = logging.getLogger(__name__)
 
 
@@ -171,7 +175,7 @@ class RedisLimiter:
         if not isinstance(decided, Admitted):
             if sent:
                 self._give_back(request)
-            return replace(decided, alone=True)
+            return _refused_here(request, decided)
         expires = decided.lease.expires
         lease = Lease(request.id, request.tenant, request.limits, request.amounts, expires)
         self._hold(lease, sent=sent)
@@ -222,3 +226,12 @@ class RedisLimiter:
         if isinstance(answer, Rejected) or answer.startswith(FOREIGN):
             _log.error("redis refused a change: %s", answer)
         return True
+
+
+def _refused_here(request: Reserve, refused: Refused) -> Refused:
+    """Return the refusal; whether a budget itself has room is known to Redis only."""
+    found = zip(request.limits, request.amounts, strict=True)
+    limit, amount = next(pair for pair in found if pair[0].key == refused.key)
+    if not isinstance(limit, Budget) or amount > limit.limit:
+        return refused
+    return replace(refused, retry_after=min(AWAY, refused.retry_after), alone=True)

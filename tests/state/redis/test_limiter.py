@@ -1,6 +1,7 @@
 """What is special about limits in Redis; what goes wrong with it is in test_recovery."""
 
 import asyncio
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from msgspec.structs import replace
 from gateway.core.errors import StateUnavailable
 from gateway.core.state import Lease
 from gateway.runtime import SystemClock
-from gateway.state.redis.limiter import RedisLimiter
+from gateway.state.redis.limiter import AWAY, RedisLimiter
+from tests.fakes.limited import LimitedHouse
+from tests.fakes.proxies import free_port
 from tests.fakes.redis_server import RedisServer
 from tests.fakes.stores import Counted, healthy, open_redis, rate, slots
 
@@ -72,3 +75,22 @@ async def test_lowering_or_settling_what_this_process_never_held_is_harmless(
         store.lower(unknown, {USD: 1})
         store.settle(unknown, {USD: 1})
         assert await store.counted(USD) == Counted()
+
+
+async def test_c06_a_share_that_is_spent_is_no_budget_that_is_spent(tmp_path: Path) -> None:
+    async with open_redis(tmp_path, f"redis://127.0.0.1:{free_port()}/0") as store:
+        await store.admit("a", store.budget(200, 2))
+        refused = await store.refuse("b", store.budget(200, 1))
+        assert (refused.alone, refused.retry_after) == (True, AWAY)
+        hopeless = await store.refuse("c", store.budget(200, 201))
+        assert (hopeless.alone, hopeless.retry_after) == (False, inf)
+        house = LimitedHouse({"requests": 50, "each": "day"}, state=store.state)
+        await house.whole()
+        error = await house.refused()
+    assert error.public.startswith(
+        "The store of limits cannot be reached, and what may be admitted without it of the budget"
+        " `50 requests per tenant each day` is spent. Try again in"
+    )
+    assert error.code == "rate_limit_exceeded"
+    assert error.retry_after is not None
+    assert AWAY <= error.retry_after <= 1.4 * AWAY
