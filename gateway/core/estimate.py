@@ -8,6 +8,8 @@ from msgspec import Struct
 
 from gateway.core.catalogue import Model
 from gateway.core.chat import ALWAYS_WHOLE, ChatRequest
+from gateway.core.parts import PICTURES, kind_of
+from gateway.core.pictures import ANTHROPIC_MOST, picture_tokens
 
 BYTES_PER_TOKEN: Final = 4
 TOKENS_PER_MESSAGE: Final = 4
@@ -20,6 +22,8 @@ REMEMBERED: Final = 64
 MOST_KINDS: Final = 4096
 MOST_ANSWERS: Final = 128
 """Of one request (`n`); a provider allows fewer."""
+MOST_PICTURES: Final = 100
+"""Of one request whose size is looked for; providers allow few more."""
 _LONG: Final = 1 << 16
 _SAMPLE: Final = 4096
 _NODES: Final = 20_000
@@ -41,9 +45,10 @@ _NO_TEXT: Final = frozenset(
 def input_tokens(request: ChatRequest) -> int:
     """Return about how many tokens the request brings: a token for every 4 bytes of text.
 
-    Each message counts 4 more, a token given as a number one. Pictures, sound and files count
-    nothing. English text is within about a quarter of the truth; Chinese or code may have half as
-    many again. What has more than 20,000 parts is counted by its bytes from there on.
+    Each message counts 4 more, a token given as a number one, a picture what `picture_tokens` says;
+    sound and files count nothing. English text is within about a quarter of the truth; Chinese or
+    code may have half as many again. What has more than 20,000 parts is counted by its bytes from
+    there on.
     """
     fields, size = request.fields, 0
     messages: Any = fields.get("messages", ())
@@ -63,11 +68,12 @@ def input_tokens(request: ChatRequest) -> int:
 
 
 def text_size(value: Any, most: int) -> int:  # noqa: ANN401 - any JSON
-    """Return the UTF-8 bytes of all text below `value`; pictures and files are no text.
+    """Return the UTF-8 bytes of all text below `value`, and 4 for each token of a picture.
 
-    Beyond 20,000 parts it is not walked any further: then it is `most`.
+    Beyond 20,000 parts it is not walked any further: then it is `most`. Pictures beyond 100 count
+    the most that one can.
     """
-    size, nodes, todo = 0, 0, [value]
+    size, nodes, pictures, todo = 0, 0, 0, [value]
     while todo:
         node = todo.pop()
         if isinstance(node, str):
@@ -81,6 +87,10 @@ def text_size(value: Any, most: int) -> int:  # noqa: ANN401 - any JSON
             nodes += len(node)
             if nodes > _NODES:
                 return most
+            if kind_of(node) in PICTURES:
+                pictures += 1
+                seen = picture_tokens(node) if pictures <= MOST_PICTURES else ANTHROPIC_MOST
+                size += BYTES_PER_TOKEN * seen
             todo += [child for name, child in node.items() if name not in _NO_TEXT]
         elif type(node) is int:
             size += BYTES_PER_TOKEN

@@ -23,7 +23,7 @@ OPENING: Final = 2.0
 BUSY: Final = 15
 """Milliseconds after which a wait for another process's transaction starts over.
 
-SQLite looks less and less often the longer it waits, so many short waits are fairer than a long one.
+SQLite looks less and less often the longer it waits: many short waits are fairer than a long one.
 """
 RETRY: Final = 0.25
 """Seconds between two tries to write what must be written."""

@@ -9,14 +9,17 @@ from gateway.core.catalogue import Model
 from gateway.core.chat import Endpoint, parse_request
 from gateway.core.estimate import (
     MOST_KINDS,
+    MOST_PICTURES,
     UNLEARNED,
     OutputHistory,
     expected_output,
     input_tokens,
     output_limit,
 )
+from gateway.core.pictures import ANTHROPIC_MOST
+from tests.fakes.pictures import data_url, png
 
-PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 9_000}}
+PICTURE = {"type": "image_url", "image_url": {"url": data_url(png(512, 512) + bytes(9_000))}}
 
 
 def tokens(endpoint: Endpoint, **fields: Any) -> int:
@@ -29,7 +32,7 @@ def tokens(endpoint: Endpoint, **fields: Any) -> int:
         ("x" * 400, 104),
         ("é" * 200, 104),
         ([{"type": "text", "text": "x" * 400}], 104),
-        ([{"type": "text", "text": "x" * 400}, PICTURE], 104),
+        ([{"type": "text", "text": "x" * 400}, PICTURE], 104 + 85 + 170),
         ([], 4),
         (None, 4),
     ],
@@ -38,6 +41,14 @@ def test_four_bytes_of_text_are_a_token_and_a_message_is_four_more(
     content: object, count: int
 ) -> None:
     assert tokens("chat", messages=[{"role": "user", "content": content}]) == count
+
+
+def test_pictures_count_wherever_they_stand_and_as_the_most_beyond_a_hundred() -> None:
+    result = [{"type": "tool_result", "content": [PICTURE]}]
+    assert tokens("messages", messages=[{"role": "user", "content": result}]) == 4 + 255
+    many = [PICTURE] * (MOST_PICTURES + 2)
+    counted = 4 + 255 * MOST_PICTURES + 2 * ANTHROPIC_MOST
+    assert tokens("chat", messages=[{"role": "user", "content": many}]) == counted
 
 
 def test_system_tools_prompts_and_inputs_count_too() -> None:

@@ -79,7 +79,7 @@ async def test_lowering_or_settling_what_this_process_never_held_is_harmless(
 
 async def test_c06_a_share_that_is_spent_is_no_budget_that_is_spent(tmp_path: Path) -> None:
     async with open_redis(tmp_path, f"redis://127.0.0.1:{free_port()}/0") as store:
-        await store.admit("a", store.budget(200, 2))
+        store.settle((await store.admit("a", store.budget(200, 2))).lease, {})
         refused = await store.refuse("b", store.budget(200, 1))
         assert (refused.alone, refused.retry_after) == (True, AWAY)
         hopeless = await store.refuse("c", store.budget(200, 201))
