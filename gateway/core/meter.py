@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct
 from gateway.core import stream_errors, wire
 from gateway.core.reply import Block, Tally
 from gateway.core.sse import DONE, EMPTY, encode_event, read_event, split_events
-from gateway.core.usage import anthropic_usage, openai_usage, token_count
+from gateway.core.usage import anthropic_usage, begun, openai_usage, token_count
 
 _NULL_USAGE: Final = b',"usage":null'
 
@@ -221,7 +221,7 @@ class AnthropicMeter:
                 if block is not None and block.type not in {"text", "thinking"}:
                     self.primed = True
             case "message_start":
-                self._count(event.message.usage if event.message else None)
+                self._count(begun(event.message.usage if event.message else None))
             case "message_delta":
                 self._message_delta(event)
             case "message_stop":

@@ -80,7 +80,7 @@ class Passed(Used, frozen=True):
     """What was used as far as we saw it: the provider did not say, not yet, or made no sense."""
 
 
-class Limited(Struct, frozen=True):
+class Limited(Struct, frozen=True, gc=False):
     """What limits made of the request."""
 
     standing: Standing

@@ -55,7 +55,7 @@ Limit: TypeAlias = Rate | Budget | Slots
 """
 
 
-class Reserve(Struct, frozen=True):
+class Reserve(Struct, frozen=True, gc=False):
     """What a request needs before it may go on. `id` is unique and becomes the lease's id."""
 
     id: str
@@ -67,7 +67,7 @@ class Reserve(Struct, frozen=True):
     """How much of each; the lease keeps the list."""
 
 
-class Lease(Struct, array_like=True):
+class Lease(Struct, array_like=True, gc=False):
     """What a request holds. At `expires` it is charged in full, unless it was settled before."""
 
     id: str
@@ -82,7 +82,7 @@ class Lease(Struct, array_like=True):
     """It expired, was charged in full and may still be settled late."""
 
 
-class Standing(Struct, frozen=True):
+class Standing(Struct, frozen=True, gc=False):
     """How limits stood right after a decision, at the epoch time `at`."""
 
     limits: tuple[Limit, ...]
@@ -102,13 +102,13 @@ class Standing(Struct, frozen=True):
         return size, left, max(0.0, limit.ends - self.at) if type(limit) is Budget else 0.0
 
 
-class Admitted(Standing, frozen=True):
+class Admitted(Standing, frozen=True, gc=False):
     """The request may go on."""
 
     lease: Lease
 
 
-class Refused(Standing, frozen=True):
+class Refused(Standing, frozen=True, gc=False):
     """Nothing was reserved. `key` names the limit that binds longest.
 
     `retry_after` is in seconds; infinite when the amount exceeds the whole limit.

@@ -102,6 +102,13 @@ def anthropic_usage(value: Mapping[str, Any]) -> Usage:
     )
 
 
+def begun(usage: object) -> object:
+    """Return what a `message_start` says was used: what it says of the output is a placeholder."""
+    if not isinstance(usage, dict):
+        return usage
+    return {name: value for name, value in usage.items() if name != "output_tokens"}
+
+
 def _doubtful(figures: list[object]) -> bool:
     return not figures or any(token_count(figure, -1) < 0 for figure in figures)
 

@@ -149,14 +149,16 @@ class Meters:
         """Return how much of each to reserve; without a demand none of them is measured."""
         if demand is None:
             return self._ones.copy()
-        amounts = list(map(_needed(demand).__getitem__, self._units))
+        needed = _needed(demand)
+        amounts = [needed[unit] for unit in self._units]
         if any(map(gt, amounts, self._capacities)):
             return [meter.amount(demand) for meter in self.each]
         return amounts
 
     def used(self, brought: int, answer: int, money: int) -> list[int]:
         """Return what a request has used of each."""
-        return list(map(units(brought, answer, answer, money).__getitem__, self._units))
+        used = units(brought, answer, answer, money)
+        return [used[unit] for unit in self._units]
 
     def titles(self, indexes: Iterable[int]) -> tuple[str, ...]:
         """Return what people call these."""

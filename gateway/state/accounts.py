@@ -5,8 +5,6 @@ from itertools import islice
 from math import inf
 from typing import Final
 
-from msgspec import Struct
-
 from gateway.core.state import (
     EDGE,
     GRACE,
@@ -29,17 +27,27 @@ UNCOUNTED: Final = -1
 """Stands for the amount of an observed rate that would have refused: it was not counted."""
 
 
-class Counter(Struct, gc=False):
+class Counter:
     """One limit's count. A rate uses `level` as of `at`; a budget `spent` and `held`; slots `held`.
 
     At `until` it is as good as new.
     """
 
-    spent: int = 0
-    held: int = 0
-    level: float = 0.0
-    at: float = 0.0
-    until: float = 0.0
+    __slots__ = ("at", "held", "level", "spent", "until")
+
+    def __init__(
+        self,
+        spent: int = 0,
+        held: int = 0,
+        level: float = 0.0,
+        at: float = 0.0,
+        until: float = 0.0,
+    ) -> None:
+        self.spent = spent
+        self.held = held
+        self.level = level
+        self.at = at
+        self.until = until
 
 
 class Accounts:
@@ -53,7 +61,8 @@ class Accounts:
         """Take every amount or none."""
         limits, amounts, counters = request.limits, request.amounts, self.counters
         used: list[float] = []
-        for limit, amount in zip(limits, amounts, strict=True):
+        for index, limit in enumerate(limits):
+            amount = amounts[index]
             counter = counters.get(limit.key) or self._counter(limit, now)
             if type(limit) is Rate:
                 level = counter.level - (now - counter.at) * limit.pace
@@ -90,7 +99,9 @@ class Accounts:
         if lease is None:
             return
         amounts, counters = lease.amounts, self.counters
-        for limit, reserved, amount in zip(lease.limits, amounts, used or amounts, strict=True):
+        used = used or amounts
+        for index, limit in enumerate(lease.limits):
+            reserved, amount = amounts[index], used[index]
             if type(limit) is Rate:
                 if amount != reserved != UNCOUNTED:
                     counter = counters.get(limit.key) or self._counter(limit, now)

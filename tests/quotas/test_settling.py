@@ -4,7 +4,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.fakes import anthropic_events
 from tests.fakes.answers import sse
 from tests.fakes.gateway import open_test_gateway, write_config
 from tests.fakes.metered import (
@@ -37,23 +38,28 @@ from tests.fakes.upstream import (
     sse_reply,
 )
 
+PATHS = {"openai": "/chat/completions", "anthropic": "/messages"}
 BUDGET = {"cost": 1.0, "each": "day"}
 Say = Callable[[Received], Answer]
 
 
-async def charged(say: Say, *, after: float = 0.0, **fields: Any) -> tuple[int, dict[str, Any]]:
+async def charged(
+    say: Say, *, after: float = 0.0, caller: str = "openai", provider: str = "openai", **fields: Any
+) -> tuple[int, dict[str, Any]]:
     """Ask once; return the micro-dollars that the budget has spent, and the wide event.
 
-    With `after` the caller leaves so many seconds after the first bytes came.
+    With `after` the caller leaves so many seconds after the first bytes came. `caller` and
+    `provider` say in whose words they speak.
     """
-    async with (
-        open_upstream(say) as upstream,
-        open_test_gateway(**limited_config(upstream, BUDGET)) as gateway,
-    ):
+    async with open_upstream(say) as upstream, AsyncExitStack() as stack:
+        config = limited_config(upstream, BUDGET)
+        if provider == "anthropic":
+            config["providers"] = {"acme": {"kind": provider, "base_url": upstream.url[:-3]}}
+        gateway = await stack.enter_async_context(open_test_gateway(**config))
         body = {**HELLO, **fields}
         async with (
             aiohttp.ClientSession() as session,
-            session.post(f"{gateway.url}/chat/completions", json=body) as response,
+            session.post(gateway.url + PATHS[caller], json=body) as response,
         ):
             if after:
                 await response.content.readany()
@@ -118,6 +124,48 @@ async def test_c12_odd_usage_is_charged_as_the_rule_says(name: str, streams: boo
         assert event["counted"] == "relayed"
         # 40 events of one letter and the end's; or 300 letters in JSON
         assert 40 * 10 <= spent <= 42 * 10 if streams else 60 * 10 <= spent <= 100 * 10
+    else:
+        assert event["counted"] == "provider"
+        assert spent == tokens * 10
+
+
+def message(usage: Any) -> Say:
+    answer: dict[str, Any] = {
+        **{"id": "msg_1", "type": "message", "role": "assistant", "model": "m"},
+        "content": [{"type": "text", "text": "word " * 60}],
+        "stop_reason": "end_turn",
+    }
+    if usage is not None:
+        answer["usage"] = {"input_tokens": 9, **usage}
+    return lambda _: json_reply(answer)
+
+
+def messages(usage: Any) -> Say:
+    """A stream that tells at its beginning what came in, and at its end what went out."""
+    told = {} if usage is None else {"usage": usage}
+    ending = anthropic_events.event(
+        "message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, **told
+    )
+    begun = anthropic_events.start(output_tokens=0) + anthropic_events.text(0, *["a"] * 40)
+    stop = anthropic_events.event("message_stop")
+    return lambda _: sse_reply([begun, ending, stop])
+
+
+@pytest.mark.parametrize("name", USAGES)
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("caller", PATHS)
+async def test_c12_odd_usage_in_anthropics_words_is_charged_as_the_rule_says(
+    name: str, streams: bool, caller: str
+) -> None:
+    usage, tokens = USAGES[name]
+    if usage is not None:
+        usage = {"output_tokens": usage["completion_tokens"]}
+    say = messages(usage) if streams else message(usage)
+    spent, event = await charged(say, caller=caller, provider="anthropic", stream=streams)
+    if tokens is None:
+        assert event["counted"] == "relayed"
+        # 40 letters, or 300 in JSON; at most what the request allows
+        assert 40 * 10 <= spent <= 100 * 10
     else:
         assert event["counted"] == "provider"
         assert spent == tokens * 10

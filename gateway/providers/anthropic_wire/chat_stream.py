@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 from gateway.core import stream_errors, wire
 from gateway.core.reply import Block, Tally
 from gateway.core.sse import DONE, EMPTY, comment, events
-from gateway.core.usage import anthropic_usage
+from gateway.core.usage import anthropic_usage, begun
 from gateway.providers.anthropic_wire.chat_reply import (
     annotations,
     finish_of,
@@ -83,7 +83,7 @@ class MessageEventsToChat:
 
     def _message_start(self, event: Mapping[str, Any]) -> bytes:
         message = _object(event.get("message"))
-        self._count(message.get("usage"))
+        self._count(begun(message.get("usage")))
         start = wire.encode(
             {
                 "id": text_of(message.get("id")),
