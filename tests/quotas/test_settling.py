@@ -131,7 +131,10 @@ async def test_c12_odd_usage_is_charged_as_the_rule_says(name: str, streams: boo
 
 def message(usage: Any) -> Say:
     answer: dict[str, Any] = {
-        **{"id": "msg_1", "type": "message", "role": "assistant", "model": "m"},
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
         "content": [{"type": "text", "text": "word " * 60}],
         "stop_reason": "end_turn",
     }
