@@ -43,10 +43,6 @@ def units(brought: int, likely: int, most: int, money: int) -> tuple[int, ...]:
     return (1, brought, brought + likely, brought + most, likely, most, money)
 
 
-def _needed(demand: Demand) -> tuple[int, ...]:
-    return units(demand.input, demand.likely, demand.output, demand.micro_dollars or 0)
-
-
 class Meter:
     """One limit as it counts one tenant's requests. Its key says whose count it is.
 
@@ -93,7 +89,9 @@ class Meter:
 
     def amount(self, demand: Demand) -> int:
         """Return what to reserve; a guess asks for no more than there is."""
-        needed = _needed(demand)[self.unit]
+        needed = units(demand.input, demand.likely, demand.output, demand.micro_dollars or 0)[
+            self.unit
+        ]
         if self.certain(demand) or needed <= self.capacity:
             return needed
         return max(self.least(demand), self.capacity)
@@ -149,7 +147,7 @@ class Meters:
         """Return how much of each to reserve; without a demand none of them is measured."""
         if demand is None:
             return self._ones.copy()
-        needed = _needed(demand)
+        needed = units(demand.input, demand.likely, demand.output, demand.micro_dollars or 0)
         amounts = [needed[unit] for unit in self._units]
         if any(map(gt, amounts, self._capacities)):
             return [meter.amount(demand) for meter in self.each]

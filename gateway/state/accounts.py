@@ -102,18 +102,19 @@ class Accounts:
         used = used or amounts
         for index, limit in enumerate(lease.limits):
             reserved, amount = amounts[index], used[index]
-            if type(limit) is Rate:
-                if amount != reserved != UNCOUNTED:
-                    counter = counters.get(limit.key) or self._counter(limit, now)
-                    _adjust(limit, counter, _sane(amount) - reserved, now)
+            if reserved == UNCOUNTED or (amount == reserved and type(limit) is Rate):
                 continue
+            if not 0 <= amount <= MAX_AMOUNT:
+                amount = min(max(0, amount), MAX_AMOUNT)
             counter = counters.get(limit.key) or self._counter(limit, now)
-            if not lease.unsettled:
+            if type(limit) is Rate:
+                _adjust(limit, counter, amount - reserved, now)
+            elif not lease.unsettled:
                 counter.held -= reserved
                 if type(limit) is Budget:
-                    counter.spent += amount if 0 <= amount <= MAX_AMOUNT else _sane(amount)
+                    counter.spent += amount
             elif type(limit) is Budget:
-                counter.spent = max(0, counter.spent + _sane(amount) - reserved)
+                counter.spent = max(0, counter.spent + amount - reserved)
 
     def release(self, name: str, now: float) -> None:
         """End the lease as if it had never been."""
@@ -229,11 +230,10 @@ def _take(limit: Limit, counter: Counter, change: int, now: float) -> None:
 
 
 def _adjust(limit: Rate, counter: Counter, change: int, now: float) -> None:
-    level = _used(limit, counter, now) + change
+    level = counter.level
+    if now > counter.at:
+        level -= (now - counter.at) * limit.pace
+    level = level + change if level > 0 else change
     counter.level = level = level if level > 0 else 0.0
     counter.at = now
     counter.until = now + level / limit.pace
-
-
-def _sane(amount: int) -> int:
-    return min(max(0, amount), MAX_AMOUNT)
