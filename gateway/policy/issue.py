@@ -97,7 +97,7 @@ class Issuer:
     def _read(self, asked: Mapping[str, Any]) -> WantedKey:
         reading = Conversion(asked, WantedKey, _nothing_else)
         wanted = reading.run()
-        if wanted is None:
+        if wanted is None or reading.misfits:
             path, what = (*reading.misfits, ((), "this is no key."))[0]
             raise Misfit(".".join(map(str, path)), what)
         tenants = self._tenants()
