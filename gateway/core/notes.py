@@ -8,7 +8,7 @@ from msgspec import Struct
 from gateway.core.reply import Usage
 from gateway.core.state import LimitStatus
 
-End = Literal["done", "client_gone", "upstream_cut", "error"]
+End = Literal["done", "client_gone", "revoked", "draining", "upstream_cut", "error"]
 Work = Literal["none", "refused", "unknown", "done"]
 """What a provider did for an attempt: never asked, answered no, may have worked, answered."""
 Family = Literal["", "requests", "tokens", "input-tokens", "output-tokens"]
@@ -68,6 +68,12 @@ class Passed(Used, frozen=True):
     """What was used as far as we saw it: the provider did not say, not yet, or made no sense."""
 
 
+class Estimated(Struct, frozen=True):
+    """What a provider that gave no answer may have used all the same."""
+
+    amounts: Amounts
+
+
 class Limited(Struct, frozen=True):
     """What limits made of the request. `families` belong to `limits`, one each."""
 
@@ -107,9 +113,20 @@ class Verdict(Struct, frozen=True):
 
 
 Note: TypeAlias = (
-    Routed | Queued | Attempted | StreamEnded | Used | Wasted | Passed | Limited | Verdict
+    Routed
+    | Queued
+    | Attempted
+    | StreamEnded
+    | Used
+    | Wasted
+    | Passed
+    | Estimated
+    | Limited
+    | Verdict
 )
-N = TypeVar("N", Routed, Queued, Attempted, StreamEnded, Used, Wasted, Passed, Limited, Verdict)
+N = TypeVar(
+    "N", Routed, Queued, Attempted, StreamEnded, Used, Wasted, Passed, Estimated, Limited, Verdict
+)
 
 
 class Notes:
