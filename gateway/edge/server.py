@@ -5,6 +5,7 @@ import resource
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import inf
 from types import TracebackType
 from typing import Final
 
@@ -162,8 +163,7 @@ class Edge:
         service, policy = self._service, visit.caller.policy
         allowed = decode.seconds_allowed(head, self.limits.request)
         deadline = visit.started + allowed
-        if allowed < self.limits.request:
-            visit.own_deadline = deadline
+        visit.own_deadline = deadline if allowed < self.limits.request else inf
         drop = decode.may_drop_params(head)
         visit.client_retry = decode.retry_count(head)
         chat = await decode.read_request(visit, head, body, endpoint, self._bodies)
