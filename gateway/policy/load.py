@@ -113,7 +113,7 @@ def load_rules(folder: Path, known: Known, environment: Mapping[str, str]) -> Ru
         check_tenants(document, people, known, {*policies, *reading.unread, DEFAULT})
         whole = {name: x.file.pipeline for name, x in files.items() if not x.document.lost()}
         check_tenant_limits(document, people, whole, callers, known.catalogue)
-    if certain:
+    if certain and all(caller.policy in files for caller in callers.values()):
         _check_used(files, callers)
     return Rules(
         policies=policies,

@@ -64,7 +64,8 @@ def _tenants(when: When, names: Names, tenants: Mapping[str, Caller]) -> Iterato
             what = f"never holds here: `{name}` uses the policy `{known.policy}`."
             yield Problem(path, what, "warning")
     mine = matcher(several(when.tenant) or ("*",))
-    yield from _labels(when, [caller for name, caller in ours.items() if mine(name)])
+    if ours:  # that nobody comes here is said once, of the file
+        yield from _labels(when, [caller for name, caller in ours.items() if mine(name)])
 
 
 def _labels(when: When, callers: Collection[Caller]) -> Iterator[Problem]:

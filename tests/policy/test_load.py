@@ -140,6 +140,16 @@ def test_a_policy_that_no_tenant_uses_is_a_warning(tmp_path: Path) -> None:
     ]
 
 
+def test_a_policy_is_not_called_unused_when_a_tenants_policy_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "default.yaml").write_text("pipeline: []\n")
+    labelled = "pipeline: [{stage: relay, when: {labels: {team: ml}}}]\n"
+    (tmp_path / "research.yaml").write_text(labelled)
+    (tmp_path / "tenants.yaml").write_text("tenants: {bob: {policy: reserch}}\n")
+    with pytest.raises(Invalid) as caught:
+        load(tmp_path)
+    assert [problem.severity for problem in caught.value.problems] == ["error"]
+
+
 def test_a_condition_is_checked_against_the_tenants_of_its_policy(tmp_path: Path) -> None:
     policy = "pipeline: [{stage: relay, when: {tenant: [alise, bob, alice]}}]\n"
     rules = load(
