@@ -188,8 +188,9 @@ def _keys_desk(tools: Tools, pepper: Secret, holder: Holder, log: Log) -> KeyDes
         pepper,
         new_secret=tools.runtime.new_secret,
         tenants=lambda: holder.current.callers if holder.current.closed else None,
+        audit=log.info,
     )
-    return KeyDesk(issuer, holder, log.info)
+    return KeyDesk(issuer, holder)
 
 
 @asynccontextmanager

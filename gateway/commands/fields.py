@@ -1,6 +1,7 @@
 """The fields of the YAML files as Markdown tables, read from the structs themselves."""
 
 from collections.abc import Iterator
+from inspect import getdoc
 from typing import Any, Final
 
 from msgspec import inspect
@@ -37,7 +38,7 @@ def table(shape: Any) -> str:  # noqa: ANN401 - any type msgspec knows
     parts = []
     for struct in structs:
         if isinstance(struct, inspect.StructType):
-            heading = f"### {struct.tag}\n\n{struct.cls.__doc__}\n\n" if struct.tag else ""
+            heading = f"### {struct.tag}\n\n{getdoc(struct.cls)}\n\n" if struct.tag else ""
             parts.append(heading + "\n".join(_rows(struct)))
     return "\n\n".join(parts) + "\n"
 

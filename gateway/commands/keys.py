@@ -2,8 +2,12 @@
 
 import argparse
 import asyncio
+import os
+import pwd
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from gateway.app import CannotStart, open_state, pepper_for
@@ -13,12 +17,15 @@ from gateway.core.errors import StateUnavailable
 from gateway.core.keys import mark_of
 from gateway.core.secret import Secret
 from gateway.core.state import IssuedKey, Keys
-from gateway.policy.issue import Issuer, Misfit, facts
+from gateway.policy.issue import Audit, Issuer, Misfit, facts
 from gateway.policy.setup import Setup
-from gateway.runtime import new_secret, open_runtime
+from gateway.runtime import SystemClock, new_secret, open_runtime
+from gateway.telemetry.log import open_log
 
 REFUSED: Final = 1
 UNUSABLE: Final = 2
+CHANGES: Final = "keys.log"
+"""Where in the data directory every change that is made here leaves a line, as in the log."""
 HEAD: Final = ("ID", "KEY", "TENANT", "STATE", "CREATED", "EXPIRES", "LABELS", "NETWORKS")
 MEMORY: Final = (
     "`state: kind: memory` keeps keys in the gateway's own process, where this command cannot "
@@ -90,14 +97,15 @@ def run(given: argparse.Namespace) -> int:
         return _complain(MEMORY, UNUSABLE)
     try:
         pepper = pepper_for(setup, given.data, new_secret)
-        return asyncio.run(_with_store(setup, given, pepper))
+        with _noted(given.data / CHANGES) as audit:
+            return asyncio.run(_with_store(setup, given, pepper, audit))
     except CannotStart as error:
         return _complain(str(error), UNUSABLE)
     except StateUnavailable as error:
         return _complain(f"the store cannot be reached: {error.detail}. Nothing was changed.")
 
 
-async def _with_store(setup: Setup, given: argparse.Namespace, pepper: Secret) -> int:
+async def _with_store(setup: Setup, given: argparse.Namespace, pepper: Secret, audit: Audit) -> int:
     rules = setup.rules
     async with open_runtime(_failed) as runtime, open_state(setup, runtime, given.data) as state:
         issuer = Issuer(
@@ -105,6 +113,7 @@ async def _with_store(setup: Setup, given: argparse.Namespace, pepper: Secret) -
             pepper,
             new_secret=runtime.new_secret,
             tenants=lambda: None if rules.tenants is None else rules.callers,
+            audit=audit,
         )
         await _warn_of_other_peppers(state.keys, mark_of(pepper.reveal().encode()))
         code: int = await given.work(issuer, given)
@@ -123,7 +132,7 @@ async def create(issuer: Issuer, given: argparse.Namespace) -> int:
         "expires": given.expires,
     }
     try:
-        issued = await issuer.create(asked)
+        issued = await issuer.create(asked, _actor())
     except Misfit as error:
         return _complain(f"{error.field}: {error}")
     kept = facts(issued.key, issuer.now())
@@ -152,7 +161,7 @@ async def show(issuer: Issuer, given: argparse.Namespace) -> int:
 
 async def revoke(issuer: Issuer, given: argparse.Namespace) -> int:
     """Revoke a key."""
-    key = await issuer.revoke(given.id)
+    key = await issuer.revoke(given.id, _actor())
     if key is None:
         return _complain(f"there is no key {given.id}. `turnout keys list` shows them.")
     kept = facts(key, issuer.now())
@@ -185,6 +194,40 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         labels or "-",
         ",".join(row["networks"]) or "anywhere",
     )
+
+
+@contextmanager
+def _noted(path: Path) -> Iterator[Audit]:
+    """Yield what takes changes, and write a line for each at the end of the block."""
+    changes: list[tuple[str, dict[str, Any]]] = []
+    try:
+        yield lambda event, **fields: changes.append((event, fields))
+    finally:
+        if changes:
+            _write(path, changes)
+
+
+def _write(path: Path, changes: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    except OSError as error:
+        _say(f"warning: {changes[0][0]}, but not noted: {path}: {error.strerror}")
+        return
+    try:
+        with open_log(fd, clock=SystemClock(), is_terminal=False) as log:
+            for event, fields in changes:
+                log.info(event, **fields)
+    finally:
+        os.close(fd)
+
+
+def _actor() -> str:
+    """Return who runs this, as the system knows it."""
+    uid = os.getuid()
+    try:
+        return f"cli: {pwd.getpwuid(uid).pw_name}"
+    except KeyError:  # a user of a container, without a name
+        return f"cli: {uid}"
 
 
 async def _warn_of_other_peppers(keys: Keys, ours: str) -> None:

@@ -4,6 +4,7 @@ import argparse
 from typing import Any, Final
 
 from gateway.commands.options import Commands
+from gateway.commands.schema_rules import with_rules
 from gateway.core import wire
 from gateway.core.secret import Secret
 from gateway.policy.load import PolicyFile
@@ -46,7 +47,7 @@ def schema_text(kind: str) -> str:
     """Return the JSON Schema of one kind of file."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **wire.json_schema(FILES[kind], _of_other_types),
+        **with_rules(wire.json_schema(FILES[kind], _of_other_types)),
     }
     return wire.encode_pretty(schema)
 

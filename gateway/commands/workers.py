@@ -18,6 +18,7 @@ from gateway.app import CannotStart, listening
 from gateway.commands.asking import PassedOn, ask
 from gateway.commands.banner import announce
 from gateway.commands.signals import Stop
+from gateway.commands.together import reloaded, troubles
 from gateway.core import wire
 from gateway.core.ports import Clock
 from gateway.edge.admin import open_admin
@@ -130,10 +131,13 @@ class Fleet:
         return not self.draining and all(worker.ready for worker in self.workers)
 
     def report(self) -> Mapping[str, Any]:
-        """Return what /readyz shows: every worker's own report."""
+        """Return what /readyz shows: what all have to say as one, and every worker's own report."""
+        reports = [worker.report for worker in self.workers if worker.report]
         return {
             "ready": self.ready(),
             "draining": self.draining,
+            "problems": troubles(reports),
+            "policies": reloaded([report["policies"] for report in reports]),
             "workers": [
                 {
                     "worker": worker.number,
@@ -163,8 +167,7 @@ class Fleet:
     async def reload(self) -> Mapping[str, Any]:
         """Let every worker read the policies again; one that is starting reads them anyway."""
         reports = await self._ask_all("/admin/reload", "POST")
-        ok = bool(reports) and all(report["ok"] for report in reports)
-        return {"ok": ok, "workers": reports}
+        return {**reloaded(reports), "workers": reports}
 
     async def _ask_all(self, path: str, method: str) -> list[Mapping[str, Any]]:
         """Return what every worker that answers says."""

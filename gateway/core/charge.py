@@ -8,7 +8,8 @@ from msgspec import Struct
 from gateway.core.catalogue import Model
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import CallerError, UpstreamError
-from gateway.core.estimate import input_tokens, output_limit, tokens_in
+from gateway.core.estimate import expected_output, input_tokens, output_limit, tokens_in
+from gateway.core.money import at_most, dearest
 from gateway.core.notes import Amounts, Used, Wasted, Work
 from gateway.core.outcome import Facts
 from gateway.core.reply import Usage
@@ -35,18 +36,17 @@ class Charge(Struct, frozen=True):
 def charge_of(facts: Facts) -> Charge:
     """Return what the notes of a request come to.
 
-    A provider's final usage wins, also when it is 0. Without it what passed counts; without that
-    what was reserved, where a provider may have worked. An error that a provider answered with
-    costs nothing. The input of second requests that lost a race is charged with the first.
+    A provider's final usage wins, also when it is 0. Without it what passed counts; without that,
+    where a provider may have worked, what was reserved, or where no limit asked for that, what
+    would have been. An error that a provider answered with costs nothing. The input of second
+    requests that lost a race is charged with the first.
     """
     if facts.passed is not None:
         return Charge("relayed", _amounts(facts.passed, facts.wasted))
     if facts.used is not None:
         return Charge("provider", _amounts(facts.used, facts.wasted))
     if any(attempt.work == "unknown" for attempt in facts.attempts):
-        limited = facts.limited[0] if facts.limited else None
-        if limited is not None and limited.reserved is not None:
-            return Charge("reserved", limited.reserved)
+        return _supposed(facts)
     return Charge("nothing")
 
 
@@ -57,6 +57,20 @@ def work_of(error: BaseException) -> Work:
             return "refused"
         return "none" if error.code in _NEVER_ASKED else "unknown"
     return "none" if isinstance(error, CallerError) else "unknown"
+
+
+def may_have_used(request: ChatRequest, model: Model, learned: int) -> Amounts:
+    """Return what a limit would have reserved for the request at this model.
+
+    `learned` is what answers of its kind stay within, for a request that states no limit.
+    """
+    if request.endpoint == "count_tokens":
+        return NOTHING
+    most = output_limit(request, model)
+    output = expected_output(learned, request, model) if most is None else most
+    brought = input_tokens(request)
+    price = at_most(dearest(model.price), brought, output) if model.price else None
+    return Amounts(brought, output, price)
 
 
 def passed_in(body: bytes) -> int:
@@ -79,6 +93,16 @@ def seen_passing(request: ChatRequest, model: Model, said: Usage | None, passed:
         cache_write=said.cache_write,
         reasoning=said.reasoning,
     )
+
+
+def _supposed(facts: Facts) -> Charge:
+    """Return what an answer that nobody saw is taken to have used."""
+    held = [each.reserved for each in facts.limited if each.reserved is not None]
+    if held:
+        return Charge("reserved", next((each for each in held if each.micro_dollars), held[0]))
+    if facts.estimated is not None:
+        return Charge("estimated", facts.estimated.amounts)
+    return Charge("nothing")
 
 
 def _amounts(used: Used, wasted: Sequence[Wasted]) -> Amounts:

@@ -5,7 +5,7 @@ GatewayError
 |  |- BadRequest 400, Unauthenticated 401, Forbidden 403, NotFound 404, UnknownModel 404,
 |  |- MethodNotAllowed 405, ClientTooSlow 408, TooLarge 413, UnsupportedMedia 415,
 |  |- ExpectationFailed 417, UpgradeRefused 426, HeadersTooLarge 431, CapabilityMissing 400,
-|  |- LimitReached 429
+|  |- LimitReached 429, DeadlineExceeded 504
 |- UpstreamError       a provider is at fault
 |  |- UpstreamTimeout 504 OTHER      no connection, first token or end in time
 |  |- UpstreamBusy 429|503|529 SAME  it said "later"; retry_after says when
@@ -22,9 +22,10 @@ input.
 """
 
 from enum import Enum
-from typing import Literal
+from typing import Final, Literal
 
 Fault = Literal["caller", "upstream", "gateway"]
+OUT_OF_TIME: Final = "The request's deadline has passed."
 
 
 class Retry(Enum):
@@ -133,6 +134,13 @@ class LimitReached(CallerError):
     kind: Literal["requests", "tokens", "insufficient_quota"] = "requests"
 
 
+class DeadlineExceeded(CallerError):
+    """504: the time was over that the caller itself allows, which is nobody's failure."""
+
+    status = 504
+    code = "deadline_exceeded"
+
+
 class ClientTooSlow(CallerError):
     """408: header or body did not arrive in time."""
 
@@ -194,6 +202,13 @@ class UpstreamTimeout(UpstreamError):
 
     status = 504
     code = "upstream_timeout"
+
+
+def is_deadline(error: BaseException) -> bool:
+    """Tell whether a wait ended with the request's own time, and not because it took too long."""
+    if not isinstance(error, UpstreamTimeout) or error.provider_status:
+        return False
+    return error.code == UpstreamTimeout.code
 
 
 class UpstreamBroken(UpstreamError):

@@ -1,6 +1,7 @@
 """The one noun: a request on its way, with who sent it and what is known so far."""
 
 from collections.abc import Mapping
+from math import inf
 from typing import Literal
 
 from msgspec import Struct
@@ -71,6 +72,13 @@ class Exchange(Struct, frozen=True):
     """Micro-dollars that the whole chain may cost at most, as the caller says."""
     address: str = ""
     """The peer's address, as the socket says."""
+    own_deadline: float = inf
+    """The deadline that the caller itself named, infinity when it named none."""
+
+    @property
+    def hurried(self) -> bool:
+        """Whether it is the caller's own deadline that ends it, and not ours."""
+        return self.own_deadline <= self.deadline
 
     def with_request(self, request: ChatRequest) -> "Exchange":
         """Return a copy that carries another request."""

@@ -133,13 +133,15 @@ def seconds_of(duration: float | str) -> float:
     return duration
 
 
-def check_limits(
-    limits: Sequence[LimitRule],
-) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Yield what is wrong: where below the list, and what."""
+Wrong = tuple[tuple[str | int, ...], str]
+"""Where below a list of limits, and what."""
+
+
+def check_limits(limits: Sequence[LimitRule]) -> Iterator[Wrong]:
+    """Yield what is wrong."""
     seen: dict[tuple[str, ...], int] = {}
     for index, rule in enumerate(limits):
-        problems = [*_amounts(rule)] or [*_times(rule), *_whose(rule)]
+        problems = [*([*_amounts(rule)] or _times(rule)), *_whose(rule)]
         yield from (((index, *path), what) for path, what in problems)
         if problems:
             continue
@@ -149,14 +151,14 @@ def check_limits(
             yield (index,), what
 
 
-def _amounts(rule: LimitRule) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _amounts(rule: LimitRule) -> Iterator[Wrong]:
     given = [kind for kind in KINDS if getattr(rule, kind) is not None]
     if len(given) != 1:
         found = f"not {' and '.join(given)}" if given else "and there is none"
         yield (), f"a limit has exactly one of {', '.join(KINDS)}, {found}."
 
 
-def _times(rule: LimitRule) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _times(rule: LimitRule) -> Iterator[Wrong]:
     if rule.kind == "concurrent":
         for field in ("every", "each", "burst", "zone"):
             if getattr(rule, field):
@@ -181,7 +183,7 @@ def _times(rule: LimitRule) -> Iterator[tuple[tuple[str | int, ...], str]]:
         yield ("zone",), f"{error}. Write one such as Europe/Berlin."
 
 
-def _whose(rule: LimitRule) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _whose(rule: LimitRule) -> Iterator[Wrong]:
     for index, dimension in enumerate(rule.per):
         if dimension not in DIMENSIONS and not _LABEL.fullmatch(dimension):
             known = ", ".join(f"`{name}`" for name in (*DIMENSIONS, "label:NAME"))

@@ -9,7 +9,7 @@ from gateway.core.money import Rates
 from gateway.core.reply import Usage
 from gateway.core.state import Standing
 
-End = Literal["done", "client_gone", "upstream_cut", "error"]
+End = Literal["done", "client_gone", "revoked", "draining", "upstream_cut", "error"]
 Work = Literal["none", "refused", "unknown", "done"]
 """What a provider did for an attempt: never asked, answered no, may have worked, answered."""
 Family = Literal["requests", "tokens", "input-tokens", "output-tokens"]
@@ -80,6 +80,12 @@ class Passed(Used, frozen=True):
     """What was used as far as we saw it: the provider did not say, not yet, or made no sense."""
 
 
+class Estimated(Struct, frozen=True):
+    """What a provider that gave no answer may have used all the same."""
+
+    amounts: Amounts
+
+
 class Limited(Struct, frozen=True, gc=False):
     """What limits made of the request."""
 
@@ -121,9 +127,20 @@ class Verdict(Struct, frozen=True):
 
 
 Note: TypeAlias = (
-    Routed | Queued | Attempted | StreamEnded | Used | Wasted | Passed | Limited | Verdict
+    Routed
+    | Queued
+    | Attempted
+    | StreamEnded
+    | Used
+    | Wasted
+    | Passed
+    | Estimated
+    | Limited
+    | Verdict
 )
-N = TypeVar("N", Routed, Queued, Attempted, StreamEnded, Used, Wasted, Passed, Limited, Verdict)
+N = TypeVar(
+    "N", Routed, Queued, Attempted, StreamEnded, Used, Wasted, Passed, Estimated, Limited, Verdict
+)
 
 
 class Notes:

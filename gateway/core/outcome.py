@@ -6,6 +6,7 @@ from gateway.core.errors import Fault
 from gateway.core.exchange import Caller
 from gateway.core.notes import (
     Attempted,
+    Estimated,
     Limited,
     Note,
     Notes,
@@ -36,6 +37,7 @@ class Facts(Struct):
     used: Used | None = None
     wasted: list[Wasted] = []
     passed: Passed | None = None
+    estimated: Estimated | None = None
     limited: list[Limited] = []
     verdicts: list[Verdict] = []
 
@@ -86,6 +88,8 @@ def _add_rarer(facts: Facts, note: Note) -> None:
         facts.passed = note
     elif type(note) is Queued:
         facts.queued = (facts.queued or 0.0) + note.seconds
+    elif type(note) is Estimated:
+        facts.estimated = note
     elif type(note) is Wasted:
         facts.wasted.append(note)
 

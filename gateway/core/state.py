@@ -13,7 +13,7 @@ MAX_AMOUNT: Final = 1 << 50
 """Sums of these stay exact in every back end; as micro-dollars it is a thousand million dollars."""
 GRACE: Final = 30.0
 """Seconds after a request's deadline for which its lease still waits to be settled."""
-Counted: TypeAlias = Literal["provider", "relayed", "reserved", "nothing"]
+Counted: TypeAlias = Literal["provider", "relayed", "reserved", "estimated", "nothing"]
 """What amounts come from: a provider's usage, tokens seen passing, the reservation, or no work."""
 EDGE: Final = 1e-3
 """Of a unit: what a level may exceed its burst by, as times are exact to half a microsecond."""

@@ -30,25 +30,27 @@ _TYPE_NAMES: Final[Mapping[str, str]] = {
 
 
 class Conversion(Generic[T]):
-    """One tree on its way to `shape`. `misfits` are paths into the tree and what is wrong there."""
+    """One tree on its way to `shape`. `misfits` are paths into the tree and what is wrong there.
+
+    `lost` are the places of what was left out, `torn` those of structs that lost a field.
+    """
 
     def __init__(self, tree: Any, shape: type[T], hook: Hook) -> None:  # noqa: ANN401 - any YAML
         self.misfits: list[tuple[KeyPath, str]] = []
+        self.lost: list[KeyPath] = []
+        self.torn: set[KeyPath] = set()
         self._tree = tree
         self._shape = shape
         self._hook = hook
-        self._removed: list[KeyPath] = []
 
     def run(self) -> T | None:
-        """Return the struct, or None when there are misfits."""
+        """Return the struct without what does not fit, or None when nothing is left of it."""
         while len(self.misfits) < MAX_MISFITS:
             try:
-                result = msgspec.convert(self._tree, self._shape, dec_hook=self._hook)
+                return msgspec.convert(self._tree, self._shape, dec_hook=self._hook)
             except msgspec.ValidationError as error:
                 if not self._misfit(str(error)):
                     return None
-            else:
-                return None if self.misfits else result
         return None
 
     def _misfit(self, message: str) -> bool:
@@ -72,21 +74,27 @@ class Conversion(Generic[T]):
         else:
             self._note(path, _reword(what))
         if path:
-            self._removed.append(self._original(path))
-            self._tree = _without(self._tree, path)
+            self._leave_out(path)
         return bool(path)
+
+    def _leave_out(self, path: KeyPath) -> None:
+        original = self.original(path)
+        if field_names(self._shape, self._tree, path[:-1]):
+            self.torn.add(original[:-1])
+        self.lost.append(original)
+        self._tree = _without(self._tree, path)
 
     def _title(self, path: KeyPath, *, of_key: bool) -> str:
         return title(self._shape, self._tree, path, of_key=of_key)
 
     def _missing(self, path: KeyPath, name: str) -> None:
-        above = self._original(path)
-        if (*above, name) not in self._removed:
+        above = self.original(path)
+        if (*above, name) not in self.lost:
             known = allowed_values(self._shape, self._tree, (*path, name))
             self.misfits.append((above, f"`{name}` is missing.{suggest('', known)}"))
 
     def _note(self, path: KeyPath, text: str) -> None:
-        self.misfits.append((self._original(path), text))
+        self.misfits.append((self.original(path), text))
 
     def _exact(self, where: str, message: str) -> KeyPath:
         """Return the path that `where` means; a `[...]`, some key of a mapping, is tried out."""
@@ -108,13 +116,13 @@ class Conversion(Generic[T]):
             return str(error) == message
         return False
 
-    def _original(self, path: KeyPath) -> KeyPath:
-        """Return `path` as it was before items were taken out of lists in front of it."""
+    def original(self, path: KeyPath) -> KeyPath:
+        """Return where in the tree stands what the struct has at `path`: lists may be shorter."""
         result: KeyPath = ()
         for step in path:
             moved = step
             if isinstance(moved, int):
-                gone = sorted(p[-1] for p in self._removed if p[:-1] == result)
+                gone = sorted(p[-1] for p in self.lost if p[:-1] == result)
                 for index in gone:
                     moved += isinstance(index, int) and index <= moved
             result = (*result, moved)

@@ -1,7 +1,7 @@
 """A file's content as typed structs; secrets are read here and nowhere else."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -20,7 +20,11 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Document:
-    """One file's content with the line of every key. `problems` grows as it is converted."""
+    """One file's content with the line of every key. `problems` grows as it is looked at.
+
+    On the line of a problem that it is made with nothing else is reported: what stands there may
+    have been meant otherwise.
+    """
 
     def __init__(
         self,
@@ -28,34 +32,70 @@ class Document:
         tree: Any,  # noqa: ANN401 - YAML is any of seven types
         lines: Mapping[KeyPath, int],
         environment: Mapping[str, str],
+        problems: Sequence[Diagnostic] = (),
     ) -> None:
         self.file = file
         self.tree = {} if tree is None else tree
-        self.problems: list[Diagnostic] = []
+        self.problems: list[Diagnostic] = list(problems)
         self._lines = lines
         self._environment = environment
+        self._spoiled = {problem.line for problem in problems}
+        self._conversion: Conversion[Any] | None = None
 
-    def report(self, at: KeyPath, what: str, severity: Severity = "error") -> Diagnostic:
-        """Note and return a problem at `at`, or at the nearest written place above it."""
+    def report(
+        self, at: KeyPath, what: str, severity: Severity = "error", *, alone: bool = False
+    ) -> Diagnostic:
+        """Return a problem at `at` of what `convert` gave, or at the nearest written place above.
+
+        It is noted too, unless it may only be one because something that belongs to it did not
+        fit: a field beside it too, but where the problem stands `alone`.
+        """
+        torn: Collection[KeyPath] = ()
+        if self._conversion is not None:
+            at, torn = self._conversion.original(at), self._conversion.torn
+        problem = self._problem(at, what, severity)
+        if not self._lost(at) and (alone or at[:-1] not in torn):
+            self.problems.append(problem)
+        return problem
+
+    def lost(self, at: KeyPath = ()) -> bool:
+        """Tell whether anything of what `convert` gave at `at` did not fit or was refused."""
+        return self._lost(self._conversion.original(at) if self._conversion else at)
+
+    def names(self, field: str) -> Collection[str] | None:
+        """Return the keys of the mapping `field`, also of entries that do not fit.
+
+        None when they cannot be known: it is not there, perhaps only because of another name.
+        """
+        found = self.tree.get(field) if isinstance(self.tree, dict) else None
+        if isinstance(found, dict):
+            return found
+        return None if self.lost() else ()
+
+    def _lost(self, at: KeyPath) -> bool:
+        lost = self._conversion.lost if self._conversion else ()
+        if any(at == place[: len(at)] or place == at[: len(place)] for place in lost):
+            return True
+        return self._line(at) in self._spoiled if at else bool(self._spoiled)
+
+    def _problem(self, at: KeyPath, what: str, severity: Severity = "error") -> Diagnostic:
+        name = _dotted(at)
+        text = f"{name}: {what}" if name else what
+        return Diagnostic(self.file, self._line(at), text, severity)
+
+    def _line(self, at: KeyPath) -> int:
         written = at
         while written and written not in self._lines:
             written = written[:-1]
-        name = _dotted(at)
-        text = f"{name}: {what}" if name else what
-        line = self._lines.get(written, 1)
-        problem = Diagnostic(self.file, line, text, severity)
-        self.problems.append(problem)
-        return problem
+        return self._lines.get(written, 1)
 
-    def convert(self, shape: type[T], at: KeyPath = ()) -> T | None:
-        """Return what stands at `at` as `shape`, or None after reporting all that does not fit."""
-        tree = self.tree
-        for step in at:
-            tree = tree[step]
-        conversion = Conversion(tree, shape, self._read_secret)
+    def convert(self, shape: type[T]) -> T | None:
+        """Return as `shape` what fits, None when nothing does; report what does not."""
+        conversion = Conversion(self.tree, shape, self._read_secret)
         result = conversion.run()
-        for path, what in conversion.misfits:
-            self.report((*at, *path), what)
+        found = (self._problem(path, what) for path, what in conversion.misfits)
+        self.problems += [problem for problem in found if problem.line not in self._spoiled]
+        self._conversion = conversion
         return result
 
     def _read_secret(self, _shape: type, given: object) -> Secret:
@@ -64,7 +104,7 @@ class Document:
 
 
 def load_document(path: Path, environment: Mapping[str, str]) -> Document:
-    """Read a file strictly. Raises Invalid with every problem of its YAML."""
+    """Read a file strictly. Raises Invalid with every problem of its YAML when it is unreadable."""
     file = str(path)
     try:
         data = path.read_bytes()
@@ -79,9 +119,9 @@ def load_document(path: Path, environment: Mapping[str, str]) -> Document:
         raise Invalid([Diagnostic(file, line, "this is not UTF-8 text.")]) from error
     reader = Reader(file)
     tree = reader.read(text)
-    if reader.problems:
+    if not reader.readable:
         raise Invalid(reader.problems)
-    return Document(file, tree, reader.lines, environment)
+    return Document(file, tree, reader.lines, environment, reader.problems)
 
 
 def read_secret(given: object, environment: Mapping[str, str]) -> Secret:

@@ -41,11 +41,16 @@ _LOOKS_SECRET = re.compile(r"\b([st]k-[A-Za-z0-9_-]{16,}|AKIA[A-Z0-9]{16}|AIza[A
 
 
 class Reader:
-    """Reads one text. `lines` holds the line of every key and item, `problems` what is refused."""
+    """Reads one text. `lines` holds the line of every key and item, `problems` what is refused.
+
+    `readable` tells whether the rest may be looked at in spite of them: a value that is doubtful
+    or written twice spoils its line only.
+    """
 
     def __init__(self, file: str) -> None:
         self.lines: dict[KeyPath, int] = {}
         self.problems: list[Diagnostic] = []
+        self.readable = True
         self._file = file
         self._events: Iterator[Any] = iter(())
 
@@ -95,9 +100,10 @@ class Reader:
                 key = f"\0{len(result)}"
             path = (*at, key)
             if path in self.lines:
-                self._refuse(f"{_name(key)} is here twice: see line {self.lines[path]}.", event)
+                self._spoil(f"{_name(key)} is here twice: see line {self.lines[path]}.", event)
             self.lines.setdefault(path, _line(event))
-            result[key] = self._value(next(self._events), path)
+            value = self._value(next(self._events), path)
+            result.setdefault(key, value)
         return result
 
     def _sequence(self, at: KeyPath) -> list[Any]:
@@ -124,14 +130,19 @@ class Reader:
             return float(text)
         for pattern, cure in _DOUBTFUL:
             if pattern.fullmatch(text):
-                self._refuse(f"{_name(text)} is read in different ways: {cure}.", event)
+                self._spoil(f"{_name(text)} is read in different ways: {cure}.", event)
                 break
         return text
 
     def _refuse(self, text: str, event: Any) -> None:  # noqa: ANN401 - yaml has no event types
+        self.readable = False
+        self._spoil(text, event)
+
+    def _spoil(self, text: str, event: Any) -> None:  # noqa: ANN401 - yaml has no event types
         self.problems.append(Diagnostic(self._file, _line(event), text))
 
     def _syntax(self, error: yaml.YAMLError) -> None:
+        self.readable = False
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or "a character that YAML does not allow"
         line = mark.line + 1 if mark is not None else 1

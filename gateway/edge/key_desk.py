@@ -1,6 +1,6 @@
-"""Keys and tenants for operators: JSON in, JSON out, and a line in the log for every change."""
+"""Keys and tenants for operators: JSON in, JSON out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -11,17 +11,13 @@ from gateway.edge.admin import AdminAnswer, AdminRequest, json_answer
 from gateway.policy.issue import Issuer, Misfit, facts
 from gateway.policy.snapshot import Holder
 
-Audit = Callable[..., None]
-"""Writes a line, an event with fields, that says who changed what."""
-
 
 class KeyDesk:
     """Answers for one process's store. No answer but that to `create` holds a key."""
 
-    def __init__(self, issuer: Issuer, holder: Holder, audit: Audit) -> None:
+    def __init__(self, issuer: Issuer, holder: Holder) -> None:
         self._issuer = issuer
         self._holder = holder
-        self._audit = audit
 
     async def keys(self, _request: AdminRequest) -> AdminAnswer:
         """Return every key that was ever issued, oldest first."""
@@ -34,7 +30,7 @@ class KeyDesk:
     async def create(self, request: AdminRequest) -> AdminAnswer:
         """Issue a key: 201 with the key, 400 with the field at fault, 503 without a store."""
         try:
-            issued = await self._issuer.create(wire.decode_object(request.body))
+            issued = await self._issuer.create(wire.decode_object(request.body), request.actor)
         except BadRequest as error:
             return _refused(HTTPStatus.BAD_REQUEST, error.code, error.public)
         except Misfit as error:
@@ -43,7 +39,6 @@ class KeyDesk:
         except StateUnavailable as error:
             return _unavailable(error)
         kept = facts(issued.key, self._issuer.now())
-        self._audit("key created", actor=request.actor, before=None, after=kept)
         return json_answer({"key": issued.secret, **kept}, HTTPStatus.CREATED)
 
     async def revoke(self, request: AdminRequest) -> AdminAnswer:
@@ -52,21 +47,12 @@ class KeyDesk:
         It is not let in any more, here at once and in other processes within a second.
         """
         try:
-            now, key = self._issuer.now(), await self._issuer.revoke(request.name)
+            key = await self._issuer.revoke(request.name, request.actor)
         except StateUnavailable as error:
             return _unavailable(error)
         if key is None:
             return _refused(HTTPStatus.NOT_FOUND, "key_not_found", "There is no key with this id.")
-        after = facts(key, now)
-        self._audit(
-            "key revoked",
-            actor=request.actor,
-            key=key.id,
-            tenant=key.tenant,
-            before={"revoked": after["revoked"] if (key.revoked or now) < now else None},
-            after={"revoked": after["revoked"]},
-        )
-        return json_answer(after)
+        return json_answer(facts(key, self._issuer.now()))
 
     async def tenants(self, _request: AdminRequest) -> AdminAnswer:
         """Return every tenant as its requests are treated now."""

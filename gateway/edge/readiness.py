@@ -33,15 +33,10 @@ class Readiness(Struct):
         return not self.draining and all(w.state != "pending" for w in self.warmups.values())
 
     def summary(self) -> Mapping[str, Any]:
-        """Return what strangers may see: states and timings, no addresses and no errors."""
-        return {
-            "ready": self.ready(),
-            "draining": self.draining,
-            "warmups": {
-                name: {"state": w.state, "seconds": round(w.seconds, 3)}
-                for name, w in self.warmups.items()
-            },
-        }
+        """Return what strangers may see: whether, and which part holds it back; no names."""
+        pending = any(warmed.state == "pending" for warmed in self.warmups.values())
+        parts = (("draining", self.draining), ("warmups", pending))
+        return {"ready": self.ready(), "because": [part for part, holds in parts if holds]}
 
     def report(self) -> Mapping[str, Any]:
         """Return all facts, as /readyz of the admin listener shows them."""

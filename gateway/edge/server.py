@@ -5,6 +5,7 @@ import resource
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import inf
 from types import TracebackType
 from typing import Final
 
@@ -12,7 +13,7 @@ from aiohttp.streams import StreamReader
 
 from gateway.core import wire
 from gateway.core.chat import Endpoint
-from gateway.core.errors import CallerError, Draining, GatewayError, InternalError
+from gateway.core.errors import CallerError, Draining, GatewayError, InternalError, is_deadline
 from gateway.core.exchange import Exchange
 from gateway.core.reply import Whole
 from gateway.edge import decode
@@ -31,6 +32,8 @@ _SEND_BUFFER: Final = 64 << 10
 _LAST_WORDS: Final = 2.0
 _FAREWELL: Final = 0.1
 """Seconds that an error takes on its way from the chain to the socket, and more."""
+_SLACK: Final = 0.01
+"""Seconds that a timer may be early."""
 _FRAMES: Final = 3
 
 
@@ -158,7 +161,9 @@ class Edge:
         snapshot: Snapshot,
     ) -> Relay | None:
         service, policy = self._service, visit.caller.policy
-        deadline = visit.started + decode.seconds_allowed(head, self.limits.request)
+        allowed = decode.seconds_allowed(head, self.limits.request)
+        deadline = visit.started + allowed
+        visit.own_deadline = deadline if allowed < self.limits.request else inf
         drop = decode.may_drop_params(head)
         visit.client_retry = decode.retry_count(head)
         chat = await decode.read_request(visit, head, body, endpoint, self._bodies)
@@ -176,8 +181,9 @@ class Edge:
             headers=decode.named_headers(head, snapshot.headers),
             max_cost=decode.cost_allowed(head),
             address=visit.connection.address,
+            own_deadline=visit.own_deadline,
         )
-        visit.connection.alarm.set(deadline, lambda: visit.interrupt(out_of_time()))
+        visit.connection.alarm.set(deadline, lambda: visit.interrupt(out_of_time(visit)))
         reply = await snapshot.chains[policy](exchange)
         if isinstance(reply, Whole):
             visit.connection.alarm.off()
@@ -291,7 +297,8 @@ async def open_edge(
 def _cause(visit: Visit, error: BaseException) -> GatewayError:
     """Return what to tell the caller about a failure; raise what must not be told to anybody."""
     if isinstance(error, GatewayError):
-        return error
+        own = is_deadline(error) and visit.clock.monotonic() >= visit.own_deadline - _SLACK
+        return out_of_time(visit) if own else error
     if isinstance(error, asyncio.CancelledError):
         task = visit.connection.task
         if visit.interruption is None or task is None:

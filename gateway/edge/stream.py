@@ -1,10 +1,17 @@
 """Streams to the caller: one write per block, signs of life, and never a silent end."""
 
+from math import inf
 from typing import Final
 
 from gateway.core.catalogue import Catalogue
 from gateway.core.chat import Dialect
-from gateway.core.errors import GatewayError, StreamCut, UpstreamTimeout
+from gateway.core.errors import (
+    OUT_OF_TIME,
+    DeadlineExceeded,
+    GatewayError,
+    StreamCut,
+    UpstreamTimeout,
+)
 from gateway.core.reply import Block, Stream
 from gateway.core.sse import comment, encode_event, read_event, split_events
 from gateway.edge.encode import EVENTS, dollars, explain, head, milliseconds, price_of
@@ -107,7 +114,7 @@ class Relay:
         visit = self._visit
         now = visit.clock.monotonic()
         if now >= self._deadline:
-            visit.interrupt(out_of_time())
+            visit.interrupt(out_of_time(visit))
             return
         if now >= self._due():
             self._show_life(now)
@@ -164,6 +171,8 @@ def send_broken_end(visit: Visit, error: GatewayError, dialect: Dialect) -> None
     visit.write(data)
 
 
-def out_of_time() -> UpstreamTimeout:
-    """Return the error for a request whose deadline has passed."""
-    return UpstreamTimeout("The request's deadline has passed.", code="deadline_exceeded")
+def out_of_time(visit: Visit) -> GatewayError:
+    """Return the error for a request whose deadline has passed: its caller's own, or ours."""
+    if visit.own_deadline < inf:
+        return DeadlineExceeded(OUT_OF_TIME)
+    return UpstreamTimeout(OUT_OF_TIME, code=DeadlineExceeded.code)

@@ -1,9 +1,13 @@
 """One request's visit at the door: what is known of it, and the way back to its caller."""
 
+from math import inf
+
+from msgspec.structs import replace
+
 from gateway.core.chat import Dialect
-from gateway.core.errors import Fault, GatewayError
+from gateway.core.errors import Draining, Fault, GatewayError, Unauthenticated
 from gateway.core.exchange import Caller
-from gateway.core.notes import Notes
+from gateway.core.notes import End, Notes, StreamEnded
 from gateway.core.outcome import Facts, Outcome, gather
 from gateway.core.ports import Clock
 from gateway.edge.connection import Connection
@@ -42,6 +46,7 @@ class Visit:
         "keep",
         "model",
         "notes",
+        "own_deadline",
         "policy",
         "received",
         "sent",
@@ -82,12 +87,12 @@ class Visit:
         self.notes = Notes()
         self._facts: Facts | None = None
         self._read = 0
-        self.code = ""
+        self.code = self.detail = self.upstream_id = ""
         self.fault: Fault | None = None
-        self.detail = ""
-        self.upstream_id = ""
         self.dropped: tuple[str, ...] = ()
         self.client_retry = 0
+        self.own_deadline = inf
+        """The deadline that the caller named, if it is the one that counts."""
 
     def interrupt(self, error: GatewayError) -> None:
         """End what is being done for this request, and answer it with `error`."""
@@ -138,6 +143,9 @@ class Visit:
 
     def outcome(self) -> Outcome:
         """Return the record of this request."""
+        facts = self.facts()
+        if self.interruption is not None and facts.stream is not None:
+            facts.stream = _cut(facts.stream, self.interruption)
         return Outcome(
             id=self.id,
             endpoint=self.template,
@@ -152,7 +160,7 @@ class Visit:
             first_byte=self.first_byte,
             received=self.received,
             sent=self.sent,
-            facts=self.facts(),
+            facts=facts,
             code=self.code,
             fault=self.fault,
             detail=self.detail,
@@ -160,3 +168,13 @@ class Visit:
             dropped=self.dropped,
             client_retry=self.client_retry,
         )
+
+
+def _cut(stream: StreamEnded, why: GatewayError) -> StreamEnded:
+    """Return the end of a stream as it was: who closed it could only see that nobody reads on."""
+    if stream.reason != "client_gone":
+        return stream
+    reason: End = "error"
+    if isinstance(why, (Draining, Unauthenticated)):
+        reason = "draining" if isinstance(why, Draining) else "revoked"
+    return replace(stream, reason=reason, code=why.code)

@@ -22,7 +22,7 @@ def check_keys(document: Document, settings: Settings) -> None:
     if token is not None and token.present:
         seen[token.reveal()] = "admin_token"
     elif token is not None:
-        document.report(("admin_token",), f"{token.lack}, or remove this line.")
+        document.report(("admin_token",), f"{token.lack}, or remove this line.", alone=True)
     for tenant, key in settings.keys.items():
         if not key.present:
             document.report(("keys", tenant), f"{key.lack}, or remove this line.")
@@ -40,7 +40,7 @@ def check_pepper(document: Document, settings: Settings, state: AnyState) -> Non
     """Report a pepper that is not there, and a fleet that has none in common."""
     pepper = settings.pepper
     if pepper is not None and not pepper.present:
-        document.report(("pepper",), f"{pepper.lack}, or remove this line.")
+        document.report(("pepper",), f"{pepper.lack}, or remove this line.", alone=True)
     elif pepper is None and state.several_nodes:
         what = "each node would make a `pepper` of its own, and issued keys work on one node only."
         cure = "Add `pepper: env:TURNOUT_PEPPER`, the same for every node."
@@ -67,17 +67,16 @@ def check_models(
     providers: Collection[str] | None,
 ) -> None:
     """Report names that lead nowhere. `providers` is None when they could not be read."""
+    there = {*models, *(document.names("models") or ())}  # also those that do not fit
     for name, model in models.items():
         if providers is not None and model.provider not in providers:
-            document.report(
-                ("models", name, "provider"),
-                f"gateway.yaml has no such provider.{suggest(model.provider, providers)}",
-            )
+            what = f"gateway.yaml has no such provider.{suggest(model.provider, providers)}"
+            document.report(("models", name, "provider"), what, alone=True)
         if model.price is None:
             what = "has no price, so what it costs is unknown. Add `price` from your contract."
             document.report(("models", name), what, "warning")
     for alias, name in aliases.items():
         if alias in models:
             document.report(("aliases", alias), "a model has this name already.")
-        if name not in models:
-            document.report(("aliases", alias), f"there is no such model.{suggest(name, models)}")
+        if name not in there:
+            document.report(("aliases", alias), f"there is no such model.{suggest(name, there)}")

@@ -31,6 +31,10 @@ class WantedKey(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     expires: str = ""
 
 
+Audit = Callable[..., None]
+"""Writes a line, an event with fields, that says who changed what."""
+
+
 class Misfit(ValueError):
     """A field of a wanted key that cannot be; `str` says why and what to do."""
 
@@ -47,7 +51,7 @@ class Issued(Struct, frozen=True):
 
 
 class Issuer:
-    """Creates and revokes keys in a store."""
+    """Creates and revokes keys in a store; every change leaves a line that holds no key."""
 
     def __init__(
         self,
@@ -56,6 +60,7 @@ class Issuer:
         *,
         new_secret: Callable[[], str],
         tenants: Callable[[], Collection[str] | None],
+        audit: Audit,
     ) -> None:
         """`tenants` returns who may have a key, None for everybody."""
         self.now = state.limiter.now
@@ -64,9 +69,10 @@ class Issuer:
         self._pepper = pepper.reveal().encode()
         self._new_secret = new_secret
         self._tenants = tenants
+        self._audit = audit
 
-    async def create(self, asked: Mapping[str, Any]) -> Issued:
-        """Issue a key. Raises Misfit, or StateUnavailable when it cannot be kept."""
+    async def create(self, asked: Mapping[str, Any], actor: str) -> Issued:
+        """Issue a key; `actor` is who asks. Raises Misfit, StateUnavailable when it is not kept."""
         wanted, created = self._read(asked), self.now()
         secret = KIND + self._new_secret()
         digest = digest_of(secret, self._pepper)
@@ -82,13 +88,30 @@ class Issuer:
             expires=created + _span(wanted.expires) if wanted.expires else None,
         )
         await self._keys.create(key)
+        self._tell("key created", actor, key, None, facts(key, created))
         return Issued(secret, key)
 
-    async def revoke(self, name: str) -> IssuedKey | None:
+    async def revoke(self, name: str, actor: str) -> IssuedKey | None:
         """Revoke a key for good and return it, None when there is none. Raises StateUnavailable."""
-        if not await self._keys.revoke(name, self.now()):
+        now = self.now()
+        if not await self._keys.revoke(name, now):
             return None
-        return next(key for key in await self._keys.all() if key.id == name)
+        key = next(key for key in await self._keys.all() if key.id == name)
+        since = {"revoked": _moment(key.revoked)}
+        again = (key.revoked or now) < now
+        self._tell("key revoked", actor, key, since if again else {"revoked": None}, since)
+        return key
+
+    def _tell(self, event: str, actor: str, key: IssuedKey, before: object, after: object) -> None:
+        self._audit(
+            event,
+            actor=actor,
+            key=key.id,
+            prefix=key.prefix,
+            tenant=key.tenant,
+            before=before,
+            after=after,
+        )
 
     async def all(self) -> Sequence[IssuedKey]:
         """Return every key, oldest first. Raises StateUnavailable."""
@@ -97,7 +120,7 @@ class Issuer:
     def _read(self, asked: Mapping[str, Any]) -> WantedKey:
         reading = Conversion(asked, WantedKey, _nothing_else)
         wanted = reading.run()
-        if wanted is None:
+        if wanted is None or reading.misfits:
             path, what = (*reading.misfits, ((), "this is no key."))[0]
             raise Misfit(".".join(map(str, path)), what)
         tenants = self._tenants()

@@ -18,6 +18,7 @@ from gateway.documents import (
 )
 from gateway.policy.cases import Case
 from gateway.policy.reach import check_when
+from gateway.policy.tenant_limits import check_tenant_limits
 from gateway.policy.tenants import (
     TENANTS,
     Known,
@@ -30,7 +31,6 @@ from gateway.policy.tenants import (
 from gateway.stages import AnyStage
 from gateway.stages.base import StagePolicy
 from gateway.stages.names import Names
-from gateway.stages.rate_limit import RateLimitPolicy
 from gateway.stages.relay import RelayPolicy
 
 DEFAULT: Final = "default"
@@ -95,20 +95,25 @@ def load_rules(folder: Path, known: Known, environment: Mapping[str, str]) -> Ru
     people = file.tenants if file else None
     callers = callers_of(people, known)
     files = reading.policies()
+    certain = not reading.tenants_are_bad and (people is not None or known.providers is not None)
     names = Names(
         catalogue=known.catalogue,
-        tenants=None if reading.tenants_are_bad else callers,
+        tenants=callers if certain else None,
         providers=known.providers,
     )
-    policies = {name: _policy(name, read, names) for name, read in files.items()}
+    policies = {name: _policy(name, read.file) for name, read in files.items()}
+    if known.readable:
+        for name, read in files.items():
+            _check_policy(read, replace(names, policy=name))
     if DEFAULT not in policies and reading.policies_are_good:
         what = f"there is no {DEFAULT}.yaml: every request needs a policy."
         reading.problems.append(Diagnostic(str(folder), 0, what))
-    if people is not None:
-        there = {*policies, *reading.unread, DEFAULT}
-        check_tenants(reading.opened[TENANTS], people, known, there)
-        _check_counted(reading.opened[TENANTS], people, policies)
-    if not reading.tenants_are_bad:
+    if people is not None and known.readable:
+        document = reading.opened[TENANTS]
+        check_tenants(document, people, known, {*policies, *reading.unread, DEFAULT})
+        whole = {name: x.file.pipeline for name, x in files.items() if not x.document.lost()}
+        check_tenant_limits(document, people, whole, callers, known.catalogue)
+    if certain and all(caller.policy in files for caller in callers.values()):
         _check_used(files, callers)
     return Rules(
         policies=policies,
@@ -147,16 +152,16 @@ class _Reading:
             self.problems.append(Diagnostic(str(path), 0, what))
 
     def tenants(self) -> TenantsFile | None:
-        """Return the tenants' file, None when there is none or it is bad."""
+        """Return what can be read of the tenants' file, None when there is none or nothing can."""
         path = self._folder / TENANTS
         if not path.exists():
             return None
         file = self._convert(path, TenantsFile)
-        self.tenants_are_bad = file is None
+        self.tenants_are_bad = file is None or self.opened[TENANTS].lost()
         return file
 
     def policies(self) -> Mapping[str, _Read]:
-        """Return the policies that could be read, by name."""
+        """Return what can be read of the policies, by name."""
         found: dict[str, _Read] = {}
         for path in sorted(self._folder.glob("*.yaml")):
             if path.name == TENANTS or path.name.startswith("."):  # an editor's own files
@@ -167,6 +172,8 @@ class _Reading:
                 self.unread.add(path.stem)
                 continue
             document, name = self.opened[path.name], file.name or path.stem
+            if document.lost():
+                self.unread.add(path.stem)
             if not document.tree:  # half a write, or a slip: a policy without limits is no default
                 document.report((), "is empty. Write `pipeline: []` if nothing is to happen.")
                 self.policies_are_good = False
@@ -193,44 +200,36 @@ class _Reading:
         return document.convert(shape)
 
 
-def _policy(name: str, read: _Read, names: Names) -> Policy:
-    """Return the policy, ending in a stage that answers; report what cannot work."""
-    document, here = read.document, replace(names, policy=name)
-    answered = False
+def _policy(name: str, file: PolicyFile) -> Policy:
+    """Return the policy, ending in a stage that answers."""
+    answered = any(_answers_all(block) for block in file.pipeline)
+    return Policy(name, file.pipeline if answered else (*file.pipeline, RelayPolicy()))
+
+
+def _answers_all(block: StagePolicy) -> bool:
+    return block.answers and block.when is None
+
+
+def _check_policy(read: _Read, names: Names) -> None:
+    """Report what cannot work."""
+    document, answered = read.document, False
     for index, block in enumerate(read.file.pipeline):
         at = ("pipeline", index)
         if answered:
             what = f"`{block.name}` is never reached: the stage above answers every request."
             document.report(at, f"{what} Move it up, or give that one a `when`.")
-            break
-        _check_block(document, at, block, here)
-        answered = block.answers and block.when is None
-    pipeline = read.file.pipeline if answered else (*read.file.pipeline, RelayPolicy())
-    return Policy(name=name, pipeline=pipeline)
+        _check_block(document, at, block, names)
+        answered = _answers_all(block) and not document.lost(at)
 
 
 def _check_block(document: Document, at: KeyPath, block: StagePolicy, names: Names) -> None:
+    torn = document.lost(at)  # then what was hardly meant may only seem so
     for problem in block.check(names):
-        document.report((*at, *problem.path), problem.what, problem.severity)
+        if problem.severity == "error" or not torn:
+            document.report((*at, *problem.path), problem.what, problem.severity)
     for problem in check_when(block.when, names) if block.when else ():
-        document.report((*at, "when", *problem.path), problem.what, problem.severity)
-
-
-def _check_counted(
-    document: Document, people: Mapping[str, Tenant], policies: Mapping[str, Policy]
-) -> None:
-    for name, tenant in people.items():
-        policy = policies.get(tenant.policy)
-        if not tenant.limits or policy is None:
-            continue
-        blocks = [block for block in policy.pipeline if isinstance(block, RateLimitPolicy)]
-        if blocks and not any(block.when is None and block.enforce for block in blocks):
-            what = f"they do not always hold: no `rate_limit` stage of the policy `{policy.name}`"
-            cure = "is without `when` and enforces. Add one, with `limits: []`."
-            document.report(("tenants", name, "limits"), f"{what} {cure}", "warning")
-        elif not blocks:
-            what = f"nothing counts them: the policy `{policy.name}` has no `rate_limit` stage."
-            document.report(("tenants", name, "limits"), what, "warning")
+        if problem.severity == "error" or not torn:
+            document.report((*at, "when", *problem.path), problem.what, problem.severity)
 
 
 def _check_used(files: Mapping[str, _Read], callers: Mapping[str, Caller]) -> None:

@@ -51,7 +51,7 @@ def _contradictions(when: When) -> Iterator[Problem]:
 
 
 def _tenants(when: When, names: Names, tenants: Mapping[str, Caller]) -> Iterator[Problem]:
-    ours = {name: caller for name, caller in tenants.items() if caller.policy == names.policy}
+    ours = {caller.tenant: caller for caller in names.callers}
     for index, name in enumerate(several(when.tenant)):
         path = ("tenant",) if isinstance(when.tenant, str) else ("tenant", index)
         known = tenants.get(name)
@@ -63,16 +63,19 @@ def _tenants(when: When, names: Names, tenants: Mapping[str, Caller]) -> Iterato
         elif name not in ours:
             what = f"never holds here: `{name}` uses the policy `{known.policy}`."
             yield Problem(path, what, "warning")
-    if not when.labels:
-        return
     mine = matcher(several(when.tenant) or ("*",))
+    if ours:  # that nobody comes here is said once, of the file
+        yield from _labels(when, [caller for name, caller in ours.items() if mine(name)])
+
+
+def _labels(when: When, callers: Collection[Caller]) -> Iterator[Problem]:
     for label, texts in when.labels.items():
-        matches = matcher(several(texts))
-        held = {caller.labels.get(label, "") for name, caller in ours.items() if mine(name)}
-        if not any(value and matches(value) for value in held):
-            values = {value for value in held if value}
-            hint = suggest(several(texts)[0], values) if values else ""
-            what = f"never holds: no tenant that comes here has such a label.{hint}"
+        held = {caller.labels[label] for caller in callers if label in caller.labels}
+        if not any(map(matcher(several(texts)), held)):
+            hint = suggest(several(texts)[0], held)
+            if not held:
+                hint = suggest(label, {name for caller in callers for name in caller.labels})
+            what = f"only keys can bring it: no tenant that comes here has such a label.{hint}"
             yield Problem(("labels", label), what, "warning")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Generic, TypeVar
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from gateway.core.catalogue import Catalogue, Model
+from gateway.core.catalogue import Catalogue, Model, Price
 from gateway.documents import Diagnostic, Document, Invalid, load_document, warnings_of
 from gateway.policy.check import (
     check_keys,
@@ -93,12 +93,10 @@ def load_setup(
     if gateway:
         problems += _check_addresses(gateway.document, settings, addresses)
         _check_blocks(gateway.document, settings)
+    known = _known(gateway, models, settings)
     if models:
         file = models.content
-        providers = settings.providers if gateway else None
-        check_models(models.document, file.models, file.aliases, providers)
-    catalogue = _catalogue(models.content, settings.providers) if models else Catalogue(models={})
-    known = _known(catalogue, settings, readable=gateway is not None)
+        check_models(models.document, file.models, file.aliases, known.providers)
     problems += gateway.document.problems if gateway else ()
     problems += models.document.problems if models else ()
 
@@ -112,7 +110,7 @@ def load_setup(
     return Setup(
         settings=settings,
         providers=settings.providers,
-        catalogue=catalogue,
+        catalogue=known.catalogue,
         state=settings.state,
         rules=rules,
         reload=reload,
@@ -124,7 +122,7 @@ def load_setup(
 def _read(
     path: Path, shape: type[T], environment: Mapping[str, str], problems: list[Diagnostic]
 ) -> "_Loaded[T] | None":
-    """Return the file's content, or None after adding what is wrong to `problems`."""
+    """Return what can be read of the file, or None after adding what is wrong to `problems`."""
     try:
         document = load_document(path, environment)
     except Invalid as error:
@@ -137,6 +135,20 @@ def _read(
     return _Loaded(document=document, content=content)
 
 
+def _known(
+    gateway: _Loaded[GatewayFile] | None, models: _Loaded[ModelsFile] | None, settings: GatewayFile
+) -> Known:
+    """Return what policies may refer to, as far as the files of config/ could be read."""
+    keys = gateway.document.names("keys") if gateway else None
+    return Known(
+        catalogue=_catalogue(models, settings.providers) if models else Catalogue(models={}),
+        keys=tuple(keys or ()),
+        key_required=settings.require_key,
+        providers=gateway.document.names("providers") if gateway and keys is not None else None,
+        readable=models is not None,
+    )
+
+
 def _check_blocks(document: Document, file: GatewayFile) -> None:
     check_keys(document, file)
     check_pepper(document, file, file.state)
@@ -147,7 +159,9 @@ def _check_blocks(document: Document, file: GatewayFile) -> None:
 def _check_addresses(
     document: Document, settings: Settings, addresses: Mapping[str, str]
 ) -> list[Diagnostic]:
-    given = []
+    given: list[Diagnostic] = []
+    if document.lost():  # a key, or what makes an address safe, may be among it
+        return given
     for field, what in address_problems(settings):
         if field in addresses:
             given.append(Diagnostic(f"--{field}", 0, what))
@@ -156,17 +170,12 @@ def _check_addresses(
     return given
 
 
-def _known(catalogue: Catalogue, settings: GatewayFile, *, readable: bool) -> Known:
-    return Known(
-        catalogue=catalogue,
-        keys=tuple(settings.keys),
-        key_required=settings.require_key,
-        providers=tuple(settings.providers) if readable else None,
-    )
-
-
-def _catalogue(file: ModelsFile, providers: Mapping[str, AnyProvider]) -> Catalogue:
-    models = {name: replace(model, name=name) for name, model in file.models.items()}
+def _catalogue(read: _Loaded[ModelsFile], providers: Mapping[str, AnyProvider]) -> Catalogue:
+    """Return the models; one that does not fit is there by its name, so that nobody misses it."""
+    file, document = read.content, read.document
+    named = {*(document.names("models") or ()), *(document.names("aliases") or ())}
+    models = {name: _able(name) for name in named - {*file.models, *file.aliases}}
+    models |= {name: replace(model, name=name) for name, model in file.models.items()}
     reasons = {name: _cure(config.unusable()) for name, config in providers.items()}
     return Catalogue(
         models=models,
@@ -177,6 +186,11 @@ def _catalogue(file: ModelsFile, providers: Mapping[str, AnyProvider]) -> Catalo
             if reasons.get(model.provider)
         },
     )
+
+
+def _able(name: str) -> Model:
+    """Return a model of which nothing bad can be said."""
+    return Model(provider="", name=name, price=Price(input=0, output=0))
 
 
 def _cure(unusable: str) -> str:

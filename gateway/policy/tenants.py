@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from gateway.core.catalogue import Catalogue
 from gateway.core.exchange import Caller, Overflow, Priority
-from gateway.core.limits import LimitRule, check_limits
+from gateway.core.limits import LimitRule
 from gateway.documents import Document, suggest
 from gateway.settings import Name
 
@@ -77,6 +77,9 @@ class Known(Struct, frozen=True):
     keys: Collection[str] = ()
     key_required: bool = False
     providers: Collection[str] | None = None
+    """None when gateway.yaml could not be read: then its keys are not known either."""
+    readable: bool = True
+    """Whether models.yaml could be read: without it no name of a model can be called wrong."""
 
 
 def callers_of(tenants: Mapping[str, Tenant] | None, known: Known) -> Mapping[str, Caller]:
@@ -115,13 +118,11 @@ def check_tenants(
         at = ("tenants", name)
         if tenant.policy not in policies:
             what = f"there is no such policy.{suggest(tenant.policy, policies)}"
-            document.report((*at, "policy"), what)
+            document.report((*at, "policy"), what, alone=True)
         for index, pattern in enumerate(tenant.models or ()):
             if catalogue.matching((pattern,)).isdisjoint(models):
                 what = f"there is no such model.{suggest(pattern, models)}"
                 document.report((*at, "models", index), what)
-        for path, what in check_limits(tenant.limits):
-            document.report((*at, "limits", *path), what)
     for name in known.keys:
         if name not in tenants:
             what = f"gateway.yaml has a key of `{name}`, who is not here: it is refused with 401."

@@ -20,6 +20,11 @@ class Names(Struct, frozen=True):
     """The blocks of gateway.yaml; None when they could not be read."""
 
     @property
+    def callers(self) -> Collection[Caller]:
+        """The tenants whose requests come here, as far as they could be read."""
+        return [each for each in (self.tenants or {}).values() if each.policy == self.policy]
+
+    @property
     def models(self) -> Iterable[str]:
         """Every name that a request may ask for."""
         return (*self.catalogue.models, *self.catalogue.aliases)

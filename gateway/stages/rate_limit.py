@@ -9,7 +9,7 @@ from gateway.core.catalogue import Model, Price
 from gateway.core.errors import Forbidden, LimitReached, StateUnavailable
 from gateway.core.estimate import Answers, expected_output, input_tokens, output_limit
 from gateway.core.exchange import Exchange, Overflow
-from gateway.core.limits import LimitRule, check_limits
+from gateway.core.limits import LimitRule
 from gateway.core.money import Rates, at_most, dearest
 from gateway.core.notes import Demand, Limited, Queued, Verdict
 from gateway.core.ports import Tools
@@ -17,12 +17,20 @@ from gateway.core.reply import Reply, Whole, when_over
 from gateway.core.stage import Next, Stage
 from gateway.core.state import Admitted, Decision, Refused, Reserve
 from gateway.stages.base import StagePolicy
-from gateway.stages.limit_checks import check_passable, check_prices, check_use
+from gateway.stages.limit_checks import (
+    admitted,
+    check_labels,
+    check_passable,
+    check_prices,
+    check_rules,
+    check_use,
+)
 from gateway.stages.limit_hold import Books, Hold
 from gateway.stages.limit_lines import Lines, Patience
 from gateway.stages.limit_meters import Meter, Meters
 from gateway.stages.limit_refusals import estimated, refusal
 from gateway.stages.names import Names, Problem
+from gateway.stages.when import several
 
 STAGE: Final = "rate_limit"
 ADMITTED: Final = Verdict(STAGE, "admitted")
@@ -65,13 +73,15 @@ class RateLimitPolicy(StagePolicy, frozen=True, tag="rate_limit", kw_only=True):
 
     def check(self, names: Names) -> Iterator[Problem]:
         """Yield limits that make no sense, alone or with these models and tenants."""
-        problems = list(check_limits(self.limits))
-        yield from (Problem(("limits", *path), what) for path, what in problems)
-        if problems:
-            return
+        sound, problems = check_rules(self.limits)
+        yield from problems
+        asked = several(self.when.model if self.when else None) or ("*",)
+        models = admitted(names.catalogue, asked)
         yield from check_use(self.limits, names)
-        yield from check_passable(self.limits, self.default_price, names)
-        yield from check_prices(self.limits, self.default_price, self.when, names)
+        yield from check_passable(sound, self.default_price, models)
+        yield from check_prices(sound, self.default_price, models, names)
+        if names.callers:
+            yield from check_labels(sound, names.callers)
 
     def build(self, tools: Tools) -> Stage:
         """Return the stage that counts."""

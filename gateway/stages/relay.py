@@ -9,20 +9,33 @@ from msgspec.structs import replace
 from gateway.core.capability import fit
 from gateway.core.capacity import Slot
 from gateway.core.catalogue import Model, Target
-from gateway.core.charge import passed_in, seen_passing, work_of
+from gateway.core.charge import may_have_used, passed_in, seen_passing, work_of
 from gateway.core.chat import ALWAYS_WHOLE, ChatRequest, Endpoint
 from gateway.core.errors import (
+    OUT_OF_TIME,
     BadRequest,
+    DeadlineExceeded,
     GatewayError,
     InternalError,
     StreamCut,
     UnknownModel,
     UpstreamError,
+    is_deadline,
 )
 from gateway.core.estimate import input_tokens
 from gateway.core.exchange import Exchange
 from gateway.core.money import cost
-from gateway.core.notes import Attempted, End, Passed, Queued, Routed, StreamEnded, Used, Work
+from gateway.core.notes import (
+    Attempted,
+    End,
+    Estimated,
+    Passed,
+    Queued,
+    Routed,
+    StreamEnded,
+    Used,
+    Work,
+)
 from gateway.core.ports import Call, Provider, Tools
 from gateway.core.reply import (
     Reply,
@@ -37,7 +50,6 @@ from gateway.stages.base import StagePolicy
 from gateway.stages.modes import Gathered, Mode, asked_for, told, uncut
 
 _CANCELLED: Final = "cancelled"
-_DEADLINE: Final = "deadline_exceeded"
 
 
 class RelayPolicy(StagePolicy, frozen=True, tag="relay"):
@@ -138,6 +150,9 @@ class Relay:
             code, status, work = error.code, error.status, work_of(error)
             if isinstance(error, UpstreamError) and error.provider_status:
                 status = error.provider_status
+            if exchange.hurried and is_deadline(error):
+                code = DeadlineExceeded.code
+                raise DeadlineExceeded(OUT_OF_TIME, detail=error.detail) from error
             raise
         except asyncio.CancelledError:
             code, status = _CANCELLED, 0
@@ -150,6 +165,13 @@ class Relay:
             exchange.notes.add(
                 Attempted(model.provider, model.name, started, ended, code, status, work)
             )
+            if work == "unknown":
+                exchange.notes.add(self._estimated(exchange, model))
+
+    def _estimated(self, exchange: Exchange, model: Model) -> Estimated:
+        request = exchange.request
+        kind = (exchange.caller.tenant, exchange.policy, request.endpoint, model.name)
+        return Estimated(may_have_used(request, model, self._tools.history.of(kind).high))
 
     def _account(self, stream: Stream, exchange: Exchange, model: Model, slot: Slot) -> Stream:
         """Return the stream with its end noted, whoever ends it."""
@@ -158,6 +180,8 @@ class Relay:
             tally = stream.tally
             slot.ended(tally)
             late = self._clock.monotonic() >= exchange.deadline
+            if error is not None and exchange.hurried and is_deadline(error):
+                late, error = True, GeneratorExit()
             reason, code = _end(error, tally, late=late)
             exchange.notes.add(
                 StreamEnded(
@@ -242,4 +266,4 @@ def _end(error: BaseException | None, tally: Tally, *, late: bool) -> tuple[End,
         return "error", error.code
     if isinstance(error, Exception):
         return "error", InternalError.code
-    return ("error", _DEADLINE) if late else ("client_gone", "")
+    return ("error", DeadlineExceeded.code) if late else ("client_gone", "")

@@ -26,6 +26,7 @@ def fold(
     redaction. Prompts and answers are not part of an outcome and so cannot get here.
     """
     facts, started = outcome.facts, outcome.started
+    used = facts.passed or facts.used
     first = outcome.first_token if outcome.status < ERRORS else None
     total, waited = outcome.ended - started, min(facts.waited, outcome.ended - started)
     return {
@@ -49,7 +50,7 @@ def fold(
         **_overhead(total, waited, facts.queued),
         **_way(facts),
         "stages": [f"{v.stage}: {v.verdict}" for v in facts.verdicts] if facts.verdicts else (),
-        **(_spent(facts.used, facts.micro_dollars) if facts.used else _NOTHING_SPENT),
+        **(_spent(used, charge.amounts.micro_dollars) if used else _NOTHING_SPENT),
         "counted": charge.counted if facts.attempts else None,
         "limits": _reached(facts.limited) if facts.limited else (),
         "bytes_in": outcome.received,
@@ -93,7 +94,7 @@ def _spent(used: Used, price: int | None) -> dict[str, object]:
     }
 
 
-# What the provider did not say is null, never 0.
+# What nobody knows is null, never 0; `counted` says who counted.
 _NOTHING_SPENT: Final = _spent(Used("", Usage(), None), None) | {
     "tokens_in": None,
     "tokens_out": None,

@@ -51,7 +51,7 @@ def rows_of(
 def _payer(attempts: list[Attempted], charge: Charge) -> int:
     """Return the number of the attempt that did what is charged, 0 when none did."""
     if charge.counted != "nothing":
-        work = "unknown" if charge.counted == "reserved" else "done"
+        work = "unknown" if charge.counted in {"reserved", "estimated"} else "done"
         for number in range(len(attempts), 0, -1):
             if attempts[number - 1].work == work:
                 return number

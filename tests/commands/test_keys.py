@@ -1,9 +1,12 @@
 """`turnout keys`: on the store itself, beside a gateway that runs or does not."""
 
 import json
+import os
+import pwd
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +98,39 @@ def test_a_key_is_revoked_by_its_id(here: Here) -> None:
     assert here.listed()[0]["state"] == "revoked"
     code, out, _ = here.run("revoke", name, "--format", "json")
     assert json.loads(out) == here.listed()[0]
+
+
+def test_every_change_leaves_a_line_with_who_and_what_and_never_the_key(here: Here) -> None:
+    """As the gateway's own log has it for /admin/keys; looking leaves none."""
+    secret = here.run("create", "--tenant", "acme")[1].strip()
+    (kept,) = here.listed()
+    here.run("revoke", kept["id"])
+    here.run("revoke", "0123")
+    text = (here.home / "data/keys.log").read_text()
+    assert secret not in text
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["event"] for line in lines] == ["key created", "key revoked"]
+    user = pwd.getpwuid(os.getuid()).pw_name
+    for line in lines:
+        assert (
+            line.items()
+            >= {
+                "actor": f"cli: {user}",
+                "key": kept["id"],
+                "prefix": secret[:8],
+                "tenant": "acme",
+            }.items()
+        )
+        assert datetime.fromisoformat(line["ts"]).tzinfo == UTC
+    assert lines[0]["after"] == kept
+    assert lines[1]["before"] == {"revoked": None}
+
+
+def test_a_change_that_cannot_be_noted_says_so(here: Here) -> None:
+    (here.home / "data/keys.log").mkdir(parents=True)
+    code, out, err = here.run("create", "--tenant", "acme")
+    assert (code, out[:3]) == (0, "tk-")
+    assert "warning: key created, but not noted: " in err
 
 
 @pytest.mark.parametrize(

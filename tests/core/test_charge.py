@@ -5,8 +5,15 @@ import json
 
 import pytest
 
-from gateway.core.catalogue import Model
-from gateway.core.charge import Charge, charge_of, passed_in, seen_passing, work_of
+from gateway.core.catalogue import Model, Price
+from gateway.core.charge import (
+    Charge,
+    charge_of,
+    may_have_used,
+    passed_in,
+    seen_passing,
+    work_of,
+)
 from gateway.core.chat import parse_request
 from gateway.core.errors import (
     BadRequest,
@@ -15,7 +22,17 @@ from gateway.core.errors import (
     UpstreamDenied,
     UpstreamTimeout,
 )
-from gateway.core.notes import Amounts, Attempted, Demand, Limited, Passed, Used, Wasted, Work
+from gateway.core.notes import (
+    Amounts,
+    Attempted,
+    Demand,
+    Estimated,
+    Limited,
+    Passed,
+    Used,
+    Wasted,
+    Work,
+)
 from gateway.core.outcome import Facts
 from gateway.core.reply import Usage
 from gateway.core.state import Standing
@@ -26,7 +43,10 @@ LOST = Wasted("q", "n", 10, 30)
 UNPRICED = Wasted("q", "n", 10, None)
 MODEL = Model(provider="p")
 RESERVED = Demand(12, 100, 900)
-HELD = Limited(Standing((), (), 0.0, ()), reserved=RESERVED)
+NO_LIMITS = Standing((), (), 0.0, ())
+HELD = Limited(NO_LIMITS, reserved=RESERVED)
+TOKENS = Limited(NO_LIMITS, reserved=Demand(12, 100, None))
+GUESS = Estimated(RESERVED)
 
 
 def attempt(work: Work) -> Attempted:
@@ -42,6 +62,16 @@ def attempt(work: Work) -> Attempted:
         (Facts(used=SAID, wasted=[LOST, LOST]), Charge("provider", Amounts(30, 5, 130))),
         (Facts(passed=SEEN, wasted=[UNPRICED]), Charge("relayed", Amounts(20, 9, None))),
         (Facts(attempts=[attempt("unknown")], limited=[HELD]), Charge("reserved", RESERVED)),
+        (
+            Facts(attempts=[attempt("unknown")], limited=[Limited(NO_LIMITS), TOKENS, HELD]),
+            Charge("reserved", RESERVED),
+        ),
+        (
+            Facts(attempts=[attempt("unknown")], limited=[Limited(NO_LIMITS)], estimated=GUESS),
+            Charge("estimated", RESERVED),
+        ),
+        (Facts(attempts=[attempt("refused")], estimated=GUESS), Charge("nothing")),
+        (Facts(used=SAID, estimated=GUESS), Charge("provider", Amounts(10, 5, 70))),
         (Facts(attempts=[attempt("unknown")]), Charge("nothing")),
         (Facts(attempts=[attempt("refused")], limited=[HELD]), Charge("nothing")),
         (Facts(attempts=[attempt("none")], limited=[HELD]), Charge("nothing")),
@@ -90,3 +120,13 @@ def test_of_what_was_said_and_what_was_seen_the_larger_counts() -> None:
 def test_a_whole_answer_is_a_token_for_four_bytes_beyond_its_frame() -> None:
     assert passed_in(b"x" * 500) == 100
     assert passed_in(b"{}") == 1
+
+
+def test_what_nobody_saw_is_estimated_as_a_limit_would_have_reserved_it() -> None:
+    priced = Model(provider="p", price=Price(input=1, output=10, cache_write=2))
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x" * 40}]}).encode()
+    request = parse_request("chat", body)
+    assert may_have_used(request, priced, 1024) == Amounts(14, 1024, 2 * 14 + 10 * 1024)
+    short = parse_request("chat", body[:-1] + b',"max_tokens":5}')
+    assert may_have_used(short, MODEL, 1024) == Amounts(14, 5, None)
+    assert may_have_used(parse_request("count_tokens", body), priced, 1024) == Amounts()

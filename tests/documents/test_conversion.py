@@ -67,7 +67,11 @@ def test_every_misfit_is_found_in_one_pass() -> None:
         "deep": {"a": {"b": [1, "x", 2, None, 3]}, "c": 3},
     }
     result, said = convert(tree)
-    assert result is None
+    assert result == File(  # what fits is still there to be looked at
+        providers={"fine": Nearby(), "five": Remote(base_url="x", headers={"a": 1})},
+        only=Nearby(),
+        deep={"a": {"b": (1, 2, 3)}},
+    )
     assert sorted(said) == [
         "deep.a.b.1: this must be a whole number, not text.",
         "deep.a.b.3: this must be a whole number, not nothing.",
@@ -107,6 +111,15 @@ def test_a_tree_that_is_no_mapping_says_so(tree: object) -> None:
     result, (said,) = convert(tree)
     assert result is None
     assert said.startswith(": this must be a mapping, not ")
+
+
+def test_it_tells_what_is_left_out_and_where_the_rest_stood() -> None:
+    tree = {"pipeline": [3, {"kind": "nearby"}], "only": {"kind": "nearby", "q": 1}, "mod": 2}
+    conversion = Conversion(tree, File, lambda shape, _given: shape)
+    assert conversion.run() == File(pipeline=(Nearby(),), only=Nearby())
+    assert sorted(conversion.lost) == [("mod",), ("only", "q"), ("pipeline", 0)]
+    assert conversion.torn == {(), ("only",)}
+    assert conversion.original(("pipeline", 0, "threads")) == ("pipeline", 1, "threads")
 
 
 def test_a_field_missing_at_the_top_is_reported_there() -> None:

@@ -28,6 +28,9 @@ def document(tmp_path: Path, text: str, environment: Mapping[str, str] | None = 
     return load_document(path, environment or {})
 
 
+DOUBTFUL = "is read in different ways: write"
+
+
 def said(read: Document) -> list[str]:
     return [f"{problem.line}: {problem.text}" for problem in sorted(read.problems)]
 
@@ -51,12 +54,28 @@ def test_an_empty_document_is_all_defaults(tmp_path: Path) -> None:
     assert document(tmp_path, "# nothing\n").convert(File) == File()
 
 
-def test_a_part_can_be_converted_alone(tmp_path: Path) -> None:
-    read = document(tmp_path, "pipeline:\n- {base_url: a}\n- {base_ulr: b}\n")
-    assert read.convert(Provider, ("pipeline", 0)) == Provider(base_url="a")
-    assert read.convert(Provider, ("pipeline", 1)) is None
+def test_what_fits_is_looked_at_though_not_all_does(tmp_path: Path) -> None:
+    """What is found out about a struct that lost a field is not said: it may come from that."""
+    read = document(tmp_path, "pipeline:\n- {base_ulr: b}\n- 3\n- {base_url: a}\n")
+    assert read.convert(File) == File(pipeline=(Provider(), Provider(base_url="a")))
+    read.report(("pipeline", 0), "has no base_url.")
+    read.report(("pipeline",), "is short.")
+    read.report(("pipeline", 1, "base_url"), "is no address.")
     assert said(read) == [
-        "3: pipeline[1].base_ulr: there is no such field. Did you mean `base_url`?"
+        "2: pipeline[0].base_ulr: there is no such field. Did you mean `base_url`?",
+        "3: pipeline[1]: this must be a mapping, not a whole number.",
+        "4: pipeline[2].base_url: is no address.",
+    ]
+
+
+def test_a_doubtful_value_spoils_its_line_only(tmp_path: Path) -> None:
+    read = document(tmp_path, "mode: yes\nprovider: {}\nproviders: 010\n")
+    assert read.convert(File) == File(mode="yes")
+    read.report(("mode",), "there is no such mode.")
+    assert said(read) == [
+        f"1: `yes` {DOUBTFUL} true, or quote it if it is text.",
+        "2: provider: there is no such field. Did you mean `providers`?",
+        f"3: `010` {DOUBTFUL} a plain decimal number, or quote it if it is text.",
     ]
 
 

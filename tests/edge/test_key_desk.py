@@ -36,9 +36,10 @@ class Desk:
             Secret("a pepper for these tests", "test"),
             new_secret=lambda: "s" * 32,
             tenants=lambda: CALLERS,
+            audit=self._audit,
         )
         holder = Holder(Snapshot(version="v", chains={}, callers=CALLERS))
-        self.desk = KeyDesk(issuer, holder, self._audit)
+        self.desk = KeyDesk(issuer, holder)
 
     def _audit(self, event: str, **fields: object) -> None:
         self.lines.append({"event": event, **fields})
@@ -76,7 +77,10 @@ async def test_a_key_is_shown_once_and_its_creation_is_in_the_log_without_it() -
     assert (status, made["key"], made["tenant"]) == (201, "tk-" + "s" * 32, "acme")
     kept = {name: value for name, value in made.items() if name != "key"}
     assert await desk.keys() == (200, {"keys": [kept]})
-    assert desk.lines == [{"event": "key created", "actor": ACTOR, "before": None, "after": kept}]
+    whose = {"key": kept["id"], "prefix": kept["prefix"], "tenant": "acme"}
+    assert desk.lines == [
+        {"event": "key created", "actor": ACTOR, **whose, "before": None, "after": kept}
+    ]
 
 
 async def test_a_revocation_is_in_the_log_with_before_and_after() -> None:

@@ -16,6 +16,15 @@ def test_it_is_not_ready_once_it_drains() -> None:
     assert not Readiness(draining=True).ready()
 
 
+def test_strangers_are_told_which_part_holds_it_back_and_no_more() -> None:
+    readiness = Readiness(warmups={"acme": Warmed()}, problems={"policies": "a line"})
+    assert readiness.summary() == {"ready": False, "because": ["warmups"]}
+    readiness.warmups["acme"].state = "failed"
+    assert readiness.summary() == {"ready": True, "because": []}
+    readiness.draining = True
+    assert readiness.summary() == {"ready": False, "because": ["draining"]}
+
+
 def test_the_report_names_warm_ups_and_problems() -> None:
     readiness = Readiness(
         warmups={"acme": Warmed("timeout", 5.0004, "no answer")},

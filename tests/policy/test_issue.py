@@ -12,6 +12,7 @@ from gateway.trial.clock import TrialClock
 
 PEPPER = "a pepper for these tests"
 NOW = 1_700_000_000.0
+ACTOR = "cli: somebody"
 
 
 def issuer(*tenants: str) -> Issuer:
@@ -20,12 +21,13 @@ def issuer(*tenants: str) -> Issuer:
         Secret(PEPPER, "test"),
         new_secret=lambda: "Ab3" * 10 + "zz",
         tenants=lambda: tenants or None,
+        audit=lambda _event, **_fields: None,
     )
 
 
 async def test_j03_of_a_key_its_digest_and_first_characters_are_kept() -> None:
     desk = issuer()
-    issued = await desk.create({"tenant": "acme"})
+    issued = await desk.create({"tenant": "acme"}, ACTOR)
     assert issued.secret == "tk-" + "Ab3" * 10 + "zz"
     assert issued.key.digest == digest_of(issued.secret, PEPPER.encode())
     assert issued.key.prefix == "tk-Ab3Ab"
@@ -42,7 +44,7 @@ async def test_all_that_was_asked_for_is_kept_and_shown() -> None:
         "networks": ["10.0.0.0/8", "2001:db8::/32", "192.0.2.1"],
         "expires": "30d",
     }
-    key = (await issuer("acme").create(asked)).key
+    key = (await issuer("acme").create(asked, ACTOR)).key
     assert facts(key, NOW) == {
         "id": key.id,
         "prefix": "tk-Ab3Ab",
@@ -59,7 +61,7 @@ async def test_all_that_was_asked_for_is_kept_and_shown() -> None:
     ("span", "seconds"), [("90s", 90), ("5m", 300), ("12h", 43_200), ("2w", 1_209_600)]
 )
 async def test_a_span_is_a_number_and_a_unit(span: str, seconds: int) -> None:
-    key = (await issuer().create({"tenant": "acme", "expires": span})).key
+    key = (await issuer().create({"tenant": "acme", "expires": span}, ACTOR)).key
     assert key.expires == NOW + seconds
 
 
@@ -84,23 +86,23 @@ async def test_what_cannot_be_is_told_with_its_field(
 ) -> None:
     desk = issuer("acme")
     with pytest.raises(Misfit) as caught:
-        await desk.create(asked)
+        await desk.create(asked, ACTOR)
     assert caught.value.field == field
     assert said in str(caught.value)
     assert list(await desk.all()) == []
 
 
 async def test_without_a_tenants_file_any_name_will_do() -> None:
-    assert (await issuer().create({"tenant": "newcomer"})).key.tenant == "newcomer"
+    assert (await issuer().create({"tenant": "newcomer"}, ACTOR)).key.tenant == "newcomer"
 
 
 async def test_a_revoked_key_says_since_when_and_an_unknown_one_is_none() -> None:
     desk = issuer()
-    name = (await desk.create({"tenant": "acme"})).key.id
-    key = await desk.revoke(name)
+    name = (await desk.create({"tenant": "acme"}, ACTOR)).key.id
+    key = await desk.revoke(name, ACTOR)
     assert key is not None
     assert (facts(key, NOW)["state"], facts(key, NOW)["revoked"]) == (
         "revoked",
         "2023-11-14T22:13:20Z",
     )
-    assert await desk.revoke("nobody") is None
+    assert await desk.revoke("nobody", ACTOR) is None

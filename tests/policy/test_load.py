@@ -20,7 +20,7 @@ CATALOGUE = Catalogue(
 def load(tmp_path: Path, *keys: str, **files: str) -> Rules:
     for name, text in files.items():
         (tmp_path / f"{name}.yaml").write_text(text)
-    return load_rules(tmp_path, Known(catalogue=CATALOGUE, keys=keys), {})
+    return load_rules(tmp_path, Known(catalogue=CATALOGUE, keys=keys, providers=()), {})
 
 
 def problems(tmp_path: Path, *keys: str, **files: str) -> list[str]:
@@ -140,6 +140,16 @@ def test_a_policy_that_no_tenant_uses_is_a_warning(tmp_path: Path) -> None:
     ]
 
 
+def test_a_policy_is_not_called_unused_when_a_tenants_policy_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "default.yaml").write_text("pipeline: []\n")
+    labelled = "pipeline: [{stage: relay, when: {labels: {team: ml}}}]\n"
+    (tmp_path / "research.yaml").write_text(labelled)
+    (tmp_path / "tenants.yaml").write_text("tenants: {bob: {policy: reserch}}\n")
+    with pytest.raises(Invalid) as caught:
+        load(tmp_path)
+    assert [problem.severity for problem in caught.value.problems] == ["error"]
+
+
 def test_a_condition_is_checked_against_the_tenants_of_its_policy(tmp_path: Path) -> None:
     policy = "pipeline: [{stage: relay, when: {tenant: [alise, bob, alice]}}]\n"
     rules = load(
@@ -154,6 +164,40 @@ def test_a_condition_is_checked_against_the_tenants_of_its_policy(tmp_path: Path
         "pipeline[0].when.tenant[0]: there is no tenant `alise`. Did you mean `alice`?",
         "pipeline[0].when.tenant[1]: never holds here: `bob` uses the policy `default`.",
     ]
+
+
+def test_one_typo_in_a_file_hides_nothing_else_in_it_nor_blames_other_files(tmp_path: Path) -> None:
+    """Who mends all that is said must not be told of more the next time."""
+    policy = (
+        "pipline: []\npipeline:\n  - stage: rate_limit\n    enforse: true\n"
+        "    limits:\n      - {requests: 5}\n      - {tokens: 3, every: 1m}\n"
+        "  - {stage: relay, when: {model: gpt-4}}\n  - stage: relay\n"
+        "  - {stage: relay, mode: quick}\n"
+    )
+    tenants = (
+        "on_revok: cut\ntenants:\n  alice: {polcy: other}\n"
+        "  bob: {policy: othr, models: [smal], limits: [{tokens: 5, each: day}]}\n"
+    )
+    said = problems(tmp_path, "alice", default="pipeline: []\n", other=policy, tenants=tenants)
+    assert [line.partition(": ")[2].partition(":")[0] for line in said] == [
+        "pipline",
+        "pipeline[0].enforse",
+        "pipeline[0].limits[0]",
+        "pipeline[0].limits[1].tokens",
+        "pipeline[1].when.model",
+        "pipeline[3].mode",
+        "on_revok",
+        "tenants.alice.polcy",
+        "tenants.bob.limits[0].tokens",
+        "tenants.bob.models[0]",
+        "tenants.bob.policy",
+    ]
+
+
+def test_a_block_that_lost_its_condition_is_not_said_to_hide_the_next(tmp_path: Path) -> None:
+    policy = "pipeline: [{stage: relay, when: stream}, {stage: relay}]\n"
+    (said,) = problems(tmp_path, default=policy)
+    assert "pipeline[0].when: this must be a mapping" in said
 
 
 def test_bad_tenants_are_not_blamed_on_policies(tmp_path: Path) -> None:

@@ -85,13 +85,16 @@ def said(when: When, names: Names = NAMES) -> list[str]:
         (
             When(labels={"team": "reserch"}),
             (
-                "warning labels.team: never holds: no tenant that comes here has such a label. "
-                "Did you mean `research`?"
+                "warning labels.team: only keys can bring it: no tenant that comes here has such "
+                "a label. Did you mean `research`?"
             ),
         ),
         (
             When(labels={"floor": "3"}),
-            "warning labels.floor: never holds: no tenant that comes here has such a label.",
+            (
+                "warning labels.floor: only keys can bring it: no tenant that comes here has such "
+                "a label. Known: `team`."
+            ),
         ),
         (
             When(model=("able", "plain"), tools=True),

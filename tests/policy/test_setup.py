@@ -55,6 +55,39 @@ def test_problems_of_every_file_come_together(home: Path) -> None:
     ]
 
 
+def test_a_model_that_does_not_fit_is_not_missed_by_those_who_name_it(home: Path) -> None:
+    """The first pass says all, and nothing that only seems wrong because of the rest."""
+    models = "models:\n  a: {provider: simulted, tier: x}\n  b: {price: 3}\naliases: {c: d, e: b}\n"
+    (home / "config/models.yaml").write_text(models)
+    policy = "pipeline: [{stage: relay, when: {model: [a, b, e, f]}}]\n"
+    (home / "policies/default.yaml").write_text(policy)
+    assert [problem.partition(": ")[2].partition(":")[0] for problem in said(home)] == [
+        "models.a.provider",
+        "models.a.tier",
+        "models.b.price",
+        "models.b",
+        "aliases.c",
+        "pipeline[0].when.model[3]",
+    ]
+
+
+@pytest.mark.parametrize("broken", ["models: [", "modls: {}", "models: 3"])
+def test_a_catalogue_that_cannot_be_read_is_not_blamed_on_policies(home: Path, broken: str) -> None:
+    (home / "config/models.yaml").write_text(broken)
+    policy = "pipeline: [{stage: relay, when: {model: a}, mode: quick}]\n"
+    (home / "policies/default.yaml").write_text(policy)
+    files = {problem.partition(":")[0] for problem in said(home) if "default" not in problem}
+    assert files == {"config/models.yaml"}
+    assert [problem for problem in said(home) if "mode: there is no such value" in problem]
+
+
+def test_providers_and_keys_that_cannot_be_told_are_not_missed(home: Path) -> None:
+    (home / "config/gateway.yaml").write_text("provders: {simulated: {kind: simulated}}\n")
+    (home / "policies/other.yaml").write_text("pipeline: [{stage: relay, when: {tenant: x}}]\n")
+    (problem,) = said(home)
+    assert "provders: there is no such field" in problem
+
+
 def test_missing_files_say_so(home: Path) -> None:
     shutil.rmtree(home / "config")
     assert said(home)[:2] == [
@@ -108,6 +141,7 @@ def test_a_key_that_cannot_be_sent_is_found_before_anything_starts(home: Path) -
     (home / "config/gateway.yaml").write_text(UNSENDABLE)
     with pytest.raises(Invalid) as caught:
         load_setup(home / "config", home / "policies", {"UPKEY": "ab\nc"})
-    problem = str(caught.value.problems[0]).removeprefix(f"{home}/")
+    lines = str(caught.value).splitlines()
+    problem = lines[-1].removeprefix(f"{home}/")
     assert problem.startswith("config/gateway.yaml:14: providers.claude.api_key: env:UPKEY holds")
     assert "ab" not in problem.partition("holds")[2].replace("visible", "")

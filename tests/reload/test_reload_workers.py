@@ -101,10 +101,11 @@ def test_a_reload_of_all_workers_says_what_each_came_to(tmp_path: Path) -> None:
         status, done = reload(process)
         assert (status, done["ok"]) == (200, True)
         assert [worker["worker"] for worker in done["workers"]] == [0, 1, 2]
-        assert len({worker["version"] for worker in done["workers"]}) == 1
+        assert {worker["version"] for worker in done["workers"]} == {done["version"]}
         (tmp_path / "policies/tenants.yaml").write_text("tenants: 3\n")
         status, done = reload(process)
         assert (status, done["ok"]) == (422, False)
+        assert ["must be a mapping" in each["text"] for each in done["problems"]] == [True]
         for worker in done["workers"]:
             assert "must be a mapping" in worker["problems"][0]["text"]
         _, metrics = process.get("/metrics", admin=True)

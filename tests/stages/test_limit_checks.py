@@ -54,7 +54,7 @@ def test_models_without_a_price_are_told_where_dollars_count() -> None:
     money = {"cost": 5.0, "each": "day"}
     assert said(money) == [
         (
-            "warning limits.0.cost: refuses plain, which have no price. Give one in models.yaml, "
+            "warning limits.0.cost: refuses `plain`, which has no price. Give one in models.yaml, "
             "or state a `default_price` here."
         )
     ]
@@ -66,9 +66,23 @@ def test_models_without_a_price_are_told_where_dollars_count() -> None:
 def test_a_tenants_own_limits_are_looked_at_too() -> None:
     alice = replace(ALICE, limits=(LimitRule(cost=5.0, each="day"),))
     names = replace(NAMES, tenants={"alice": alice})
-    assert said(names=names)[0].startswith("warning : refuses plain, which have no price.")
+    assert said(names=names)[0].startswith("warning : refuses `plain`, which has no price.")
 
 
 def test_a_block_that_limits_nothing_is_a_warning() -> None:
     assert said() == ["warning : limits nothing: it has no `limits`, and no tenant here has any."]
     assert said(names=replace(NAMES, tenants=None)) == []
+
+
+def test_a_label_that_nobody_who_comes_here_has_is_a_warning() -> None:
+    alice = replace(ALICE, labels={"team": "ml"})
+    names = replace(NAMES, tenants={"alice": alice, "bob": replace(ALICE, policy="other")})
+    by = {"requests": 5, "every": "1m"}
+    assert said({**by, "per": ["label:team"]}, names=names) == []
+    assert said({**by, "per": ["tenant", "label:taem"]}, names=names) == [
+        (
+            "warning limits.0.per.1: no tenant that comes here has this label, so those whose keys"
+            " do not bring it share one count. Did you mean `label:team`?"
+        )
+    ]
+    assert said({**by, "per": ["label:taem"]}, names=replace(NAMES, tenants=None)) == []

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from gateway.core import wire
 from gateway.core.exchange import Caller
-from gateway.core.notes import Attempted, Note, Routed, StreamEnded, Used
+from gateway.core.notes import Attempted, Note, Passed, Routed, StreamEnded, Used
 from gateway.core.outcome import Outcome
 from gateway.core.reply import Usage
 from gateway.telemetry.fold import OTHER
@@ -66,6 +66,13 @@ def test_an_unpriced_answer_has_no_cost_and_is_not_free() -> None:
     event = folded(make_outcome(Used("gpt", Usage(1, 1), None)), WALL, SERVED)
     assert event["cost_usd"] is None
     assert event["tokens_in"] == 1
+
+
+def test_what_passed_of_an_answer_that_was_cut_is_told_and_by_whom_it_was_counted() -> None:
+    notes = (Attempted("one", "gpt", 1.0, 2.0), Passed("gpt", Usage(5, 9), 90))
+    event = folded(make_outcome(*notes), WALL, SERVED)
+    assert (event["tokens_in"], event["tokens_out"], event["cost_usd"]) == (5, 9, 0.00009)
+    assert event["counted"] == "relayed"
 
 
 def test_a_request_refused_at_the_door_has_neither_attempts_nor_tokens() -> None:

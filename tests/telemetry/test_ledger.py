@@ -3,7 +3,18 @@
 import pytest
 
 from gateway.core.charge import charge_of
-from gateway.core.notes import Attempted, Demand, Limited, Note, Passed, StreamEnded, Used, Work
+from gateway.core.notes import (
+    Amounts,
+    Attempted,
+    Demand,
+    Estimated,
+    Limited,
+    Note,
+    Passed,
+    StreamEnded,
+    Used,
+    Work,
+)
 from gateway.core.reply import Usage
 from gateway.core.state import AttemptRow, LedgerRow, RequestRow, Standing
 from gateway.telemetry.ledger import rows_of
@@ -69,7 +80,18 @@ def test_a_provider_that_may_have_worked_is_charged_as_reserved() -> None:
     assert (attempt.output, attempt.micro_dollars) == (100, 900)
 
 
-@pytest.mark.parametrize("work", ["none", "refused", "unknown"])
+def test_where_nothing_was_reserved_a_provider_that_may_have_worked_is_charged_by_estimate() -> (
+    None
+):
+    guess = Estimated(Amounts(10, 1024, 700))
+    request, attempt = rows(failed("unknown"), guess, status=499, code="client_gone")
+    assert isinstance(request, RequestRow)
+    assert isinstance(attempt, AttemptRow)
+    assert (request.counted, request.output, request.micro_dollars) == ("estimated", 1024, 700)
+    assert (attempt.input, attempt.micro_dollars) == (10, 700)
+
+
+@pytest.mark.parametrize("work", ["none", "refused"])
 def test_an_attempt_without_work_costs_nothing(work: Work) -> None:
     request, attempt = rows(failed(work), status=504, code="upstream_timeout")
     assert isinstance(request, RequestRow)

@@ -1,6 +1,6 @@
 """What a request's fate says of the target that it met."""
 
-from gateway.core.errors import GatewayError, Retry, UpstreamTimeout
+from gateway.core.errors import DeadlineExceeded, GatewayError, Retry, UpstreamTimeout
 from gateway.core.exchange import Exchange
 from gateway.core.health import WINDOW, Condition, Health, Probe, is_key_trouble, is_strike
 from gateway.core.notes import Attempted, StreamEnded
@@ -57,10 +57,13 @@ class Learning:
     def interrupted(
         self, condition: Condition, exchange: Exchange, probe: Probe | None, deadline: float
     ) -> None:
-        """Heed that the caller left, or that the deadline came before an answer did."""
+        """Heed that the caller left, or that the deadline came before an answer did.
+
+        How little time a caller allows says nothing of the target.
+        """
         condition.leave()
         now = self._clock.monotonic()
-        if now >= deadline:
+        if deadline <= now and deadline < exchange.own_deadline:
             condition.failed(now, exchange.caller.tenant, probe, telling=True)
         else:
             condition.released(probe)
@@ -79,6 +82,9 @@ class Learning:
         `targets` is how many the request may go to.
         """
         now, tenant = self._clock.monotonic(), exchange.caller.tenant
+        if isinstance(error, DeadlineExceeded):
+            condition.released(probe)
+            return False
         if error.retry is Retry.NEVER:
             condition.answered(now, tenant, probe)
             return False

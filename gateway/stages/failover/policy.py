@@ -19,7 +19,7 @@ from gateway.stages.failover.walk import Rules
 from gateway.stages.names import Names, Problem
 
 Dollars = Annotated[float, Meta(gt=0, le=100_000)]
-_FIXED: Final = frozenset(
+FIXED: Final = frozenset(
     {"model", "messages", "prompt", "input", "system", "stream", "stream_options", "n", "tools"}
 )
 """Parameters that make the request what it is."""
@@ -123,7 +123,7 @@ def _check_target(
     if target.provider and providers is not None and target.provider not in providers:
         what = f"there is no such provider.{suggest(target.provider, providers)}"
         yield Problem((*at, "provider"), what)
-    for name in sorted(_FIXED & set(target.params)):
+    for name in sorted(FIXED & set(target.params)):
         yield Problem((*at, "params", name), "a target cannot change this: it is the request.")
     for index, name in enumerate(target.tenants):
         if names.tenants is not None and "*" not in name and name not in names.tenants:
