@@ -64,13 +64,13 @@ class Exchange(Struct, frozen=True):
     deadline: float
     notes: Notes
     policy: str = "default"
-    route: Route | None = None
     drop_params: bool = False
     headers: Mapping[str, str] = {}
     max_cost: int | None = None
     """Micro-dollars that the whole chain may cost at most, as the caller says."""
     address: str = ""
     """The peer's address, as the socket says."""
+    route: Route | None = None
 
     def with_request(self, request: ChatRequest) -> "Exchange":
         """Return a copy that carries another request."""

@@ -23,7 +23,7 @@ class Amounts(Struct, frozen=True, gc=False):
     micro_dollars: int | None = 0
 
 
-class Routed(Struct, frozen=True):
+class Routed(Struct, frozen=True, gc=False):
     """The target was settled."""
 
     model: str
@@ -31,7 +31,7 @@ class Routed(Struct, frozen=True):
     reason: str
 
 
-class Attempted(Struct, frozen=True):
+class Attempted(Struct, frozen=True, gc=False):
     """One try of one target. Times are `Clock.monotonic()` seconds; `code` is empty on success."""
 
     provider: str
@@ -44,7 +44,7 @@ class Attempted(Struct, frozen=True):
     work: Work = "done"
 
 
-class StreamEnded(Struct, frozen=True):
+class StreamEnded(Struct, frozen=True, gc=False):
     """A stream is over. Gaps are seconds between blocks; `upstream_seconds` was spent waiting."""
 
     reason: End
@@ -55,7 +55,7 @@ class StreamEnded(Struct, frozen=True):
     code: str = ""
 
 
-class Used(Struct, frozen=True):
+class Used(Struct, frozen=True, gc=False):
     """What the provider says it used."""
 
     model: str
@@ -64,11 +64,11 @@ class Used(Struct, frozen=True):
     """None when the model has no price: unknown, never free."""
 
 
-class Passed(Used, frozen=True):
+class Passed(Used, frozen=True, gc=False):
     """What was used as far as we saw it: the provider did not say, not yet, or made no sense."""
 
 
-class Limited(Struct, frozen=True):
+class Limited(Struct, frozen=True, gc=False):
     """What limits made of the request. `families` belong to `limits`, one each."""
 
     families: tuple[Family, ...]
@@ -82,13 +82,13 @@ class Limited(Struct, frozen=True):
     """Output tokens that the request allows; None when it states no limit."""
 
 
-class Queued(Struct, frozen=True):
+class Queued(Struct, frozen=True, gc=False):
     """It waited so many seconds for a slot of its target or for a limit."""
 
     seconds: float
 
 
-class Wasted(Struct, frozen=True):
+class Wasted(Struct, frozen=True, gc=False):
     """A second request that lost the race, and what it is taken to have cost."""
 
     provider: str
@@ -99,7 +99,7 @@ class Wasted(Struct, frozen=True):
     """None when the model has no price: unknown, never free."""
 
 
-class Verdict(Struct, frozen=True):
+class Verdict(Struct, frozen=True, gc=False):
     """What a stage decided, in a word or two: `rate_limit`, `admitted`."""
 
     stage: str

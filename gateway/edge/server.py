@@ -166,16 +166,16 @@ class Edge:
         visit.model, visit.stream, visit.policy = chat.model, chat.stream, policy
         visit.caller.check_model(chat.model)
         exchange = Exchange(
-            id=visit.id,
-            caller=visit.caller,
-            request=chat,
-            deadline=deadline,
-            notes=visit.notes,
-            policy=policy,
-            drop_params=drop,
-            headers=decode.named_headers(head, snapshot.headers),
-            max_cost=decode.cost_allowed(head),
-            address=visit.connection.address,
+            visit.id,
+            visit.caller,
+            chat,
+            deadline,
+            visit.notes,
+            policy,
+            drop,
+            decode.named_headers(head, snapshot.headers),
+            decode.cost_allowed(head),
+            visit.connection.address,
         )
         visit.connection.alarm.set(deadline, lambda: visit.interrupt(out_of_time()))
         reply = await snapshot.chains[policy](exchange)
