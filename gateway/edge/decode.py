@@ -11,6 +11,7 @@ from aiohttp.streams import StreamReader
 from gateway.core.chat import ChatRequest, Endpoint, parse_request
 from gateway.core.errors import (
     BadRequest,
+    CallerError,
     ExpectationFailed,
     Overloaded,
     TooLarge,
@@ -218,13 +219,21 @@ async def _read_body(visit: Visit, head: Head, content: StreamReader, bodies: Bo
     visit.connection.expect_body()
     # One growing block: thousands of small ones would leave holes that are never given back.
     whole = bytearray()
-    while part := await content.readany():
+    while part := await _next_part(content):
         if len(whole) + len(part) > bodies.largest:
             raise _too_large()
         bodies.take(visit, len(part))
         whole += part
     visit.connection.alarm.off()
     return bytes(whole)
+
+
+async def _next_part(content: StreamReader) -> bytes:
+    try:
+        return await content.readany()
+    except CallerError as error:
+        error.__traceback__ = None  # its frames hold the reader, which keeps it
+        raise error.again() from None
 
 
 async def _plain(visit: Visit, body: bytes, coding: str, bodies: Bodies) -> bytes:

@@ -75,8 +75,9 @@ class Edge:
                     await stream.run()
                 if connection.writing_paused:
                     await visit.drain()
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the last resort: no caller may see a bug
-                await self._refuse(visit, body, _cause(visit, error))
+            except (Exception, asyncio.CancelledError) as error:
+                if not self._refuse(visit, body, error):
+                    raise
         except ClientGone:
             visit.left()
         except asyncio.CancelledError:
@@ -95,18 +96,21 @@ class Edge:
             self._wake.set()
         self._service.report(visit.outcome())
 
-    async def _refuse(self, visit: Visit, body: StreamReader, error: GatewayError) -> None:
-        """Tell the caller what went wrong, in whatever way is still left."""
+    def _refuse(self, visit: Visit, body: StreamReader, failure: BaseException) -> bool:
+        """Tell the caller what went wrong, in whatever way is left; False where it must not be."""
+        error = _cause(visit, failure)
+        if error is None:
+            return False
         visit.blame(error)
         if visit.streaming:
             send_broken_end(visit, error, visit.dialect)
-            return
-        if visit.first_byte is not None:
+        elif visit.first_byte is not None:
             visit.cut()
-            return
-        if isinstance(error, BadFraming) or not body.is_eof():
-            visit.keep = False
-        send_error(visit, error)
+        else:
+            if isinstance(error, BadFraming) or not body.is_eof():
+                visit.keep = False
+            send_error(visit, error)
+        return True
 
     async def _answer(
         self, visit: Visit, head: Head | CallerError, body: StreamReader
@@ -115,7 +119,7 @@ class Edge:
         if isinstance(head, CallerError):
             if visit.connection.asks_messages:
                 visit.dialect = "anthropic"
-            raise head
+            raise head.again()
         if head.version >= (1, 1):
             closing = head.should_close or head.upgrade or self._service.readiness.draining
             visit.keep = not closing
@@ -288,18 +292,18 @@ async def open_edge(
         await edge.close()
 
 
-def _cause(visit: Visit, error: BaseException) -> GatewayError:
-    """Return what to tell the caller about a failure; raise what must not be told to anybody."""
+def _cause(visit: Visit, error: BaseException) -> GatewayError | None:
+    """Return what to tell the caller about a failure, None when nobody is there to be told."""
     if isinstance(error, GatewayError):
         return error
     if isinstance(error, asyncio.CancelledError):
         task = visit.connection.task
-        if visit.interruption is None or task is None:
-            raise error
-        task.uncancel()
-        return visit.interruption
+        if visit.interruption is not None and task is not None:
+            task.uncancel()
+            return visit.interruption
+        return None
     if isinstance(error, ClientGone):
-        raise error
+        return None
     return InternalError("The gateway failed.", detail=_where(error))
 
 

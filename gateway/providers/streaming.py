@@ -162,7 +162,7 @@ class UpstreamBlocks:
         tally = self._codec.tally
         while not block:
             if self._failure is not None:
-                raise self._failure
+                raise self._failure.again()
             if self._ended:
                 raise StopAsyncIteration
             if tally.clean:
@@ -235,7 +235,7 @@ class UpstreamBlocks:
         if isinstance(error, StreamCut) and error.body:
             error.body = self._redact(error.body)
         if not self._codec.tally.error:  # else the caller has been told, by the provider itself
-            self._failure = error
+            self._failure = error.again()
         self._response.close()
 
     async def _rest(self) -> bytes:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any, Final, cast
+from weakref import proxy
 
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import HttpProcessingError
@@ -36,6 +37,7 @@ class Connection(asyncio.BufferedProtocol):
     """
 
     __slots__ = (
+        "__weakref__",
         "_asking",
         "_began",
         "_clock",
@@ -94,7 +96,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def _new_parser(self, *, body: bool) -> HttpResponseParser:
         return HttpResponseParser(
-            cast("BaseProtocol", self),  # the parser only needs its flow control, as below
+            # It only needs our flow control; held by it, we would be left to the collector.
+            cast("BaseProtocol", proxy(self)),
             self._loop,
             LOW_WATER,
             max_line_size=_MAX_HEADER,
@@ -147,7 +150,7 @@ class Connection(asyncio.BufferedProtocol):
         """Return the response's head once it is in. Raises `late` at the time `due`."""
         while self.message is None:
             if self.error is not None:
-                raise self.error
+                raise self.error.again()
             await self.wait(due, late)
         return self.message
 

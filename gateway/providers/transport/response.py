@@ -123,7 +123,7 @@ class Response:
         """Return what has come in, empty at a proper end, None while there is nothing."""
         if self._connection is None:
             if self._error is not None:
-                raise self._error
+                raise self._error.again()
             return b""
         data = self._payload.take()
         if data is not None and self._payload.at_eof():
@@ -137,7 +137,7 @@ class Response:
         """
         connection = self._connection
         if connection is None:
-            raise self._error or broken("upstream_reset", "closed by us")
+            raise self._error.again() if self._error else broken("upstream_reset", "closed by us")
         now = self._clock.monotonic()
         due, late = now + (self._idle if idle is None else idle), "upstream_idle"
         if due > self._deadline:
@@ -147,7 +147,7 @@ class Response:
         if connection.error is not None:
             self.close()
             self._error = connection.error
-            raise self._error
+            raise self._error.again()
         return connection.wait(due, late)
 
     def close(self) -> None:
