@@ -3,7 +3,7 @@
 import asyncio
 import resource
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Final
@@ -70,7 +70,8 @@ class Edge:
         self._visits.add(visit)
         try:
             try:
-                stream = await self._answer(visit, head, body)
+                work = self._answer(visit, head, body)
+                stream = None if work is None else await work
                 if stream is not None:  # here, since every chunk climbs down all that awaits it
                     await stream.run()
                 if connection.writing_paused:
@@ -112,10 +113,10 @@ class Edge:
             send_error(visit, error)
         return True
 
-    async def _answer(
+    def _answer(
         self, visit: Visit, head: Head | CallerError, body: StreamReader
-    ) -> Relay | None:
-        """Answer, or return the stream that is still to be sent."""
+    ) -> Awaitable[Relay | None] | None:
+        """Answer at once, or return the work of relaying; its result is a stream to be sent."""
         if isinstance(head, CallerError):
             if visit.connection.asks_messages:
                 visit.dialect = "anthropic"
@@ -150,7 +151,7 @@ class Edge:
         if route.endpoint is None:
             self._show_models(visit, path, route)
             return None
-        return await self._relay(visit, head, body, route.endpoint, snapshot=snapshot)
+        return self._relay(visit, head, body, route.endpoint, snapshot=snapshot)
 
     async def _relay(
         self,
@@ -161,6 +162,7 @@ class Edge:
         *,
         snapshot: Snapshot,
     ) -> Relay | None:
+        """Answer, or return the stream that is still to be sent."""
         service, policy = self._service, visit.caller.policy
         deadline = visit.started + decode.seconds_allowed(head, self.limits.request)
         drop = decode.may_drop_params(head)

@@ -44,13 +44,12 @@ async def refuse(response: Response, dialect: Dialect, runtime: Runtime) -> NoRe
     raise upstream_error(response.status, response.headers, body, dialect, now)
 
 
-async def read_json(response: Response) -> bytes:
-    """Return the body of a 2xx answer that claims to be JSON. Raises UpstreamBroken."""
+def require_json(response: Response) -> None:
+    """Raise UpstreamBroken, with the response closed, unless a 2xx answer may be JSON."""
     kind = _content_type(response)
     if kind and "json" not in kind:
         response.close()
         raise broken("bad_upstream", f"content-type {kind[:80]} instead of JSON")
-    return await response.read()
 
 
 class _Answer(Protocol):

@@ -94,13 +94,15 @@ class Response:
 
     async def read(self, limit: int = MAX_WHOLE) -> bytes:
         """Return the whole body; only the deadline bounds the wait. Raises UpstreamError."""
+        data = self.take()
+        if data is not None and self._connection is None and len(data) <= limit:
+            return data  # nearly always: it came with the head, in one piece
         parts: list[bytes] = []
         size = 0
-        while data := await self.chunk(inf):
-            if self._connection is None and not parts and len(data) <= limit:
-                return data  # nearly always: all that there is, in one piece
+        while data or (data := await self.chunk(inf)):
             parts.append(data)
             size += len(data)
+            data = None
             if size > limit:
                 self.close()
                 raise broken("bad_upstream", "a body over the limit")
