@@ -15,7 +15,7 @@ Dollars = Annotated[float, Meta(ge=0, le=10_000)]
 Tokens = Annotated[int, Meta(ge=1, le=100_000_000)]
 
 
-class Price(Struct, frozen=True, forbid_unknown_fields=True):
+class Price(Struct, frozen=True, forbid_unknown_fields=True, cache_hash=True):
     """Dollars per million tokens. `cached` and `cache_write` default to `input`."""
 
     input: Annotated[Dollars, Meta(description="For a million input tokens.")]
@@ -128,7 +128,7 @@ class Catalogue(Struct, frozen=True):
         if model is None or wanted in self.unserved:
             reason = self.unserved.get(wanted, "GET /v1/models lists what is served.")
             raise UnknownModel(f"This model is not served here. {reason}", param="model")
-        return Target(model=model, chosen=wanted != name)
+        return Target(model, wanted != name)
 
     def matching(self, patterns: Collection[str]) -> frozenset[str]:
         """Return the names that `patterns` allow to ask for.

@@ -26,7 +26,7 @@ _NEVER_ASKED: Final = frozenset(
 )
 
 
-class Charge(Struct, frozen=True):
+class Charge(Struct, frozen=True, gc=False):
     """What a request is charged for, and what those amounts come from."""
 
     counted: Counted

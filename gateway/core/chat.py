@@ -90,15 +90,7 @@ def parse_request(
     if fields.get("stream_options") is not None and not isinstance(fields["stream_options"], dict):
         raise _bad("stream_options", "an object")
     _check_content(endpoint, fields)
-    return ChatRequest(
-        endpoint=endpoint,
-        body=body,
-        fields=fields,
-        model=model,
-        stream=stream is True,
-        betas=betas,
-        version=version,
-    )
+    return ChatRequest(endpoint, body, fields, model, stream is True, betas, version)
 
 
 def _check_content(endpoint: Endpoint, fields: Mapping[str, Any]) -> None:

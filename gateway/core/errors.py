@@ -22,7 +22,7 @@ input.
 """
 
 from enum import Enum
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 Fault = Literal["caller", "upstream", "gateway"]
 OUT_OF_TIME: Final = "The request's deadline has passed."
@@ -68,6 +68,16 @@ class GatewayError(Exception):
             self.code = code
         if status is not None:
             self.status = status
+
+    def again(self) -> Self:
+        """Return an equal error to raise, where this one is kept.
+
+        A raised error holds the frames it went through. Where those hold who keeps the error, all
+        of it with its buffers would be left to the collector.
+        """
+        twin = self.__class__.__new__(self.__class__, *self.args)
+        twin.__dict__.update(self.__dict__)
+        return twin
 
 
 class CallerError(GatewayError):

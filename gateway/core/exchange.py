@@ -65,7 +65,6 @@ class Exchange(Struct, frozen=True):
     deadline: float
     notes: Notes
     policy: str = "default"
-    route: Route | None = None
     drop_params: bool = False
     headers: Mapping[str, str] = {}
     max_cost: int | None = None
@@ -74,6 +73,7 @@ class Exchange(Struct, frozen=True):
     """The peer's address, as the socket says."""
     own_deadline: float = inf
     """The deadline that the caller itself named, infinity when it named none."""
+    route: Route | None = None
 
     @property
     def hurried(self) -> bool:

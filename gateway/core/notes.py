@@ -35,7 +35,7 @@ class Demand(Amounts, frozen=True, gc=False):
     """The dearest price that it may come to."""
 
 
-class Routed(Struct, frozen=True):
+class Routed(Struct, frozen=True, gc=False):
     """The target was settled."""
 
     model: str
@@ -43,7 +43,7 @@ class Routed(Struct, frozen=True):
     reason: str
 
 
-class Attempted(Struct, frozen=True):
+class Attempted(Struct, frozen=True, gc=False):
     """One try of one target. Times are `Clock.monotonic()` seconds; `code` is empty on success."""
 
     provider: str
@@ -56,7 +56,7 @@ class Attempted(Struct, frozen=True):
     work: Work = "done"
 
 
-class StreamEnded(Struct, frozen=True):
+class StreamEnded(Struct, frozen=True, gc=False):
     """A stream is over. Gaps are seconds between blocks; `upstream_seconds` was spent waiting."""
 
     reason: End
@@ -67,7 +67,7 @@ class StreamEnded(Struct, frozen=True):
     code: str = ""
 
 
-class Used(Struct, frozen=True):
+class Used(Struct, frozen=True, gc=False):
     """What the provider says it used."""
 
     model: str
@@ -76,11 +76,11 @@ class Used(Struct, frozen=True):
     """None when the model has no price: unknown, never free."""
 
 
-class Passed(Used, frozen=True):
+class Passed(Used, frozen=True, gc=False):
     """What was used as far as we saw it: the provider did not say, not yet, or made no sense."""
 
 
-class Estimated(Struct, frozen=True):
+class Estimated(Struct, frozen=True, gc=False):
     """What a provider that gave no answer may have used all the same."""
 
     amounts: Amounts
@@ -102,13 +102,13 @@ class Limited(Struct, frozen=True, gc=False):
     """None where no limit counts tokens or money."""
 
 
-class Queued(Struct, frozen=True):
+class Queued(Struct, frozen=True, gc=False):
     """It waited so many seconds for a slot of its target or for a limit."""
 
     seconds: float
 
 
-class Wasted(Struct, frozen=True):
+class Wasted(Struct, frozen=True, gc=False):
     """A second request that lost the race, and what it is taken to have cost."""
 
     provider: str
@@ -119,7 +119,7 @@ class Wasted(Struct, frozen=True):
     """None when the model has no price: unknown, never free."""
 
 
-class Verdict(Struct, frozen=True):
+class Verdict(Struct, frozen=True, gc=False):
     """What a stage decided, in a word or two: `rate_limit`, `admitted`."""
 
     stage: str

@@ -1,5 +1,7 @@
 """What became of one request: the record that log event, metrics and headers are folded from."""
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from gateway.core.errors import Fault
@@ -20,7 +22,7 @@ from gateway.core.notes import (
 )
 
 
-class Facts(Struct):
+class Facts(Struct, gc=False):
     """The notes of one request, read in one pass; the newest of a kind counts."""
 
     provider: str = ""
@@ -28,18 +30,18 @@ class Facts(Struct):
     model: str = ""
     reason: str = ""
     """Why it was sent there."""
-    attempts: list[Attempted] = []
+    attempts: tuple[Attempted, ...] = ()
     waited: float = 0.0
     """Seconds spent waiting for providers."""
     queued: float | None = None
     """Seconds spent waiting for limits and slots of targets, None when there was room."""
     stream: StreamEnded | None = None
     used: Used | None = None
-    wasted: list[Wasted] = []
+    wasted: tuple[Wasted, ...] = ()
     passed: Passed | None = None
     estimated: Estimated | None = None
-    limited: list[Limited] = []
-    verdicts: list[Verdict] = []
+    limited: tuple[Limited, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
 
     @property
     def micro_dollars(self) -> int | None:
@@ -61,7 +63,7 @@ def gather(notes: Notes) -> Facts:
     for note in notes:  # `isinstance` costs four times as much, and the most frequent come first
         if type(note) is Attempted:
             facts.provider, facts.model = note.provider, note.model
-            facts.attempts.append(note)
+            facts.attempts += (note,)
             facts.waited += note.ended - note.started
         elif type(note) is Used:
             facts.used = note
@@ -70,9 +72,9 @@ def gather(notes: Notes) -> Facts:
             if not facts.attempts:
                 facts.provider, facts.model = note.provider, note.model
         elif type(note) is Limited:
-            facts.limited.append(note)
+            facts.limited += (note,)
         elif type(note) is Verdict:
-            facts.verdicts.append(note)
+            facts.verdicts += (note,)
         else:
             _add_rarer(facts, note)
     if facts.wasted:
@@ -91,7 +93,7 @@ def _add_rarer(facts: Facts, note: Note) -> None:
     elif type(note) is Estimated:
         facts.estimated = note
     elif type(note) is Wasted:
-        facts.wasted.append(note)
+        facts.wasted += (note,)
 
 
 def _decide(facts: Facts) -> None:
@@ -102,7 +104,7 @@ def _decide(facts: Facts) -> None:
             facts.provider, facts.model = each.provider, each.model
 
 
-def _twice(attempts: list[Attempted]) -> float:
+def _twice(attempts: Sequence[Attempted]) -> float:
     """Return the seconds in which two of them were under way, which were waited for once."""
     total, until = 0.0, 0.0
     for each in sorted(attempts, key=lambda attempt: attempt.started):
@@ -111,7 +113,7 @@ def _twice(attempts: list[Attempted]) -> float:
     return total
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
+class Outcome(Struct, frozen=True, gc=False):
     """One finished request. Times are `Clock.monotonic()` seconds; sizes are bytes.
 
     `endpoint` is the route's template, never the raw path. `code` is empty on success; `fault`

@@ -11,7 +11,7 @@ from gateway.core.chat import Dialect
 Block = NewType("Block", bytes)
 
 
-class Usage(Struct, frozen=True):
+class Usage(Struct, frozen=True, gc=False):
     """Tokens as the provider counted them. `input` includes cached and cache-write tokens."""
 
     input: int = 0
@@ -23,7 +23,7 @@ class Usage(Struct, frozen=True):
     """Whether a figure that it was told made no sense; such a figure counts 0 here."""
 
 
-class Answered(Struct, frozen=True):
+class Answered(Struct, frozen=True, gc=False):
     """Who answered, and what the caller should know about it."""
 
     provider: str = ""

@@ -13,6 +13,7 @@ import termios
 from collections import deque
 from collections.abc import Sequence
 from typing import Final, Protocol, TypeAlias, cast
+from weakref import proxy
 
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import HttpProcessingError
@@ -63,6 +64,7 @@ class Connection(BaseProtocol):
     """A client's connection. Requests are served one by one, in a task that ends with the last."""
 
     __slots__ = (
+        "__weakref__",
         "_arrived",
         "_body",
         "_body_seen",
@@ -84,7 +86,7 @@ class Connection(BaseProtocol):
         # aiohttp's own request handler costs a task, a request and a response object a request,
         # and has none of the deadlines below.
         self._requests = HttpRequestParser(
-            self,
+            proxy(self),  # we hold it: held by it in turn, each would be left to the collector
             loop,
             _READ_BUFFER,
             max_line_size=_MAX_HEADER,

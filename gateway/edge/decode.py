@@ -11,6 +11,7 @@ from aiohttp.streams import StreamReader
 from gateway.core.chat import ChatRequest, Endpoint, parse_request
 from gateway.core.errors import (
     BadRequest,
+    CallerError,
     ExpectationFailed,
     Overloaded,
     TooLarge,
@@ -123,7 +124,14 @@ async def read_request(
     length = headers.get("content-length")
     if length is not None and int(length) > bodies.largest:
         raise _too_large()
-    body = await _read_body(visit, head, content, bodies)
+    _check_expectation(headers.get("expect"))
+    if content.is_eof():
+        body = content.read_nowait()
+        if len(body) > bodies.largest:
+            raise _too_large()
+        bodies.take(visit, len(body))
+    else:
+        body = await _read_body(visit, head, content, bodies)
     visit.received = len(body)
     if coding != "identity":
         body = await _plain(visit, body, coding, bodies)
@@ -203,28 +211,32 @@ def retry_count(head: Head) -> int:
     return int(count) if count is not None and _NUMBER.match(count) else 0
 
 
-async def _read_body(visit: Visit, head: Head, content: StreamReader, bodies: Bodies) -> bytes:
-    expect = head.headers.get("expect")
+def _check_expectation(expect: str | None) -> None:
     if expect is not None and expect.lower() != "100-continue":
         raise ExpectationFailed("Only 'Expect: 100-continue' is understood.")
-    if content.is_eof():
-        body = content.read_nowait()
-        if len(body) > bodies.largest:
-            raise _too_large()
-        bodies.take(visit, len(body))
-        return body
-    if expect is not None and head.version >= (1, 1):
+
+
+async def _read_body(visit: Visit, head: Head, content: StreamReader, bodies: Bodies) -> bytes:
+    if "expect" in head.headers and head.version >= (1, 1):
         visit.write(_CONTINUE)
     visit.connection.expect_body()
     # One growing block: thousands of small ones would leave holes that are never given back.
     whole = bytearray()
-    while part := await content.readany():
+    while part := await _next_part(content):
         if len(whole) + len(part) > bodies.largest:
             raise _too_large()
         bodies.take(visit, len(part))
         whole += part
     visit.connection.alarm.off()
     return bytes(whole)
+
+
+async def _next_part(content: StreamReader) -> bytes:
+    try:
+        return await content.readany()
+    except CallerError as error:
+        error.__traceback__ = None  # its frames hold the reader, which keeps it
+        raise error.again() from None
 
 
 async def _plain(visit: Visit, body: bytes, coding: str, bodies: Bodies) -> bytes:

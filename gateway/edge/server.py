@@ -3,7 +3,7 @@
 import asyncio
 import resource
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from math import inf
 from types import TracebackType
@@ -73,13 +73,15 @@ class Edge:
         self._visits.add(visit)
         try:
             try:
-                stream = await self._answer(visit, head, body)
+                work = self._answer(visit, head, body)
+                stream = None if work is None else await work
                 if stream is not None:  # here, since every chunk climbs down all that awaits it
                     await stream.run()
                 if connection.writing_paused:
                     await visit.drain()
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the last resort: no caller may see a bug
-                await self._refuse(visit, body, _cause(visit, error))
+            except (Exception, asyncio.CancelledError) as error:
+                if not self._refuse(visit, body, error):
+                    raise
         except ClientGone:
             visit.left()
         except asyncio.CancelledError:
@@ -98,27 +100,30 @@ class Edge:
             self._wake.set()
         self._service.report(visit.outcome())
 
-    async def _refuse(self, visit: Visit, body: StreamReader, error: GatewayError) -> None:
-        """Tell the caller what went wrong, in whatever way is still left."""
+    def _refuse(self, visit: Visit, body: StreamReader, failure: BaseException) -> bool:
+        """Tell the caller what went wrong, in whatever way is left; False where it must not be."""
+        error = _cause(visit, failure)
+        if error is None:
+            return False
         visit.blame(error)
         if visit.streaming:
             send_broken_end(visit, error, visit.dialect)
-            return
-        if visit.first_byte is not None:
+        elif visit.first_byte is not None:
             visit.cut()
-            return
-        if isinstance(error, BadFraming) or not body.is_eof():
-            visit.keep = False
-        send_error(visit, error)
+        else:
+            if isinstance(error, BadFraming) or not body.is_eof():
+                visit.keep = False
+            send_error(visit, error)
+        return True
 
-    async def _answer(
+    def _answer(
         self, visit: Visit, head: Head | CallerError, body: StreamReader
-    ) -> Relay | None:
-        """Answer, or return the stream that is still to be sent."""
+    ) -> Awaitable[Relay | None] | None:
+        """Answer at once, or return the work of relaying; its result is a stream to be sent."""
         if isinstance(head, CallerError):
             if visit.connection.asks_messages:
                 visit.dialect = "anthropic"
-            raise head
+            raise head.again()
         if head.version >= (1, 1):
             closing = head.should_close or head.upgrade or self._service.readiness.draining
             visit.keep = not closing
@@ -149,7 +154,7 @@ class Edge:
         if route.endpoint is None:
             self._show_models(visit, path, route)
             return None
-        return await self._relay(visit, head, body, route.endpoint, snapshot=snapshot)
+        return self._relay(visit, head, body, route.endpoint, snapshot=snapshot)
 
     async def _relay(
         self,
@@ -160,6 +165,7 @@ class Edge:
         *,
         snapshot: Snapshot,
     ) -> Relay | None:
+        """Answer, or return the stream that is still to be sent."""
         service, policy = self._service, visit.caller.policy
         allowed = decode.seconds_allowed(head, self.limits.request)
         deadline = visit.started + allowed
@@ -171,17 +177,17 @@ class Edge:
         visit.model, visit.stream, visit.policy = chat.model, chat.stream, policy
         visit.caller.check_model(chat.model)
         exchange = Exchange(
-            id=visit.id,
-            caller=visit.caller,
-            request=chat,
-            deadline=deadline,
-            notes=visit.notes,
-            policy=policy,
-            drop_params=drop,
-            headers=decode.named_headers(head, snapshot.headers),
-            max_cost=decode.cost_allowed(head),
-            address=visit.connection.address,
-            own_deadline=visit.own_deadline,
+            visit.id,
+            visit.caller,
+            chat,
+            deadline,
+            visit.notes,
+            policy,
+            drop,
+            decode.named_headers(head, snapshot.headers),
+            decode.cost_allowed(head),
+            visit.connection.address,
+            visit.own_deadline,
         )
         visit.connection.alarm.set(deadline, lambda: visit.interrupt(out_of_time(visit)))
         reply = await snapshot.chains[policy](exchange)
@@ -294,19 +300,19 @@ async def open_edge(
         await edge.close()
 
 
-def _cause(visit: Visit, error: BaseException) -> GatewayError:
-    """Return what to tell the caller about a failure; raise what must not be told to anybody."""
+def _cause(visit: Visit, error: BaseException) -> GatewayError | None:
+    """Return what to tell the caller about a failure, None when nobody is there to be told."""
     if isinstance(error, GatewayError):
         own = is_deadline(error) and visit.clock.monotonic() >= visit.own_deadline - _SLACK
         return out_of_time(visit) if own else error
     if isinstance(error, asyncio.CancelledError):
         task = visit.connection.task
-        if visit.interruption is None or task is None:
-            raise error
-        task.uncancel()
-        return visit.interruption
+        if visit.interruption is not None and task is not None:
+            task.uncancel()
+            return visit.interruption
+        return None
     if isinstance(error, ClientGone):
-        raise error
+        return None
     return InternalError("The gateway failed.", detail=_where(error))
 
 

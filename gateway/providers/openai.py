@@ -129,7 +129,7 @@ class OpenAIProvider:
             return await self._upstream.stream(response, meter, call, answered)
         body = await self._upstream.read(response)
         usage = check_answer(body, request.endpoint)
-        return Whole(body=body, dialect="openai", usage=usage, answered=answered)
+        return Whole(body, "openai", usage, answered)
 
     async def _messages(self, call: Call) -> Reply:
         translated = messages_to_chat(call)

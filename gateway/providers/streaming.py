@@ -44,13 +44,12 @@ async def refuse(response: Response, dialect: Dialect, runtime: Runtime) -> NoRe
     raise upstream_error(response.status, response.headers, body, dialect, now)
 
 
-async def read_json(response: Response) -> bytes:
-    """Return the body of a 2xx answer that claims to be JSON. Raises UpstreamBroken."""
+def require_json(response: Response) -> None:
+    """Raise UpstreamBroken, with the response closed, unless a 2xx answer may be JSON."""
     kind = _content_type(response)
     if kind and "json" not in kind:
         response.close()
         raise broken("bad_upstream", f"content-type {kind[:80]} instead of JSON")
-    return await response.read()
 
 
 class _Answer(Protocol):
@@ -162,7 +161,7 @@ class UpstreamBlocks:
         tally = self._codec.tally
         while not block:
             if self._failure is not None:
-                raise self._failure
+                raise self._failure.again()
             if self._ended:
                 raise StopAsyncIteration
             if tally.clean:
@@ -235,7 +234,7 @@ class UpstreamBlocks:
         if isinstance(error, StreamCut) and error.body:
             error.body = self._redact(error.body)
         if not self._codec.tally.error:  # else the caller has been told, by the provider itself
-            self._failure = error
+            self._failure = error.again()
         self._response.close()
 
     async def _rest(self) -> bytes:

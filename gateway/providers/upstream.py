@@ -11,7 +11,7 @@ from gateway.core.meter import StreamCodec
 from gateway.core.ports import Call, Runtime, Task
 from gateway.core.reply import Answered, Stream
 from gateway.providers.base import Warmup
-from gateway.providers.streaming import OK, open_stream, read_json, refuse
+from gateway.providers.streaming import OK, open_stream, refuse, require_json
 from gateway.providers.transport.client import Response, Transport
 
 _REQUEST_ID: Final = re.compile(r"[\x21-\x5b\x5d-\x7e]{1,128}")  # no backslash: nothing is escaped
@@ -82,7 +82,8 @@ class Upstream:
 
     async def read(self, response: Response) -> bytes:
         """Return a whole answer's JSON without our own secrets. Raises UpstreamBroken."""
-        return self.transport.mask(await read_json(response))
+        require_json(response)
+        return self.transport.mask(await response.read())
 
     async def stream(
         self, response: Response, codec: StreamCodec, call: Call, answered: Answered

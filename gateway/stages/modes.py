@@ -58,7 +58,7 @@ class Gathered:
     def whole(self) -> tuple[bytes, Usage | None]:
         """Return body and usage once all blocks have passed. Raises UpstreamError."""
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.again()
         try:
             return self._assembler.finish()
         except ValueError as error:

@@ -94,13 +94,7 @@ class Relay:
             request, model, provider.stands_in_for, may_drop=exchange.drop_params
         )
         asked = asked_for(fitting, self._mode, can_stream=model.may("streaming"))
-        call = Call(
-            id=exchange.id,
-            request=asked,
-            target=target,
-            deadline=exchange.deadline,
-            drop_params=exchange.drop_params,
-        )
+        call = Call(exchange.id, asked, target, exchange.deadline, exchange.drop_params)
         slot = self._tools.capacity.at(model).take() or await self._wait(model, exchange)
         reply = await self._attempt(provider, call, exchange, slot)
         if dropped:
@@ -120,7 +114,7 @@ class Relay:
             return exchange.route.targets[0]
         target = self._tools.catalogue.find(exchange.request.model)
         model, reason = target.model, "alias" if target.chosen else "named"
-        exchange.notes.add(Routed(model=model.name, provider=model.provider, reason=reason))
+        exchange.notes.add(Routed(model.name, model.provider, reason))
         return target
 
     async def _wait(self, model: Model, exchange: Exchange) -> Slot:
@@ -212,7 +206,7 @@ class Relay:
         """Note what was used; `passed` are the output tokens that we saw."""
         if usage is not None:
             price = cost(usage, model.price) if model.price else None
-            exchange.notes.add(Used(model=model.name, usage=usage, micro_dollars=price))
+            exchange.notes.add(Used(model.name, usage, price))
             if final and not usage.doubtful:
                 return
         if exchange.request.endpoint != "count_tokens":

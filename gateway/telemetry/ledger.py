@@ -1,6 +1,6 @@
 """From an outcome to the rows of the ledger: one for the request, one for each attempt."""
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from typing import Final
 
 from gateway.core.charge import NOTHING, Charge
@@ -27,19 +27,19 @@ def rows_of(
     amounts = charge.amounts
     rows: list[LedgerRow] = [
         RequestRow(
-            id=outcome.id,
-            at=wall,
-            tenant=outcome.caller.tenant,
-            key=outcome.caller.fingerprint,
-            policy=outcome.policy,
-            endpoint=outcome.endpoint,
-            model=outcome.model if outcome.model in served else OTHER,
-            status=outcome.status,
-            code=outcome.code,
-            input=amounts.input,
-            output=amounts.output,
-            micro_dollars=amounts.micro_dollars,
-            counted=charge.counted,
+            outcome.id,
+            wall,
+            outcome.caller.tenant,
+            outcome.caller.fingerprint,
+            outcome.policy,
+            outcome.endpoint,
+            outcome.model if outcome.model in served else OTHER,
+            outcome.status,
+            outcome.code,
+            amounts.input,
+            amounts.output,
+            amounts.micro_dollars,
+            charge.counted,
         )
     ]
     payer = _payer(attempts, charge)
@@ -48,7 +48,7 @@ def rows_of(
     return rows
 
 
-def _payer(attempts: list[Attempted], charge: Charge) -> int:
+def _payer(attempts: Sequence[Attempted], charge: Charge) -> int:
     """Return the number of the attempt that did what is charged, 0 when none did."""
     if charge.counted != "nothing":
         work = "unknown" if charge.counted in {"reserved", "estimated"} else "done"
@@ -71,17 +71,17 @@ def _attempt(
         if used is not None and (amounts.input or amounts.output):
             usage = used.usage
     return AttemptRow(
-        request=outcome.id,
-        number=number,
-        at=wall - (outcome.ended - ended),
-        tenant=outcome.caller.tenant,
-        provider=attempt.provider,
-        model=attempt.model,
-        status=attempt.status,
-        code=code,
-        input=amounts.input,
-        cached=usage.cached,
-        cache_write=usage.cache_write,
-        output=amounts.output,
-        micro_dollars=amounts.micro_dollars,
+        outcome.id,
+        number,
+        wall - (outcome.ended - ended),
+        outcome.caller.tenant,
+        attempt.provider,
+        attempt.model,
+        attempt.status,
+        code,
+        amounts.input,
+        usage.cached,
+        usage.cache_write,
+        amounts.output,
+        amounts.micro_dollars,
     )

@@ -13,12 +13,11 @@ from structlog.typing import FilteringBoundLogger, Processor
 from gateway.core import wire
 from gateway.core.ports import Clock
 from gateway.core.secret import Secret
+from gateway.telemetry.fold import WideEvent
 from gateway.telemetry.pretty import pretty
 from gateway.telemetry.redact import Redactor
 from gateway.telemetry.sink import Sink
 
-FROM_OUTSIDE: Final = ("asked", "detail", "upstream_id")
-"""The fields of a wide event that hold text we did not write."""
 FLUSH: Final = 2.0
 """Seconds that a stuck output may delay the end of the process."""
 BURST: Final = 5
@@ -28,7 +27,7 @@ WINDOW: Final = 10.0
 REMEMBERED: Final = 1_000
 
 Event = MutableMapping[str, Any]
-Render = Callable[[Event], bytes]
+Render = Callable[[Event | WideEvent], bytes]
 Nothing = dict[str, Any]
 
 
@@ -53,14 +52,15 @@ class Log:
         """Return the text as this log would show it."""
         return self._redactor.text(text)
 
-    def request(self, event: dict[str, object]) -> None:
+    def request(self, event: WideEvent) -> None:
         """Write the wide event of a request, as `fold` made it. The event is ours afterwards."""
-        # Not through structlog: it would copy these 35 fields three times, a third of the cost.
-        event["event"] = "request"
-        for name in FROM_OUTSIDE:
-            text = event[name]
-            if text:
-                event[name] = self._redactor.text(str(text))
+        # Not through structlog: it would copy these 40 fields three times, a third of the cost.
+        if event.asked:
+            event.asked = self._redactor.text(event.asked)
+        if event.detail:
+            event.detail = self._redactor.text(event.detail)
+        if event.upstream_id:
+            event.upstream_id = self._redactor.text(event.upstream_id)
         self._sink.put(self._render(event))
         if self._sink.lost != self._told_lost and not self._sink.full:
             self._tell_lost()
@@ -119,7 +119,7 @@ def _last(render: Render) -> Processor:
     return processor
 
 
-def as_json(event: Event) -> bytes:
+def as_json(event: Event | WideEvent) -> bytes:
     """Return the event as one line of JSON."""
     return wire.encode(event) + b"\n"
 

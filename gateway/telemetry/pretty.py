@@ -4,37 +4,37 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.core import wire
+from gateway.telemetry.fold import WideEvent
 
 _DIM, _RED, _YELLOW, _GREEN, _PLAIN = "\033[2m", "\033[31m", "\033[33m", "\033[32m", "\033[0m"
 _LEVELS: Final = {"info": _DIM, "warning": _YELLOW, "error": _RED, "critical": _RED}
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
 
 
-def pretty(event: Mapping[str, object]) -> bytes:
+def pretty(event: Mapping[str, object] | WideEvent) -> bytes:
     """Return one line: a request in the order people read it, anything else as name=value."""
-    return (_request(event) if event.get("event") == "request" else _other(event)).encode()
+    return (_request(event) if isinstance(event, WideEvent) else _other(event)).encode()
 
 
-def _request(event: Mapping[str, object]) -> str:
-    status = event["status"]
+def _request(event: WideEvent) -> str:
     colour = _GREEN
-    if isinstance(status, int) and status >= _CLIENT_ERROR:
-        colour = _RED if status >= _SERVER_ERROR else _YELLOW
+    if event.status >= _CLIENT_ERROR:
+        colour = _RED if event.status >= _SERVER_ERROR else _YELLOW
     words = [
-        f"{_DIM}{_time(event)}{_PLAIN} {colour}{status}{_PLAIN}",
-        _safe(event["endpoint"]),
-        f"{_safe(event['model'])} via {_safe(event['answered_by'] or '-')}",
-        f"{event['duration_ms']} ms ({event['overhead_ms']} ours)",
+        f"{_DIM}{_time(event.ts)}{_PLAIN} {colour}{event.status}{_PLAIN}",
+        _safe(event.endpoint),
+        f"{_safe(event.model)} via {_safe(event.answered_by or '-')}",
+        f"{event.duration_ms} ms ({event.overhead_ms} ours)",
     ]
-    if event["stream"] and event["ttft_ms"] is not None:
-        words.append(f"first byte {event['ttft_ms']} ms, stream {event['stream_end'] or '-'}")
-    if event["tokens_in"] is not None:
-        words.append(f"{event['tokens_in']} -> {event['tokens_out']} tokens")
-    if event["cost_usd"] is not None:
-        words.append(f"${event['cost_usd']:.6f}")
-    if event["code"]:
-        words.append(f"{colour}{_safe(event['code'])}{_PLAIN} {_safe(event['detail'])}".rstrip())
-    words.append(f"{_DIM}{_safe(event['request_id'])}{_PLAIN}")
+    if event.stream and event.ttft_ms is not None:
+        words.append(f"first byte {event.ttft_ms} ms, stream {event.stream_end or '-'}")
+    if event.tokens_in is not None:
+        words.append(f"{event.tokens_in} -> {event.tokens_out} tokens")
+    if event.cost_usd is not None:
+        words.append(f"${event.cost_usd:.6f}")
+    if event.code:
+        words.append(f"{colour}{_safe(event.code)}{_PLAIN} {_safe(event.detail)}".rstrip())
+    words.append(f"{_DIM}{_safe(event.request_id)}{_PLAIN}")
     return "  ".join(words) + "\n"
 
 
@@ -46,13 +46,14 @@ def _other(event: Mapping[str, object]) -> str:
     )
     level = str(event.get("level", "info"))
     colour = _LEVELS.get(level, _PLAIN)
-    line = f"{_DIM}{_time(event)}{_PLAIN} {colour}{level}{_PLAIN}  {_safe(event['event'])}  {rest}"
+    when = f"{_DIM}{_time(str(event.get('ts', '')))}{_PLAIN}"
+    line = f"{when} {colour}{level}{_PLAIN}  {_safe(event['event'])}  {rest}"
     trace = "".join(f"    {_safe(text)}\n" for text in str(event.get("trace", "")).splitlines())
     return f"{line.rstrip()}\n{trace}"
 
 
-def _time(event: Mapping[str, object]) -> str:
-    return str(event.get("ts", ""))[11:19]
+def _time(stamp: str) -> str:
+    return stamp[11:19]
 
 
 def _safe(value: object) -> str:

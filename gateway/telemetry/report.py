@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from gateway.core.charge import Charge, charge_of
+from gateway.core.charge import charge_of
 from gateway.core.outcome import Outcome
 from gateway.core.ports import Timer, Tools
 from gateway.core.state import LedgerRow
@@ -13,9 +13,9 @@ from gateway.telemetry.metrics import Metrics
 
 PROBES: Final = frozenset({"/livez", "/readyz"})
 GATHER: Final = 0.04
-"""Seconds for which requests are gathered before their rows are made: many at once cost half."""
-MOST: Final = 256
-"""Requests that are gathered at most."""
+"""Seconds for which rows are gathered: what is handed over together is written together."""
+MOST: Final = 512
+"""Rows that are gathered at most, and those of a last request."""
 
 
 class Report:
@@ -26,7 +26,8 @@ class Report:
         self._log = log
         self._clock = tools.runtime.clock
         self._wall = self._clock.wall
-        self._ended: list[tuple[Outcome, Charge, float]] = []
+        # Rows, not outcomes: those the collector would look through again and again.
+        self._rows: list[LedgerRow] = []
         self._timer: Timer | None = None
         self._ledger = tools.state.ledger
         self._served = frozenset(tools.catalogue.served())
@@ -45,11 +46,12 @@ class Report:
                 model=facts.model,
                 request_id=outcome.id,
             )
-        self._ended.append((outcome, charge, wall))
-        if self._timer is None:
-            self._timer = self._clock.after(GATHER, self.hand_over)
-        elif len(self._ended) >= MOST:
+        rows = self._rows
+        rows += rows_of(outcome, charge, wall, self._served)
+        if len(rows) >= MOST:
             self.hand_over()
+        elif self._timer is None and rows:
+            self._timer = self._clock.after(GATHER, self.hand_over)
         self._log.request(fold(outcome, charge, wall, self._served))
 
     def hand_over(self) -> None:
@@ -57,9 +59,6 @@ class Report:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        ended, self._ended = self._ended, []
-        rows: list[LedgerRow] = []
-        for outcome, charge, wall in ended:
-            rows += rows_of(outcome, charge, wall, self._served)
-        if rows:
-            self._ledger.record(rows)
+        if self._rows:
+            self._ledger.record(self._rows)
+            self._rows = []

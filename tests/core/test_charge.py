@@ -57,24 +57,40 @@ def attempt(work: Work) -> Attempted:
     ("facts", "charge"),
     [
         (Facts(), Charge("nothing")),
-        (Facts(used=SAID, limited=[HELD]), Charge("provider", Amounts(10, 5, 70))),
+        (Facts(used=SAID, limited=(HELD,)), Charge("provider", Amounts(10, 5, 70))),
         (Facts(used=SAID, passed=SEEN), Charge("relayed", Amounts(10, 9, 90))),
-        (Facts(used=SAID, wasted=[LOST, LOST]), Charge("provider", Amounts(30, 5, 130))),
-        (Facts(passed=SEEN, wasted=[UNPRICED]), Charge("relayed", Amounts(20, 9, None))),
-        (Facts(attempts=[attempt("unknown")], limited=[HELD]), Charge("reserved", RESERVED)),
         (
-            Facts(attempts=[attempt("unknown")], limited=[Limited(NO_LIMITS), TOKENS, HELD]),
+            Facts(
+                used=SAID,
+                wasted=(
+                    LOST,
+                    LOST,
+                ),
+            ),
+            Charge("provider", Amounts(30, 5, 130)),
+        ),
+        (Facts(passed=SEEN, wasted=(UNPRICED,)), Charge("relayed", Amounts(20, 9, None))),
+        (Facts(attempts=(attempt("unknown"),), limited=(HELD,)), Charge("reserved", RESERVED)),
+        (
+            Facts(
+                attempts=(attempt("unknown"),),
+                limited=(
+                    Limited(NO_LIMITS),
+                    TOKENS,
+                    HELD,
+                ),
+            ),
             Charge("reserved", RESERVED),
         ),
         (
-            Facts(attempts=[attempt("unknown")], limited=[Limited(NO_LIMITS)], estimated=GUESS),
+            Facts(attempts=(attempt("unknown"),), limited=(Limited(NO_LIMITS),), estimated=GUESS),
             Charge("estimated", RESERVED),
         ),
-        (Facts(attempts=[attempt("refused")], estimated=GUESS), Charge("nothing")),
+        (Facts(attempts=(attempt("refused"),), estimated=GUESS), Charge("nothing")),
         (Facts(used=SAID, estimated=GUESS), Charge("provider", Amounts(10, 5, 70))),
-        (Facts(attempts=[attempt("unknown")]), Charge("nothing")),
-        (Facts(attempts=[attempt("refused")], limited=[HELD]), Charge("nothing")),
-        (Facts(attempts=[attempt("none")], limited=[HELD]), Charge("nothing")),
+        (Facts(attempts=(attempt("unknown"),)), Charge("nothing")),
+        (Facts(attempts=(attempt("refused"),), limited=(HELD,)), Charge("nothing")),
+        (Facts(attempts=(attempt("none"),), limited=(HELD,)), Charge("nothing")),
     ],
 )
 def test_the_best_that_is_known_is_charged(facts: Facts, charge: Charge) -> None:

@@ -54,7 +54,7 @@ def test_who_was_tried_last_counts_more_than_where_it_was_sent() -> None:
 def test_verdicts_are_kept_in_order_and_route_nothing() -> None:
     limit, cache = Verdict("rate_limit", "admitted"), Verdict("semantic_cache", "skipped")
     told = facts(limit, Routed("b", "two", "late"), cache)
-    assert told.verdicts == [limit, cache]
+    assert told.verdicts == (limit, cache)
     assert (told.provider, told.reason) == ("two", "late")
 
 

@@ -18,7 +18,7 @@ from gateway.core.meter import OpenAIMeter
 from gateway.core.ports import Runtime
 from gateway.core.reply import Answered, Stream
 from gateway.core.sse import DONE
-from gateway.providers.streaming import OK, open_stream, read_json, refuse
+from gateway.providers.streaming import OK, open_stream, refuse, require_json
 from gateway.providers.transport.client import Response, Transport, TransportConfig
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import make_runtime, real_time_runtime
@@ -329,11 +329,14 @@ async def test_a_whole_answer_must_claim_to_be_json() -> None:
     async with line(
         json_reply({}), raw_reply([bare]), sse_reply([HI]), json_reply({}, status=201)
     ) as it:
-        assert await read_json(await it.ask()) == b"{}"
-        assert await read_json(await it.ask()) == b"{}"
+        for _ in range(2):
+            response = await it.ask()
+            require_json(response)
+            assert await response.read() == b"{}"
         with pytest.raises(UpstreamBroken) as caught:
-            await read_json(await it.ask())
+            require_json(await it.ask())
         assert caught.value.code == "bad_upstream"
         response = await it.ask()
         assert response.status in OK
-        assert await read_json(response) == b"{}"
+        require_json(response)
+        assert await response.read() == b"{}"

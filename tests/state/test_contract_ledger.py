@@ -13,6 +13,7 @@ def request(
         id=f"req-{number}",
         at=at,
         tenant=tenant,
+        key="",
         policy="default",
         endpoint="/v1/chat/completions",
         model="fast",

@@ -59,7 +59,14 @@ async def test_rows_of_a_former_run_add_up_too(tmp_path: Path) -> None:
     for number in range(2):
         async with open_store("sqlite", tmp_path) as store:
             row = RequestRow(
-                id=f"r{number}", at=1, tenant="a", policy="p", endpoint="e", model="m", status=200
+                id=f"r{number}",
+                at=1,
+                tenant="a",
+                key="",
+                policy="p",
+                endpoint="e",
+                model="m",
+                status=200,
             )
             store.state.ledger.record([row])
     async with open_store("sqlite", tmp_path) as store:

@@ -36,7 +36,14 @@ async def test_the_ledger_remembers_the_newest_requests_only() -> None:
     ledger = MemoryLedger()
     for number in range(ROWS + 5):
         row = RequestRow(
-            id=f"r{number}", at=1, tenant="acme", policy="p", endpoint="e", model="m", status=200
+            id=f"r{number}",
+            at=1,
+            tenant="acme",
+            key="",
+            policy="p",
+            endpoint="e",
+            model="m",
+            status=200,
         )
         ledger.record([row])
     assert (await ledger.sums(0))["acme"].requests == ROWS

@@ -141,6 +141,7 @@ class Machine(RuleBasedStateMachine):
             id=known.lease.id,
             at=1.0,
             tenant="acme",
+            key="",
             policy="p",
             endpoint="e",
             model="m",

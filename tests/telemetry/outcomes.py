@@ -3,6 +3,7 @@
 from collections.abc import Container
 from typing import Any
 
+from msgspec.structs import asdict
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -11,7 +12,7 @@ from gateway.core.exchange import Caller
 from gateway.core.notes import Attempted, Note, Notes, Routed, Used
 from gateway.core.outcome import Outcome, gather
 from gateway.core.reply import Usage
-from gateway.telemetry.fold import fold
+from gateway.telemetry.fold import WideEvent, fold
 
 GOOD: tuple[Note, ...] = (
     Routed("gpt", "one", "explicit"),
@@ -43,8 +44,12 @@ def make_outcome(*left: Note, **changes: Any) -> Outcome:
     return Outcome(**{**values, **changes})
 
 
-def folded(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, object]:
+def wide_event(outcome: Outcome, wall: float, served: Container[str]) -> WideEvent:
     return fold(outcome, charge_of(outcome.facts), wall, served)
+
+
+def folded(outcome: Outcome, wall: float, served: Container[str]) -> dict[str, object]:
+    return asdict(wide_event(outcome, wall, served))
 
 
 def parsed(text: bytes) -> dict[str, Metric]:

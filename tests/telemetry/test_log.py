@@ -10,10 +10,11 @@ from urllib.parse import quote
 
 from gateway.core import wire
 from gateway.core.secret import Secret
+from gateway.telemetry.fold import WideEvent
 from gateway.telemetry.log import BURST, REMEMBERED, WINDOW, Log, open_log
 from gateway.telemetry.sink import QUEUE
 from tests.fakes.clock import FakeClock
-from tests.telemetry.outcomes import folded, make_outcome
+from tests.telemetry.outcomes import make_outcome, wide_event
 
 CANARY = "canary/value+of a=provider-key"
 Work = Callable[[Log, FakeClock], None]
@@ -42,8 +43,8 @@ def failure(error: Exception) -> Exception:
         return raised
 
 
-def wide(**changes: Any) -> dict[str, object]:
-    return folded(make_outcome(**changes), 1_763_700_000.0, {"gpt"})
+def wide(**changes: Any) -> WideEvent:
+    return wide_event(make_outcome(**changes), 1_763_700_000.0, {"gpt"})
 
 
 def test_a_request_is_one_json_line_with_every_field_of_the_fold() -> None:

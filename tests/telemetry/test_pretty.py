@@ -1,23 +1,23 @@
 from gateway.core.notes import StreamEnded, Used
 from gateway.core.reply import Usage
 from gateway.telemetry.pretty import pretty
-from tests.telemetry.outcomes import folded, make_outcome
+from tests.telemetry.outcomes import make_outcome, wide_event
 
 
 def shown(**changes: object) -> str:
-    event = folded(make_outcome(**changes), 1_763_700_000.0, {"gpt"})
-    return pretty({**event, "event": "request"}).decode()
+    event = wide_event(make_outcome(**changes), 1_763_700_000.0, {"gpt"})
+    return pretty(event).decode()
 
 
 def test_a_request_is_one_line_in_the_order_people_read() -> None:
-    event = folded(
+    event = wide_event(
         make_outcome(
             StreamEnded("done", 3, 900, 0.1, 0.5), Used("gpt", Usage(57, 31), 1_240), stream=True
         ),
         1_763_700_000.0,
         {"gpt"},
     )
-    line = pretty({**event, "event": "request"}).decode()
+    line = pretty(event).decode()
     assert line.count("\n") == 1
     words = ["04:40:00", "200", "/v1/chat/completions", "gpt via -", "ms", "stream done"]
     words += ["57 -> 31 tokens", "$0.001240", "req-0001"]

@@ -160,7 +160,8 @@ class Transport:
             if first_byte is not None and (limit := self._clock.monotonic() + first_byte) < due:
                 due, late = limit, "upstream_first_byte_timeout"
             try:
-                message = await connection.head(due, late)
+                while (message := connection.message) is None:
+                    await connection.wait(due, late)
             except BaseException as error:
                 if not (connection.was_stale and isinstance(error, UpstreamBroken)):
                     pool.release(connection, clean=False)

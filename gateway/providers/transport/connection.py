@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any, Final, cast
+from weakref import proxy
 
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import HttpProcessingError
@@ -30,12 +31,13 @@ _TICK: Final = 0.001
 class Connection(asyncio.BufferedProtocol):
     """A connection that carries one exchange at a time.
 
-    `begin` writes a request, `head` waits for the response's head, `payload` then fills; `end`
-    says whether another exchange may follow. Whatever fails is kept in `error`, and every wait
-    ends with it. A buffered protocol, because a plain one is handed up to 256 KB at once.
+    `begin` writes a request, `message` is then the response's head and `payload` its body, as soon
+    as they come; `end` says whether another exchange may follow. Whatever fails is kept in `error`,
+    and every wait ends with it. A buffered protocol: a plain one is handed up to 256 KB at once.
     """
 
     __slots__ = (
+        "__weakref__",
         "_asking",
         "_began",
         "_clock",
@@ -94,7 +96,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def _new_parser(self, *, body: bool) -> HttpResponseParser:
         return HttpResponseParser(
-            cast("BaseProtocol", self),  # the parser only needs its flow control, as below
+            # It only needs our flow control; held by it, we would be left to the collector.
+            cast("BaseProtocol", proxy(self)),
             self._loop,
             LOW_WATER,
             max_line_size=_MAX_HEADER,
@@ -143,19 +146,13 @@ class Connection(asyncio.BufferedProtocol):
         else:
             transport.writelines(request)
 
-    async def head(self, due: float, late: str) -> RawResponseMessage:
-        """Return the response's head once it is in. Raises `late` at the time `due`."""
-        while self.message is None:
-            if self.error is not None:
-                raise self.error
-            await self.wait(due, late)
-        return self.message
-
     def wait(self, due: float, late: str) -> "asyncio.Future[None]":
         """Return what is done when something has come in or failed; at `due` `late` fails it.
 
-        Who stops waiting before that must `abort`.
+        Who stops waiting before that must `abort`. Raises what has failed already.
         """
+        if self.error is not None:
+            raise self.error.again()
         waiter = self._waiter = self._loop.create_future()
         self._arm(due, late)
         return waiter

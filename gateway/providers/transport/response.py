@@ -94,13 +94,15 @@ class Response:
 
     async def read(self, limit: int = MAX_WHOLE) -> bytes:
         """Return the whole body; only the deadline bounds the wait. Raises UpstreamError."""
+        data = self.take()
+        if data is not None and self._connection is None and len(data) <= limit:
+            return data  # nearly always: it came with the head, in one piece
         parts: list[bytes] = []
         size = 0
-        while data := await self.chunk(inf):
-            if self._connection is None and not parts and len(data) <= limit:
-                return data  # nearly always: all that there is, in one piece
+        while data or (data := await self.chunk(inf)):
             parts.append(data)
             size += len(data)
+            data = None
             if size > limit:
                 self.close()
                 raise broken("bad_upstream", "a body over the limit")
@@ -123,7 +125,7 @@ class Response:
         """Return what has come in, empty at a proper end, None while there is nothing."""
         if self._connection is None:
             if self._error is not None:
-                raise self._error
+                raise self._error.again()
             return b""
         data = self._payload.take()
         if data is not None and self._payload.at_eof():
@@ -137,7 +139,7 @@ class Response:
         """
         connection = self._connection
         if connection is None:
-            raise self._error or broken("upstream_reset", "closed by us")
+            raise self._error.again() if self._error else broken("upstream_reset", "closed by us")
         now = self._clock.monotonic()
         due, late = now + (self._idle if idle is None else idle), "upstream_idle"
         if due > self._deadline:
@@ -147,7 +149,7 @@ class Response:
         if connection.error is not None:
             self.close()
             self._error = connection.error
-            raise self._error
+            raise self._error.again()
         return connection.wait(due, late)
 
     def close(self) -> None:

@@ -290,6 +290,6 @@ async def test_a_connection_lost_before_its_first_use_fails_at_once() -> None:
         assert lost == [connection]
         connection.begin([b"GET / HTTP/1.1\r\n\r\n"])
         with pytest.raises(UpstreamBroken) as caught:
-            await connection.head(FAR, "upstream_timeout")
+            await connection.wait(FAR, "upstream_timeout")
         assert caught.value.code == "upstream_reset"
         assert not connection.end()
