@@ -235,3 +235,16 @@ def in_turn(*doings: Does) -> Does:
 
 def well(_call: Call) -> None:
     """Answer."""
+
+
+def keeps_p4(requests: Sequence[float], tries: Sequence[float]) -> bool:
+    """Whether no 10 seconds have more tries than 1.10 a request plus 30, each counted as sent.
+
+    The worst of them begin with a try.
+    """
+    for start in tries:
+        asked = sum(start <= at < start + 10 for at in requests)
+        tried = sum(start <= at < start + 10 for at in tries)
+        if tried > 1.10 * asked + 30:
+            return False
+    return True
