@@ -98,7 +98,7 @@ class Breaker:
         hopeless = self._in_a_row >= MINIMUM
         if probe:
             self._probing = False
-            self._open(now, down=hopeless)
+            self._open(now, down=hopeless or self.down)
             return
         if not self.closed:
             self.down = self.down or hopeless
@@ -113,6 +113,26 @@ class Breaker:
         enough = MINIMUM if proven else PROBATION
         if hopeless or (volume >= enough and bad >= RATIO * volume):
             self._open(now, down=hopeless)
+
+    def heed(self, now: float, seconds: float, *, down: bool) -> None:
+        """Open for so long because another process did; what is open here stays so at least."""
+        if self._probing:
+            return
+        self._open_for = max(self._open_for, min(seconds, LONGEST_OPEN))
+        self.until = max(now + seconds, 0.0 if self.closed else self.until)
+        self._soonest = now + min(seconds, FIRST_OPEN)
+        self.down = down or (self.down and not self.closed)
+        self.closed = False
+
+    def shown_well(self) -> None:
+        """Close, for what it was opened for is known to be mended."""
+        self.closed, self.down, self._probing = True, False, False
+        self._forget()
+
+    @property
+    def last_was_good(self) -> bool:
+        """Whether no failure came since the last answer."""
+        return not self._in_a_row
 
     def released(self) -> None:
         """End a probe that showed nothing, such as one whose caller left."""

@@ -12,9 +12,10 @@ import pytest
 from gateway.core.capacity import Capacity, Concurrency
 from gateway.core.catalogue import Catalogue, Model, Price
 from gateway.core.chat import parse_request
+from gateway.core.condition import Condition
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Caller, Exchange, Route
-from gateway.core.health import Condition, Health
+from gateway.core.health import Health
 from gateway.core.notes import Attempted, Notes, Routed, Verdict
 from gateway.core.ports import Call, Tools
 from gateway.core.reply import Answered, Reply, Stream, Tally, Usage, Whole

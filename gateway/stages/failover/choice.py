@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
+from gateway.core.condition import Condition
 from gateway.core.errors import AllProvidersDown, CapabilityMissing, GatewayError
 from gateway.core.exchange import Exchange
-from gateway.core.health import Condition
 from gateway.core.notes import Routed, Used
 from gateway.stages.failover.ends import all_down, unfit
 from gateway.stages.failover.rules import NAME

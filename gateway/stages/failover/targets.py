@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from gateway.core.capacity import Slots
 from gateway.core.catalogue import Target
 from gateway.core.chat import ChatRequest
+from gateway.core.condition import Condition
 from gateway.core.estimate import input_tokens
 from gateway.core.exchange import Exchange, Route
-from gateway.core.health import Condition
 from gateway.core.money import cost
 from gateway.core.notes import Routed
 from gateway.core.patterns import matcher

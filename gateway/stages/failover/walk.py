@@ -3,9 +3,9 @@
 from math import inf
 from typing import Final, NoReturn
 
+from gateway.core.condition import Probe
 from gateway.core.errors import CapabilityMissing, GatewayError, Overloaded, Retry
 from gateway.core.exchange import Exchange
-from gateway.core.health import Probe
 from gateway.core.notes import Attempted, Verdict
 from gateway.core.refusal import refusal
 from gateway.core.reply import Reply
