@@ -9,7 +9,7 @@ from gateway.core.catalogue import Model
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import CallerError, UpstreamError
 from gateway.core.estimate import input_tokens, output_limit, tokens_in
-from gateway.core.notes import Amounts, Used, Wasted, Work
+from gateway.core.notes import Amounts, Used, Work
 from gateway.core.outcome import Facts
 from gateway.core.reply import Usage
 from gateway.core.state import Counted
@@ -17,6 +17,7 @@ from gateway.core.state import Counted
 ENVELOPE: Final = 100
 """Bytes of a whole answer that are no text, at least."""
 NOTHING: Final = Amounts()
+_FREE: Final = Used("", Usage(), 0)
 _NEVER_ASKED: Final = frozenset(
     {
         *("upstream_connect_timeout", "upstream_refused_connection", "upstream_dns"),
@@ -37,17 +38,55 @@ def charge_of(facts: Facts) -> Charge:
 
     A provider's final usage wins, also when it is 0. Without it what passed counts; without that
     what was reserved, where a provider may have worked. An error that a provider answered with
-    costs nothing. The input of second requests that lost a race is charged with the first.
+    costs nothing. Attempts that were wasted are charged with the one that was not.
     """
+    counted, own = _own(facts)
+    if not facts.wasted:
+        return Charge(counted, _amounts(own))
+    if counted == "nothing":
+        counted = "relayed"
+    tokens, output, price = own.usage.input, own.usage.output, own.micro_dollars
+    for each in facts.wasted:
+        tokens += each.input
+        output += each.output
+        known = price is not None and each.micro_dollars is not None
+        price = (price or 0) + (each.micro_dollars or 0) if known else None
+    return Charge(counted, Amounts(tokens, output, price))
+
+
+def shares_of(facts: Facts) -> Sequence[Used]:
+    """Return what each attempt is charged; together it is what the request is."""
+    shares = [_FREE] * len(facts.attempts)
+    left = list(facts.wasted)
+    for number, attempt in enumerate(facts.attempts):
+        for each in left:
+            if (each.provider, each.model) == (attempt.provider, attempt.model):
+                usage = Usage(input=each.input, output=each.output)
+                shares[number] = Used(each.model, usage, each.micro_dollars)
+                left.remove(each)
+                break
+    counted, own = _own(facts)
+    if counted != "nothing":
+        work = "unknown" if counted == "reserved" else "done"
+        for number in range(len(shares) - 1, -1, -1):
+            if facts.attempts[number].work == work and shares[number] is _FREE:
+                shares[number] = own
+                break
+    return shares
+
+
+def _own(facts: Facts) -> tuple[Counted, Used]:
+    """Return what the attempt is charged that the answer came from, or may have come from."""
     if facts.passed is not None:
-        return Charge("relayed", _amounts(facts.passed, facts.wasted))
+        return "relayed", facts.passed
     if facts.used is not None:
-        return Charge("provider", _amounts(facts.used, facts.wasted))
+        return "provider", facts.used
     if any(attempt.work == "unknown" for attempt in facts.attempts):
-        limited = facts.limited[0] if facts.limited else None
-        if limited is not None and limited.reserved is not None:
-            return Charge("reserved", limited.reserved)
-    return Charge("nothing")
+        reserved = facts.limited[0].reserved if facts.limited else None
+        if reserved is not None:
+            usage = Usage(input=reserved.input, output=reserved.output)
+            return "reserved", Used("", usage, reserved.micro_dollars)
+    return "nothing", _FREE
 
 
 def work_of(error: BaseException) -> Work:
@@ -81,10 +120,5 @@ def seen_passing(request: ChatRequest, model: Model, said: Usage | None, passed:
     )
 
 
-def _amounts(used: Used, wasted: Sequence[Wasted]) -> Amounts:
-    tokens, price = used.usage.input, used.micro_dollars
-    for each in wasted:
-        tokens += each.input
-        known = price is not None and each.micro_dollars is not None
-        price = (price or 0) + (each.micro_dollars or 0) if known else None
-    return Amounts(tokens, used.usage.output, price)
+def _amounts(used: Used) -> Amounts:
+    return Amounts(used.usage.input, used.usage.output, used.micro_dollars)

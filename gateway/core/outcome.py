@@ -1,6 +1,7 @@
 """What became of one request: the record that log event, metrics and headers are folded from."""
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.core.errors import Fault
 from gateway.core.exchange import Caller
@@ -41,7 +42,7 @@ class Facts(Struct):
 
     @property
     def micro_dollars(self) -> int | None:
-        """What the answer cost, with the second requests that lost; None when that is unknown."""
+        """What the answer cost, with the attempts that nobody got; None when that is unknown."""
         total = self.used.micro_dollars if self.used else None
         for each in self.wasted:
             known = total is not None and each.micro_dollars is not None
@@ -59,6 +60,8 @@ def gather(notes: Notes) -> Facts:
     for note in notes:  # `isinstance` costs four times as much, and the most frequent come first
         if type(note) is Attempted:
             facts.provider, facts.model = note.provider, note.model
+            if facts.attempts:
+                _supersede(facts)
             facts.attempts.append(note)
             facts.waited += note.ended - note.started
         elif type(note) is Used:
@@ -88,6 +91,19 @@ def _add_rarer(facts: Facts, note: Note) -> None:
         facts.queued = (facts.queued or 0.0) + note.seconds
     elif type(note) is Wasted:
         facts.wasted.append(note)
+
+
+def _supersede(facts: Facts) -> None:
+    """Count as wasted what an attempt used that broke before its caller had any of it."""
+    spent, lost = facts.passed or facts.used, facts.attempts[-1]
+    if spent is not None:
+        usage = spent.usage
+        facts.wasted.append(
+            Wasted(lost.provider, lost.model, usage.input, spent.micro_dollars, usage.output)
+        )
+    if facts.stream is not None:
+        facts.attempts[-1] = replace(lost, code=facts.stream.code)
+    facts.used = facts.passed = facts.stream = None
 
 
 def _decide(facts: Facts) -> None:

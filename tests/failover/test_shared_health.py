@@ -25,7 +25,7 @@ PROVIDERS = {
 }
 FREE = {"price": {"input": 0, "output": 0}}
 MODELS = {name: {"provider": name, **FREE} for name in PROVIDERS}
-PIPELINE = [
+PIPELINE: list[dict[str, Any]] = [
     {"stage": "failover", "when": {"model": ["gone"]}, "targets": [{"model": "gone"}]},
     {
         "stage": "failover",

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from gateway.core.condition import Condition
 from gateway.core.errors import AllProvidersDown, CapabilityMissing, GatewayError
 from gateway.core.exchange import Exchange
-from gateway.core.notes import Routed, Used
+from gateway.core.notes import Routed, Used, Wasted
 from gateway.stages.failover.ends import all_down, unfit
 from gateway.stages.failover.rules import NAME
 from gateway.stages.failover.targets import Candidate
@@ -16,7 +16,7 @@ class Choice:
 
     __slots__ = (
         *("_ceiling", "_dropped", "_exchange", "_lacks", "_misfits", "_said"),
-        *("count", "left"),
+        *("count", "left", "lost"),
     )
 
     def __init__(
@@ -26,6 +26,8 @@ class Choice:
         self.left = list(candidates)
         self.count = len(self.left)
         """How many there were."""
+        self.lost: list[Wasted] = []
+        """Attempts that broke, though their providers may have worked."""
         self._dropped: list[Candidate] = []
         self._exchange = exchange
         self._ceiling = ceiling
@@ -134,6 +136,7 @@ class Choice:
         if ceiling is not None:
             notes = self._exchange.notes
             ceiling -= sum(used.micro_dollars or 0 for used in notes.all(Used))
+            ceiling -= sum(lost.micro_dollars or 0 for lost in self.lost)
         reason = candidate.misfit(self._exchange, ceiling)
         if reason:
             self.skip(candidate, reason, None)

@@ -1,12 +1,13 @@
 """The walk along a request's targets: one try after the other, and when it ends."""
 
+from collections.abc import Sequence
 from math import inf
 from typing import Final, NoReturn
 
 from gateway.core.condition import Probe
 from gateway.core.errors import CapabilityMissing, GatewayError, Overloaded, Retry
 from gateway.core.exchange import Exchange
-from gateway.core.notes import Attempted, Verdict
+from gateway.core.notes import Attempted, Verdict, Wasted
 from gateway.core.refusal import refusal
 from gateway.core.reply import Reply
 from gateway.core.retry_budget import Token
@@ -66,6 +67,12 @@ class Walk:
                     if reply is not None:
                         return self._arrived(reply)
                 now = self.rules.clock.monotonic()
+        except GatewayError:
+            self._waste(self.choice.lost[:-1])  # the last one is charged as what was reserved
+            raise
+        except BaseException:
+            self._waste(self.choice.lost)
+            raise
         finally:
             if self.token is not None:
                 self.token.back(self.rules.clock.monotonic())
@@ -108,8 +115,9 @@ class Walk:
                     race.start(second, self._try(second, now, token))
                 won = await race.winner()
         finally:
-            for lost in await race.end(won):
-                self.notes.add(wasted(lost.candidate, self.exchange.request))
+            ended = [run.candidate for run in await race.end(won)]
+            asked = [each for each in ended if self._tries(each)]
+            self._waste([wasted(each, self.exchange.request) for each in asked])
             if token is not None:
                 token.back(self.rules.clock.monotonic())
         if won is not None:
@@ -119,7 +127,12 @@ class Walk:
             raise errors[-1]
         return None
 
+    def _waste(self, lost: Sequence[Wasted]) -> None:
+        for each in lost:
+            self.notes.add(each)
+
     def _arrived(self, reply: Reply) -> Reply:
+        self._waste(self.choice.lost)
         if self.last is not None:
             self.rules.learning.pardon(self.exchange)
             self.notes.add(Verdict(NAME, "failed over"))
@@ -150,6 +163,7 @@ class Walk:
         """
         rules, condition = self.rules, candidate.condition
         before = self._tries(candidate) if self.attempts else 0
+        self.notes.several = self.notes.several or self.sent
         self.notes.add(self.choice.routed(candidate))
         probe = condition.enter(now)
         sent = self._sent if token is None else token.spend
@@ -203,6 +217,9 @@ class Walk:
     def _failed(self, candidate: Candidate, error: GatewayError, probe: Probe | None) -> None:
         self.attempts += 1
         self.sent = True
+        attempt = self.notes.last(Attempted)
+        if attempt is not None and attempt.work == "unknown":
+            self.choice.lost.append(wasted(candidate, self.exchange.request))
         poison = self.rules.learning.failed(
             candidate.condition, self.exchange, error, probe, targets=self.choice.count
         )
