@@ -22,6 +22,7 @@ _NEVER_ASKED: Final = frozenset(
     {
         *("upstream_connect_timeout", "upstream_refused_connection", "upstream_dns"),
         *("upstream_tls", "upstream_pool_timeout"),
+        *("upstream_certificate_expired", "upstream_certificate_name"),
     }
 )
 
