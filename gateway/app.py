@@ -8,9 +8,11 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
+from gateway.core.bulletin import Bulletin
 from gateway.core.capacity import Capacity
 from gateway.core.errors import StateUnavailable
 from gateway.core.health import Health
+from gateway.core.keys import mark_of
 from gateway.core.ports import Provider, Runtime, Tools
 from gateway.core.secret import Secret
 from gateway.core.state import IssuedKey, State
@@ -221,6 +223,7 @@ def follow(setup: Setup, tools: Tools, process: Process, log: Log) -> None:
 
     def rotated(provider: str, key: Secret) -> None:
         log.register(key)
+        tools.health.keyed(provider, mark_of(key.reveal().encode()))
         log.info("a provider's key was rotated", provider=provider, source=key.source)
 
     async def reload() -> None:
@@ -244,17 +247,29 @@ async def _tools(
     """Return what stages are built from; it is closed with the stack."""
     usable = {name: each for name, each in setup.providers.items() if not each.unusable()}
     rules = {name: config.concurrency for name, config in usable.items()}
+    state = await stack.enter_async_context(open_state(setup, runtime, data))
     tools = Tools(
         runtime=runtime,
         providers={name: config.build(name, runtime) for name, config in usable.items()},
         catalogue=setup.catalogue,
-        state=await stack.enter_async_context(open_state(setup, runtime, data)),
+        state=state,
         capacity=Capacity(runtime.clock, runtime.random, rules),
-        health=Health(runtime.random, HealthNews(log)),
+        health=_health(setup, runtime, log, state.bulletin),
     )
     for provider in tools.providers.values():
         stack.push_async_callback(provider.aclose)
     return tools
+
+
+def _health(setup: Setup, runtime: Runtime, log: Log, bulletin: Bulletin) -> Health:
+    """Return what is known of targets, which follows what other processes find out."""
+    health = Health(runtime.random, HealthNews(log), bulletin)
+    for name, config in setup.providers.items():
+        key = getattr(config, "api_key", None)
+        if isinstance(key, Secret) and key.present:
+            health.keyed(name, mark_of(key.reveal().encode()))
+    bulletin.follow(lambda notices: health.hear(notices, runtime.clock.monotonic()))
+    return health
 
 
 def _policies(

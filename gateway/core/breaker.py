@@ -31,7 +31,7 @@ class Breaker:
 
     __slots__ = (
         *("_bad", "_closed_at", "_good", "_in_a_row", "_open_for", "_probing", "_random", "_slot"),
-        *("closed", "down", "openings", "until"),
+        *("_soonest", "closed", "down", "openings", "until"),
     )
 
     def __init__(self, random: Random) -> None:
@@ -48,6 +48,7 @@ class Breaker:
         self._in_a_row = 0.0
         self._open_for = 0.0
         self._closed_at = 0.0
+        self._soonest = 0.0
         self._probing = False
 
     def state(self, now: float) -> State:
@@ -64,6 +65,10 @@ class Breaker:
     def admits(self, now: float) -> bool:
         """Whether a request may go there; of those that a probe is due for, only one."""
         return self.closed or (now >= self.until and not self._probing)
+
+    def hasten(self) -> None:
+        """Have the probe 5 seconds after it opened, since a request has nowhere else to go."""
+        self.until = min(self.until, self._soonest)
 
     def enter(self, now: float) -> bool:
         """Begin a request; return whether it is the probe, whose end must be told as such."""
@@ -93,7 +98,7 @@ class Breaker:
         hopeless = self._in_a_row >= MINIMUM
         if probe:
             self._probing = False
-            self._open(now, down=hopeless)
+            self._open(now, down=hopeless or self.down)
             return
         if not self.closed:
             self.down = self.down or hopeless
@@ -108,6 +113,26 @@ class Breaker:
         enough = MINIMUM if proven else PROBATION
         if hopeless or (volume >= enough and bad >= RATIO * volume):
             self._open(now, down=hopeless)
+
+    def heed(self, now: float, seconds: float, *, down: bool) -> None:
+        """Open for so long because another process did; what is open here stays so at least."""
+        if self._probing:
+            return
+        self._open_for = max(self._open_for, min(seconds, LONGEST_OPEN))
+        self.until = max(now + seconds, 0.0 if self.closed else self.until)
+        self._soonest = now + min(seconds, FIRST_OPEN)
+        self.down = down or (self.down and not self.closed)
+        self.closed = False
+
+    def shown_well(self) -> None:
+        """Close, for what it was opened for is known to be mended."""
+        self.closed, self.down, self._probing = True, False, False
+        self._forget()
+
+    @property
+    def last_was_good(self) -> bool:
+        """Whether no failure came since the last answer."""
+        return not self._in_a_row
 
     def released(self) -> None:
         """End a probe that showed nothing, such as one whose caller left."""
@@ -124,7 +149,9 @@ class Breaker:
         first = calm or not self._open_for
         self._open_for = FIRST_OPEN if first else min(LONGEST_OPEN, 2 * self._open_for)
         self.closed, self.down = False, down
-        self.until = now + self._open_for * self._random.uniform(1 - JITTER, 1 + JITTER)
+        jitter = self._random.uniform(1 - JITTER, 1 + JITTER)
+        self.until = now + self._open_for * jitter
+        self._soonest = now + FIRST_OPEN * jitter
         self.openings += 1
 
     def _move(self, slot: int) -> None:

@@ -18,7 +18,7 @@ from gateway.core.fair_queue import FairQueue, Shed, Time
 from gateway.core.reply import Tally, Usage
 
 JITTER: Final = 0.2
-"""Clients that were refused together do not come back together."""
+"""Clients that were refused together do not come back together, and none too early."""
 LONGEST: Final = 50.0
 """Seconds that anybody is told to stay away, before the jitter: SDKs ignore more than 60."""
 _UNKNOWN: Final = 1.0
@@ -179,7 +179,7 @@ class Slots:
         every = self._every() or _UNKNOWN / self.limit
         drained = self.now() + (self.waiting + 1) * every
         self._promised = min(max(self._promised + every, drained), self.now() + LONGEST)
-        jitter = self._random.uniform(1 - JITTER, 1 + JITTER)
+        jitter = self._random.uniform(1, 1 + JITTER)
         return Overloaded(
             "This model has as many requests as it can take. Try again later.",
             detail=f"{self.in_use} in use of {self.limit}, {self.waiting} waiting: {why}",

@@ -10,7 +10,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.errors import CallerError, UpstreamError
 from gateway.core.estimate import expected_output, input_tokens, output_limit, tokens_in
 from gateway.core.money import at_most, dearest
-from gateway.core.notes import Amounts, Used, Wasted, Work
+from gateway.core.notes import Amounts, Used, Work
 from gateway.core.outcome import Facts
 from gateway.core.reply import Usage
 from gateway.core.state import Counted
@@ -18,10 +18,12 @@ from gateway.core.state import Counted
 ENVELOPE: Final = 100
 """Bytes of a whole answer that are no text, at least."""
 NOTHING: Final = Amounts()
+_FREE: Final = Used("", Usage(), 0)
 _NEVER_ASKED: Final = frozenset(
     {
         *("upstream_connect_timeout", "upstream_refused_connection", "upstream_dns"),
         *("upstream_tls", "upstream_pool_timeout"),
+        *("upstream_certificate_expired", "upstream_certificate_name"),
     }
 )
 
@@ -38,16 +40,53 @@ def charge_of(facts: Facts) -> Charge:
 
     A provider's final usage wins, also when it is 0. Without it what passed counts; without that,
     where a provider may have worked, what was reserved, or where no limit asked for that, what
-    would have been. An error that a provider answered with costs nothing. The input of second
-    requests that lost a race is charged with the first.
+    would have been. An error that a provider answered with costs nothing. Attempts that were
+    wasted are charged with the one that was not.
     """
+    counted, own = _own(facts)
+    if not facts.wasted:
+        return Charge(counted, _amounts(own))
+    if counted == "nothing":
+        counted = "relayed"
+    tokens, output, price = own.usage.input, own.usage.output, own.micro_dollars
+    for each in facts.wasted:
+        tokens += each.input
+        output += each.output
+        known = price is not None and each.micro_dollars is not None
+        price = (price or 0) + (each.micro_dollars or 0) if known else None
+    return Charge(counted, Amounts(tokens, output, price))
+
+
+def shares_of(facts: Facts) -> Sequence[Used]:
+    """Return what each attempt is charged; together it is what the request is."""
+    shares = [_FREE] * len(facts.attempts)
+    left = list(facts.wasted)
+    for number, attempt in enumerate(facts.attempts):
+        for each in left:
+            if (each.provider, each.model) == (attempt.provider, attempt.model):
+                usage = Usage(input=each.input, output=each.output)
+                shares[number] = Used(each.model, usage, each.micro_dollars)
+                left.remove(each)
+                break
+    counted, own = _own(facts)
+    if counted != "nothing":
+        work = "unknown" if counted in {"reserved", "estimated"} else "done"
+        for number in range(len(shares) - 1, -1, -1):
+            if facts.attempts[number].work == work and shares[number] is _FREE:
+                shares[number] = own
+                break
+    return shares
+
+
+def _own(facts: Facts) -> tuple[Counted, Used]:
+    """Return what the attempt is charged that the answer came from, or may have come from."""
     if facts.passed is not None:
-        return Charge("relayed", _amounts(facts.passed, facts.wasted))
+        return "relayed", facts.passed
     if facts.used is not None:
-        return Charge("provider", _amounts(facts.used, facts.wasted))
+        return "provider", facts.used
     if any(attempt.work == "unknown" for attempt in facts.attempts):
         return _supposed(facts)
-    return Charge("nothing")
+    return "nothing", _FREE
 
 
 def work_of(error: BaseException) -> Work:
@@ -95,20 +134,20 @@ def seen_passing(request: ChatRequest, model: Model, said: Usage | None, passed:
     )
 
 
-def _supposed(facts: Facts) -> Charge:
+def _supposed(facts: Facts) -> tuple[Counted, Used]:
     """Return what an answer that nobody saw is taken to have used."""
     held = [each.reserved for each in facts.limited if each.reserved is not None]
     if held:
-        return Charge("reserved", next((each for each in held if each.micro_dollars), held[0]))
+        return "reserved", _used(next((each for each in held if each.micro_dollars), held[0]))
     if facts.estimated is not None:
-        return Charge("estimated", facts.estimated.amounts)
-    return Charge("nothing")
+        return "estimated", _used(facts.estimated.amounts)
+    return "nothing", _FREE
 
 
-def _amounts(used: Used, wasted: Sequence[Wasted]) -> Amounts:
-    tokens, price = used.usage.input, used.micro_dollars
-    for each in wasted:
-        tokens += each.input
-        known = price is not None and each.micro_dollars is not None
-        price = (price or 0) + (each.micro_dollars or 0) if known else None
-    return Amounts(tokens, used.usage.output, price)
+def _used(amounts: Amounts) -> Used:
+    usage = Usage(input=amounts.input, output=amounts.output)
+    return Used("", usage, amounts.micro_dollars)
+
+
+def _amounts(used: Used) -> Amounts:
+    return Amounts(used.usage.input, used.usage.output, used.micro_dollars)

@@ -1,6 +1,6 @@
 """The one noun: a request on its way, with who sent it and what is known so far."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 from typing import Literal
 
@@ -49,6 +49,8 @@ class Route(Struct, frozen=True):
 
     targets: tuple[Target, ...]
     reason: str = ""
+    sent: Callable[[float], None] | None = None
+    """Told the `Clock.monotonic()` time at which the first target is asked, if it ever is."""
 
 
 class Exchange(Struct, frozen=True):

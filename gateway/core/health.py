@@ -1,223 +1,29 @@
 """What this process has learnt of its targets: one object that outlives every reload."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from gateway.core.breaker import Breaker
+from gateway.core.bulletin import Alone, Bulletin, Notice
+from gateway.core.condition import Condition, Key, News
 from gateway.core.errors import GatewayError, Retry, UpstreamBusy, UpstreamDenied
 from gateway.core.retry_budget import RetryBudget
-from gateway.core.scores import FirstTokens, PeakEwma, Record
 from gateway.core.suspects import Suspects
 
-LONGEST_PAUSE: Final = 60.0
-"""Seconds that a provider's Retry-After is believed at most; then one asks again."""
-FIRST_BACKOFF: Final = 0.5
-LONGEST_BACKOFF: Final = 20.0
-WINDOW: Final = 10.0
-PATIENCE: Final = 3.0
-"""A first token is waited for so many times the 99th percentile of those that came."""
-LEAST_PATIENCE: Final = 1.0
-_BLAMED: Final = 4
-"""Failures of one tenant that count in a window in which others fare well: too few to open."""
-_OTHERS: Final = 5
-_FARE_WELL: Final = 0.25
 _TOO_MANY: Final = 429
-
-
-class News(Protocol):
-    """Hears what an operator should know."""
-
-    def denied(self, provider: str, detail: str, /) -> None:
-        """Take note: the provider refuses our key. Somebody must act."""
-        ...
-
-    def opened(self, provider: str, model: str, seconds: float, /) -> None:
-        """Take note: the target is left alone for so long."""
-        ...
-
-    def closed(self, provider: str, model: str, /) -> None:
-        """Take note: the target serves again."""
-        ...
-
-
-class Key:
-    """The health of one provider's block, and so of its key: whether it was refused."""
-
-    __slots__ = ("breaker", "news", "provider")
-
-    def __init__(self, provider: str, random: Random, news: News | None) -> None:
-        self.provider = provider
-        self.breaker = Breaker(random)
-        self.news = news
-
-
-class Probe:
-    """What a request is the probe of."""
-
-    __slots__ = ("key", "target")
-
-    def __init__(self, target: bool, key: bool) -> None:
-        self.target = target
-        self.key = key
-
-
-class Condition:
-    """The health of one target: a model at one provider. Times are `Clock.monotonic()` seconds."""
-
-    __slots__ = (
-        *(
-            "_before",
-            "_blame",
-            "_random",
-            "_since",
-            "_streak",
-            "answered_at",
-            "breaker",
-            "first_tokens",
-        ),
-        *("key", "model", "news", "outstanding", "paused_until", "provider", "record", "speed"),
-        *("usual",),
-    )
-
-    def __init__(self, key: Key, model: str, random: Random) -> None:
-        self.provider = key.provider
-        self.model = model
-        self.key = key.breaker
-        self.news = key.news
-        self.breaker = Breaker(random)
-        self.speed = PeakEwma()
-        self.first_tokens = FirstTokens()
-        self.usual: float | None = None
-        """How long a first token may take here, from what was seen; None while that is little."""
-        self.record = Record()
-        self.outstanding = 0
-        """Requests that are there now, streams until their end."""
-        self.paused_until = 0.0
-        self.answered_at = -WINDOW
-        self._random = random
-        self._streak = 0
-        self._blame: dict[str, list[int]] = {}
-        """Tenant -> answers and failures since `_since`; `_before`: those of the window before."""
-        self._before: dict[str, list[int]] = {}
-        self._since = 0.0
-
-    def available(self, now: float) -> bool:
-        """Whether a request may go there now."""
-        return (
-            now >= self.paused_until
-            and (self.breaker.closed or self.breaker.admits(now))
-            and (self.key.closed or self.key.admits(now))
-        )
-
-    def better_than_nothing(self, now: float) -> bool:
-        """Whether it is shut out for failing often, and still answers now and then."""
-        breaker = self.breaker
-        fails = not breaker.closed and not breaker.down
-        return fails and now >= self.paused_until and self.key.closed
-
-    def recovers_at(self, now: float) -> float:
-        """Return when it may be asked again, as far as is known."""
-        times = [self.paused_until, now]
-        times += [each.until for each in (self.breaker, self.key) if not each.closed]
-        return max(times)
-
-    def enter(self, now: float) -> Probe | None:
-        """Begin a request. Its end must be told with what is returned."""
-        self.outstanding += 1
-        if self.breaker.closed and self.key.closed:
-            return None
-        return Probe(self.breaker.enter(now), self.key.enter(now))
-
-    def leave(self) -> None:
-        """End a request, after its outcome was told."""
-        self.outstanding -= 1
-
-    def released(self, probe: Probe | None) -> None:
-        """Tell that a request showed nothing: nobody was asked, or its caller left."""
-        if probe is not None and probe.target:
-            self.breaker.released()
-        if probe is not None and probe.key:
-            self.key.released()
-
-    def answered(self, now: float, tenant: str, probe: Probe | None = None) -> None:
-        """Tell that the target answered, be it with a refusal."""
-        self.answered_at = now
-        self._streak = 0
-        self.record.count(now, good=True)
-        if now - self._since > WINDOW:
-            self._turn(now)
-        blame = self._blame.get(tenant)
-        if blame is None:
-            self._blame[tenant] = [1, 0]
-        else:
-            blame[0] += 1
-        if probe is None:
-            self.breaker.succeeded(now)
-            return
-        if probe.key:
-            self.key.succeeded(now, probe=True)
-        self.breaker.succeeded(now, probe=probe.target)
-        if probe.target and self.news is not None:
-            self.news.closed(self.provider, self.model)
-
-    def timed(self, seconds: float, now: float, *, first_token: bool) -> None:
-        """Tell how long an answer, or its first token, took or was waited for in vain."""
-        self.speed.observe(seconds, now)
-        if first_token and self.first_tokens.observe(seconds):
-            usual = self.first_tokens.quantile(0.99)
-            self.usual = None if usual is None else max(LEAST_PATIENCE, PATIENCE * usual)
-
-    def failed(self, now: float, tenant: str, probe: Probe | None, *, telling: bool) -> None:
-        """Tell that the target failed; `telling` is whether that may be held against it."""
-        self.record.count(now, good=False)
-        if now - self._since > WINDOW:
-            self._turn(now)
-        blame = self._blame.setdefault(tenant, [0, 0])
-        blame[1] += 1
-        if probe is not None and probe.key:
-            self.key.released()
-        openings = self.breaker.openings
-        weight = float(telling and not (blame[1] > _BLAMED and self._others_fare_well(tenant)))
-        self.breaker.failed(now, weight, probe=probe is not None and probe.target)
-        if self.breaker.openings > openings and self.news is not None:
-            self.news.opened(self.provider, self.model, self.breaker.until - now)
-
-    def denied(self, now: float, probe: Probe | None, detail: str) -> None:
-        """Tell that the provider refused our key: all that uses it is left alone."""
-        if probe is not None and probe.target:
-            self.breaker.released()
-        openings = self.key.openings
-        self.key.trip(now)
-        if self.key.openings > openings and self.news is not None:
-            self.news.denied(self.provider, detail)
-
-    def pause(self, now: float, seconds: float | None) -> None:
-        """Leave it alone for as long as it asked for, or for a chance time that grows."""
-        if seconds is None:
-            longest = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2**self._streak)
-            seconds = self._random.uniform(0, longest)
-            self._streak = min(self._streak + 1, 10)
-        self.paused_until = max(self.paused_until, now + min(seconds, LONGEST_PAUSE))
-
-    def _turn(self, now: float) -> None:
-        """Begin a new window; the last one is kept if it is not long ago."""
-        fresh = now - self._since <= 2 * WINDOW
-        self._before, self._blame = (self._blame if fresh else {}), {}
-        self._since = now
-
-    def _others_fare_well(self, tenant: str) -> bool:
-        windows = (self._before, self._blame)
-        others = [c for window in windows for name, c in window.items() if name != tenant]
-        good, bad = sum(c[0] for c in others), sum(c[1] for c in others)
-        return good + bad >= _OTHERS and bad < _FARE_WELL * (good + bad)
 
 
 class Health:
     """Every target's condition, every pool's retry budget, and the requests under suspicion."""
 
-    def __init__(self, random: Random, news: News | None = None) -> None:
+    def __init__(
+        self, random: Random, news: News | None = None, bulletin: Bulletin | None = None
+    ) -> None:
         self.suspects = Suspects()
+        self._bulletin = bulletin or Alone()
+        self._heard: set[str] = set()
+        """The notices that were heeded and still hang there."""
+        self._marks: dict[str, str] = {}
         self._random = random
         self._news = news
         self._keys: dict[str, Key] = {}
@@ -230,7 +36,9 @@ class Health:
         if found is None:
             key = self._keys.get(provider)
             if key is None:
-                key = self._keys[provider] = Key(provider, self._random, self._news)
+                key = Key(provider, self._random, self._news, self._bulletin)
+                key.mark = self._marks.get(provider, "")
+                self._keys[provider] = key
             found = self._conditions[provider, model] = Condition(key, model, self._random)
         return found
 
@@ -240,6 +48,30 @@ class Health:
         if found is None:
             found = self._budgets[providers] = RetryBudget(now)
         return found
+
+    def keyed(self, provider: str, mark: str) -> None:
+        """Take note of which key a provider is sent; another than before is tried at once."""
+        before, self._marks[provider] = self._marks.get(provider, mark), mark
+        key = self._keys.get(provider)
+        if key is not None:
+            key.mark = mark
+            if before != mark:
+                key.breaker.shown_well()
+
+    def hear(self, notices: Sequence[Notice], now: float) -> None:
+        """Heed what other processes found out, each notice once however often it is told."""
+        heeded = {each.id for each in notices if each.id in self._heard or self._heed(each, now)}
+        self._heard = heeded
+
+    def _heed(self, notice: Notice, now: float) -> bool:
+        """Return whether a notice need not be looked at again."""
+        if notice.kind == "denied":
+            key = self._keys.get(notice.provider)
+            if key is not None and key.mark == notice.mark:
+                key.breaker.heed(now, notice.seconds, down=True)
+            return key is not None
+        condition = self._conditions.get((notice.provider, notice.model))
+        return condition is not None and condition.hear(notice, now)
 
     def conditions(self) -> Iterator[Condition]:
         """Yield every target that some policy has named, the oldest first."""

@@ -17,6 +17,6 @@ def digest_of(key: str, pepper: bytes) -> str:
     return hmac.digest(pepper, key.encode("utf-8", "surrogateescape"), "sha256").hex()
 
 
-def mark_of(pepper: bytes) -> str:
-    """Return 8 hex digits by which two peppers can be told apart, and nothing else."""
-    return hmac.digest(pepper, _MARK, "sha256").hex()[:8]
+def mark_of(secret: bytes) -> str:
+    """Return 8 hex digits by which two secrets can be told apart, and nothing else."""
+    return hmac.digest(secret, _MARK, "sha256").hex()[:8]

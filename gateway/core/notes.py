@@ -109,14 +109,18 @@ class Queued(Struct, frozen=True, gc=False):
 
 
 class Wasted(Struct, frozen=True, gc=False):
-    """A second request that lost the race, and what it is taken to have cost."""
+    """An attempt whose answer nobody got, and what it is taken to have cost.
+
+    It lost a race, or it broke and another one was made after it.
+    """
 
     provider: str
     model: str
     input: int
-    """Tokens, guessed."""
+    """Tokens, guessed where the provider did not say."""
     micro_dollars: int | None
     """None when the model has no price: unknown, never free."""
+    output: int = 0
 
 
 class Verdict(Struct, frozen=True, gc=False):
@@ -146,10 +150,12 @@ N = TypeVar(
 class Notes:
     """An append-only list of notes, one per exchange."""
 
-    __slots__ = ("_notes",)
+    __slots__ = ("_notes", "several")
 
     def __init__(self) -> None:
         self._notes: list[Note] = []
+        self.several = False
+        """Whether more than one attempt was made, so that the newest usage may not be all."""
 
     def add(self, note: Note) -> None:
         """Leave a fact behind."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.core.errors import Fault
 from gateway.core.exchange import Caller
@@ -45,7 +46,7 @@ class Facts(Struct, gc=False):
 
     @property
     def micro_dollars(self) -> int | None:
-        """What the answer cost, with the second requests that lost; None when that is unknown."""
+        """What the answer cost, with the attempts that nobody got; None when that is unknown."""
         total = self.used.micro_dollars if self.used else None
         for each in self.wasted:
             known = total is not None and each.micro_dollars is not None
@@ -63,6 +64,8 @@ def gather(notes: Notes) -> Facts:
     for note in notes:  # `isinstance` costs four times as much, and the most frequent come first
         if type(note) is Attempted:
             facts.provider, facts.model = note.provider, note.model
+            if facts.attempts:
+                _supersede(facts)
             facts.attempts += (note,)
             facts.waited += note.ended - note.started
         elif type(note) is Used:
@@ -94,6 +97,18 @@ def _add_rarer(facts: Facts, note: Note) -> None:
         facts.estimated = note
     elif type(note) is Wasted:
         facts.wasted += (note,)
+
+
+def _supersede(facts: Facts) -> None:
+    """Count as wasted what an attempt used that broke before its caller had any of it."""
+    spent, lost = facts.passed or facts.used, facts.attempts[-1]
+    if spent is not None:
+        usage = spent.usage
+        lot = Wasted(lost.provider, lost.model, usage.input, spent.micro_dollars, usage.output)
+        facts.wasted += (lot,)
+    if facts.stream is not None:
+        facts.attempts = (*facts.attempts[:-1], replace(lost, code=facts.stream.code))
+    facts.used = facts.passed = facts.stream = None
 
 
 def _decide(facts: Facts) -> None:

@@ -1,7 +1,9 @@
 """How many tries beyond each request's first a pool of providers is given, so that no storm comes.
 
 In any 10 seconds there are at most 1.10 tries a request plus 30: 20 saved up, one a second, and a
-tenth of one a request.
+tenth of one a request. Both count at the moment at which they are sent, however long they waited
+for a place at their target: a token that was taken and is not spent yet takes its room among the
+20, so that no more can come together than were saved up.
 """
 
 from typing import Final
@@ -15,13 +17,36 @@ HEDGES: Final = 5.0
 """Second requests that may be saved up, counted in the price of first ones."""
 
 
+class Token:
+    """Leave for one try, until it is spent or given back."""
+
+    __slots__ = ("_budget",)
+
+    def __init__(self, budget: "RetryBudget") -> None:
+        self._budget: RetryBudget | None = budget
+
+    def spend(self, now: float) -> None:
+        """Tell that the try is sent."""
+        if self._budget is not None:
+            self._budget.release(now, spent=True)
+            self._budget = None
+
+    def back(self, now: float) -> None:
+        """Tell that there will be no try, if there was none."""
+        if self._budget is not None:
+            self._budget.release(now, spent=False)
+            self._budget = None
+
+
 class RetryBudget:
     """A token bucket. Every try but a request's first takes a token, hedges too."""
 
-    __slots__ = ("_at", "_hedges", "_level", "granted", "hedged", "low", "refused")
+    __slots__ = ("_at", "_hedges", "_level", "_room", "granted", "hedged", "low", "refused")
 
     def __init__(self, now: float) -> None:
         self._level = CAP
+        self._room = CAP
+        """What fits in beside the tokens that are taken and not spent."""
         self._at = now
         self._hedges = 0.0
         self.granted = 0
@@ -31,43 +56,50 @@ class RetryBudget:
         """Whether it is nearly spent, and not yet restored: first tries had better succeed."""
 
     def deposit(self, now: float) -> None:
-        """Count a request."""
-        level = self._level + PER_REQUEST + (now - self._at) * PER_SECOND
-        self._level = level if level < CAP else CAP  # noqa: FURB136 - `min` costs four times as much
+        """Count a request, when it is first sent."""
+        level, room = self._level + PER_REQUEST + (now - self._at) * PER_SECOND, self._room
+        self._level = level if level < room else room  # noqa: FURB136 - `min` costs four times as much
         self._at = now
         if self.low and level >= RESTORED:
             self.low = False
 
-    def take(self, now: float) -> bool:
-        """Take a token for one more try; without one, there is none."""
-        level = self.level(now)
-        self._at = now
+    def take(self, now: float) -> Token | None:
+        """Return leave for one more try, None when there is none."""
+        level = self._refill(now)
         if level < 1:
-            self._level = level
             self.refused += 1
-            return False
+            return None
         self._level = level - 1
+        self._room -= 1
         self.low = self.low or level < LOW
         self.granted += 1
-        return True
+        return Token(self)
 
-    def give_back(self) -> None:
-        """Return a token that no try was made for."""
-        self._level = min(CAP, self._level + 1)
-        self.granted -= 1
+    def release(self, now: float, *, spent: bool) -> None:
+        """Take note of what became of a token; `Token` calls it once."""
+        level = self._refill(now)
+        self._room += 1
+        if not spent:
+            self._level = level + 1
+            self.granted -= 1
 
     def earn(self, share: float) -> None:
         """Count a request of which `share` may be spent on second requests."""
         self._hedges = min(HEDGES, self._hedges + share)
 
-    def hedge(self, price: float, now: float) -> bool:
-        """Take what a second request takes: a token, and its price in first requests."""
-        if self._hedges < price or not self.take(now):
-            return False
-        self._hedges -= price
-        self.hedged += 1
-        return True
+    def hedge(self, price: float, now: float) -> Token | None:
+        """Return leave for a second request: a token, and its price in first requests."""
+        token = None if self._hedges < price else self.take(now)
+        if token is not None:
+            self._hedges -= price
+            self.hedged += 1
+        return token
 
     def level(self, now: float) -> float:
         """Return the tokens that are there."""
-        return min(CAP, self._level + (now - self._at) * PER_SECOND)
+        return min(self._room, self._level + (now - self._at) * PER_SECOND)
+
+    def _refill(self, now: float) -> float:
+        self._level = self.level(now)
+        self._at = now
+        return self._level

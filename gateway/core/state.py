@@ -9,6 +9,8 @@ from typing import Final, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
+from gateway.core.bulletin import Bulletin
+
 MAX_AMOUNT: Final = 1 << 50
 """Sums of these stay exact in every back end; as micro-dollars it is a thousand million dollars."""
 GRACE: Final = 30.0
@@ -271,4 +273,5 @@ class State(Struct, frozen=True):
     limiter: Limiter
     keys: Keys
     ledger: Ledger
+    bulletin: Bulletin
     problem: Callable[[], str]

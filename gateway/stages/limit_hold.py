@@ -73,14 +73,15 @@ class Hold(Struct):
         """Return what was used of each limit; None where that is what was reserved."""
         exchange = self.exchange
         newest = exchange.notes.newest
-        if type(newest) is Used:  # as nearly always: then the rest of the notes changes nothing
+        # As nearly always: then the rest of the notes changes nothing.
+        if type(newest) is Used and not exchange.notes.several:
             usage, money = newest.usage, newest.micro_dollars
             brought, answer = usage.input, usage.output
             if exchange.request.endpoint not in ALWAYS_WHOLE:
                 self.answers.observe(answer)
         else:
             charge = charge_of(gather(exchange.notes))
-            if charge.counted == "reserved":
+            if charge.counted == "reserved" and not exchange.notes.several:
                 return None
             brought, answer = charge.amounts.input, charge.amounts.output
             money = charge.amounts.micro_dollars

@@ -131,6 +131,8 @@ class Relay:
         """Ask the provider. The slot is given back with the answer, or held for its stream."""
         started, code, status = self._clock.monotonic(), InternalError.code, InternalError.status
         work: Work = "unknown"
+        if exchange.route is not None and exchange.route.sent is not None:
+            exchange.route.sent(started)
         try:
             reply = await provider.send(call)
             code, status, work = "", 200, "done"
@@ -141,9 +143,7 @@ class Relay:
             return reply
         except GatewayError as error:
             slot.failed(error)
-            code, status, work = error.code, error.status, work_of(error)
-            if isinstance(error, UpstreamError) and error.provider_status:
-                status = error.provider_status
+            code, status, work = error.code, _status(error), work_of(error)
             if exchange.hurried and is_deadline(error):
                 code = DeadlineExceeded.code
                 raise DeadlineExceeded(OUT_OF_TIME, detail=error.detail) from error
@@ -154,18 +154,19 @@ class Relay:
         finally:
             if code:
                 slot.back()
-            model = call.target.model
-            ended = self._clock.monotonic()
+            model, ended = call.target.model, self._clock.monotonic()
             exchange.notes.add(
                 Attempted(model.provider, model.name, started, ended, code, status, work)
             )
             if work == "unknown":
-                exchange.notes.add(self._estimated(exchange, model))
+                self._estimate(exchange, model)
 
-    def _estimated(self, exchange: Exchange, model: Model) -> Estimated:
+    def _estimate(self, exchange: Exchange, model: Model) -> None:
+        """Note what a provider that gave no answer may have used."""
         request = exchange.request
         kind = (exchange.caller.tenant, exchange.policy, request.endpoint, model.name)
-        return Estimated(may_have_used(request, model, self._tools.history.of(kind).high))
+        learned = self._tools.history.of(kind).high
+        exchange.notes.add(Estimated(may_have_used(request, model, learned)))
 
     def _account(self, stream: Stream, exchange: Exchange, model: Model, slot: Slot) -> Stream:
         """Return the stream with its end noted, whoever ends it."""
@@ -247,6 +248,11 @@ def _check_served(model: Model, request: ChatRequest) -> None:
         )
     if request.stream and request.endpoint in ALWAYS_WHOLE:
         raise BadRequest("This endpoint does not stream.", param="stream")
+
+
+def _status(error: GatewayError) -> int:
+    """Return what the provider answered with, or what the caller hears where it did not."""
+    return (error.provider_status if isinstance(error, UpstreamError) else 0) or error.status
 
 
 def _end(error: BaseException | None, tally: Tally, *, late: bool) -> tuple[End, str]:

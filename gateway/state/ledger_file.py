@@ -9,6 +9,7 @@ from msgspec.structs import astuple
 
 from gateway.core.ports import Clock
 from gateway.core.state import AttemptRow, LedgerRow, RequestRow, Sums
+from gateway.state.bulletin import SCHEMA as NOTICES
 from gateway.state.writer import Connection, Writer
 
 LINGER: Final = 0.01
@@ -32,7 +33,7 @@ CREATE TABLE IF NOT EXISTS attempts (
 CREATE TABLE IF NOT EXISTS keys (
   id TEXT PRIMARY KEY, digest TEXT NOT NULL UNIQUE, created REAL NOT NULL, body BLOB NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS key_version (version INTEGER NOT NULL)
+CREATE TABLE IF NOT EXISTS key_version (version INTEGER NOT NULL);
 """
 _ATTEMPTS: Final = "INSERT OR IGNORE INTO attempts VALUES "
 _REQUESTS: Final = "INSERT OR IGNORE INTO requests VALUES "
@@ -75,7 +76,7 @@ class LedgerFile:
 
 
 def _prepare(connection: Connection) -> None:
-    for statement in SCHEMA.split(";"):
+    for statement in (SCHEMA + NOTICES).split(";"):
         connection.execute(statement)
     if connection.execute("SELECT 1 FROM key_version").fetchone() is None:
         connection.execute("INSERT INTO key_version VALUES (0)")

@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 
 from msgspec.structs import replace
 
+from gateway.core.bulletin import Alone
 from gateway.core.ports import Clock, Runtime
 from gateway.core.state import (
     Decision,
@@ -49,7 +50,7 @@ def memory_state(clock: Clock) -> State:
 
 
 def _around(limiter: "MemoryLimiter") -> State:
-    return State(limiter, MemoryKeys(), MemoryLedger(), problem=str)
+    return State(limiter, MemoryKeys(), MemoryLedger(), Alone(), problem=str)
 
 
 class MemoryLimiter:

@@ -7,6 +7,7 @@ from pathlib import Path
 from gateway.core.ports import Runtime
 from gateway.core.state import State
 from gateway.state.base import StateConfig
+from gateway.state.bulletin import SharedBulletin, in_file
 from gateway.state.keys_file import KeysFile
 from gateway.state.ledger_file import LedgerFile
 from gateway.state.limits_file import LimitsFile
@@ -25,13 +26,16 @@ class SqliteConfig(StateConfig, frozen=True, tag="sqlite", kw_only=True):
                 await writer.start()
                 stack.push_async_callback(writer.close)
             keys = KeysFile(ledger.writer, runtime.clock)
+            shared = in_file(ledger.writer, runtime.clock)
+            bulletin = SharedBulletin(shared, runtime.clock, runtime.new_id())
             for name, work in (
                 ("sweep limits", limits.keep_swept()),
                 ("follow keys", keys.keep_followed()),
+                ("follow health", bulletin.keep_current()),
             ):
                 stack.callback(runtime.spawn(name, work).cancel)
 
             def problem() -> str:
                 return limits.writer.problem or ledger.writer.problem
 
-            yield State(limits, keys, ledger, problem)
+            yield State(limits, keys, ledger, bulletin, problem)

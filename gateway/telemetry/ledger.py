@@ -1,17 +1,14 @@
 """From an outcome to the rows of the ledger: one for the request, one for each attempt."""
 
-from collections.abc import Container, Sequence
-from typing import Final
+from collections.abc import Container
 
-from gateway.core.charge import NOTHING, Charge
-from gateway.core.notes import Attempted
+from gateway.core.charge import Charge, shares_of
+from gateway.core.notes import Attempted, Used
 from gateway.core.outcome import Outcome
-from gateway.core.reply import Usage
 from gateway.core.state import AttemptRow, LedgerRow, RequestRow
 from gateway.telemetry.fold import OTHER
 
 _BAD_REQUEST = 400
-_NO_USAGE: Final = Usage()
 
 
 def rows_of(
@@ -42,34 +39,18 @@ def rows_of(
             charge.counted,
         )
     ]
-    payer = _payer(attempts, charge)
-    for number, attempt in enumerate(attempts, 1):
-        rows.append(_attempt(outcome, number, attempt, wall, charge if number == payer else None))
+    for number, (attempt, share) in enumerate(zip(attempts, shares_of(outcome.facts), strict=True)):
+        rows.append(_attempt(outcome, number + 1, attempt, wall, share))
     return rows
 
 
-def _payer(attempts: Sequence[Attempted], charge: Charge) -> int:
-    """Return the number of the attempt that did what is charged, 0 when none did."""
-    if charge.counted != "nothing":
-        work = "unknown" if charge.counted in {"reserved", "estimated"} else "done"
-        for number in range(len(attempts), 0, -1):
-            if attempts[number - 1].work == work:
-                return number
-    return 0
-
-
 def _attempt(
-    outcome: Outcome, number: int, attempt: Attempted, wall: float, charge: Charge | None
+    outcome: Outcome, number: int, attempt: Attempted, wall: float, share: Used
 ) -> AttemptRow:
     facts, code, ended = outcome.facts, attempt.code, attempt.ended
     if number == len(facts.attempts) and facts.stream is not None:
         code, ended = code or facts.stream.code, outcome.ended
-    usage, amounts = _NO_USAGE, NOTHING
-    if charge is not None:
-        amounts = charge.amounts
-        used = facts.passed or facts.used
-        if used is not None and (amounts.input or amounts.output):
-            usage = used.usage
+    usage = share.usage
     return AttemptRow(
         outcome.id,
         number,
@@ -79,9 +60,9 @@ def _attempt(
         attempt.model,
         attempt.status,
         code,
-        amounts.input,
+        usage.input,
         usage.cached,
         usage.cache_write,
-        amounts.output,
-        amounts.micro_dollars,
+        usage.output,
+        share.micro_dollars,
     )

@@ -26,11 +26,10 @@ from gateway.stages.relay import RelayPolicy
 from gateway.state.memory import memory_state
 from gateway.trial.clock import TrialClock
 
+_NO_SLOTS: Final = Concurrency(max=100_000, adaptive=False)
 TURNS: Final = 12
 """Turns of the loop in which everything that is due has reached its next wait."""
 DEADLINE: Final = 60.0
-_NO_SLOTS: Final = Concurrency(max=100_000, adaptive=False)
-"""What the stage does alone is looked at here, without the queue for places at a target."""
 
 
 class Trouble(Struct, frozen=True):
@@ -56,7 +55,8 @@ class Troubled:
     stands_in_for: frozenset[str] = frozenset()
 
     def __init__(self, inner: Provider, runtime: Runtime, trouble: Trouble | None) -> None:
-        self.asked: list[float] = []
+        self.asked: list[tuple[float, str]] = []
+        """When, and for which request."""
         self._inner = inner
         self._runtime = runtime
         self._trouble = trouble
@@ -64,7 +64,7 @@ class Troubled:
     async def send(self, call: Call, /) -> Reply:
         """Answer, or fail while there is trouble."""
         now, trouble = self._runtime.clock.monotonic(), self._trouble
-        self.asked.append(now)
+        self.asked.append((now, call.id))
         hit = trouble is not None and trouble.start <= now < trouble.end
         reply = await self._inner.send(call)
         if trouble is not None and hit and self._runtime.random.random() < trouble.share:
@@ -81,7 +81,10 @@ class Troubled:
 
 
 class World:
-    """Providers by name, each with one model of the same name, and a policy over them."""
+    """Providers by name, each with one model of the same name, and a policy over them.
+
+    Without a policy it is a world without Turnout: nobody waits for a place at a provider.
+    """
 
     def __init__(
         self,
@@ -105,12 +108,13 @@ class World:
             name: Troubled(config.build(name, self.runtime), self.runtime, trouble.get(name))
             for name, config in providers.items()
         }
+        rules = {} if pipeline else dict.fromkeys(providers, _NO_SLOTS)
         self.tools = Tools(
             runtime=self.runtime,
             providers=self.providers,
             catalogue=Catalogue({name: Model(provider=name, name=name) for name in providers}),
             state=memory_state(self.clock),
-            capacity=Capacity(self.clock, self.random, dict.fromkeys(providers, _NO_SLOTS)),
+            capacity=Capacity(self.clock, self.random, rules),
             health=Health(self.random),
         )
         blocks = [msgspec.convert(block, AnyStage) for block in pipeline]

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.core.catalogue import Model, Price
 from gateway.core.charge import (
@@ -12,6 +13,7 @@ from gateway.core.charge import (
     may_have_used,
     passed_in,
     seen_passing,
+    shares_of,
     work_of,
 )
 from gateway.core.chat import parse_request
@@ -146,3 +148,41 @@ def test_what_nobody_saw_is_estimated_as_a_limit_would_have_reserved_it() -> Non
     short = parse_request("chat", body[:-1] + b',"max_tokens":5}')
     assert may_have_used(short, MODEL, 1024) == Amounts(14, 5, None)
     assert may_have_used(parse_request("count_tokens", body), priced, 1024) == Amounts()
+
+
+def done(provider: str) -> Attempted:
+    return Attempted(provider, "m", 0.0, 1.0)
+
+
+def test_each_attempt_has_its_share_and_together_they_are_what_is_charged() -> None:
+    lost = replace(LOST, provider="p", model="m")
+    facts = Facts(
+        attempts=(
+            attempt("unknown"),
+            done("p"),
+        ),
+        used=SAID,
+        wasted=(lost,),
+    )
+    assert [(s.usage.input, s.micro_dollars) for s in shares_of(facts)] == [(10, 30), (10, 70)]
+    assert charge_of(facts) == Charge("provider", Amounts(20, 5, 100))
+    raced = Facts(
+        attempts=(
+            done("a"),
+            attempt("unknown"),
+        ),
+        used=SAID,
+        wasted=(lost,),
+    )
+    assert [share.micro_dollars for share in shares_of(raced)] == [70, 30]
+
+
+def test_of_attempts_that_all_broke_the_last_is_charged_as_reserved() -> None:
+    lost = replace(LOST, provider="p", model="m")
+    both = (attempt("unknown"), attempt("unknown"))
+    facts = Facts(attempts=both, wasted=(lost,), limited=(HELD,))
+    assert [share.micro_dollars for share in shares_of(facts)] == [30, 900]
+    assert charge_of(facts) == Charge("reserved", Amounts(22, 100, 930))
+    unlimited = Facts(attempts=both, wasted=(lost,))
+    assert [share.micro_dollars for share in shares_of(unlimited)] == [30, 0]
+    assert charge_of(unlimited) == Charge("relayed", Amounts(10, 0, 30))

@@ -6,6 +6,7 @@ from gateway.core.notes import (
     Attempted,
     Note,
     Notes,
+    Passed,
     Routed,
     StreamEnded,
     Used,
@@ -70,3 +71,19 @@ def test_of_two_at_a_time_the_winner_answered_and_both_are_paid_for() -> None:
     assert told.waited == pytest.approx(5.1)
     assert told.micro_dollars == 100
     assert facts(*notes, Wasted("c", "three", 100, None)).micro_dollars is None
+
+
+def test_what_an_attempt_used_that_another_one_followed_is_wasted() -> None:
+    found = facts(
+        Attempted("a", "one", 0.0, 1.0),
+        StreamEnded("upstream_cut", 3, 90, 0.1, 0.5, "upstream_truncated"),
+        Used("one", Usage(50, 1), 51),
+        Passed("one", Usage(50, 9), 59),
+        Attempted("b", "two", 2.0, 3.0),
+        Used("two", Usage(50, 20), 70),
+    )
+    assert found.wasted == (Wasted("a", "one", 50, 59, 9),)
+    assert (found.passed, found.stream) == (None, None)
+    assert found.used == Used("two", Usage(50, 20), 70)
+    assert [each.code for each in found.attempts] == ["upstream_truncated", ""]
+    assert (found.provider, found.micro_dollars) == ("b", 129)

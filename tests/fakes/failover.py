@@ -12,9 +12,10 @@ import pytest
 from gateway.core.capacity import Capacity, Concurrency
 from gateway.core.catalogue import Catalogue, Model, Price
 from gateway.core.chat import parse_request
+from gateway.core.condition import Condition
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Caller, Exchange, Route
-from gateway.core.health import Condition, Health
+from gateway.core.health import Health
 from gateway.core.notes import Attempted, Notes, Routed, Verdict
 from gateway.core.ports import Call, Tools
 from gateway.core.reply import Answered, Reply, Stream, Tally, Usage, Whole
@@ -235,3 +236,16 @@ def in_turn(*doings: Does) -> Does:
 
 def well(_call: Call) -> None:
     """Answer."""
+
+
+def keeps_p4(requests: Sequence[float], tries: Sequence[float]) -> bool:
+    """Whether no 10 seconds have more tries than 1.10 a request plus 30, each counted as sent.
+
+    The worst of them begin with a try.
+    """
+    for start in tries:
+        asked = sum(start <= at < start + 10 for at in requests)
+        tried = sum(start <= at < start + 10 for at in tries)
+        if tried > 1.10 * asked + 30:
+            return False
+    return True

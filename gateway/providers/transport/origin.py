@@ -15,6 +15,13 @@ from gateway.core.ports import Clock
 from gateway.providers.transport.connection import Connection
 from gateway.providers.transport.upstream_errors import broken, timed_out
 
+_CERTIFICATES: Final = {
+    10: "upstream_certificate_expired",
+    62: "upstream_certificate_name",
+    64: "upstream_certificate_name",
+}
+"""By OpenSSL's verify codes: out of date, for another host name, for another address."""
+
 _URL: Final = re.compile(r"[\x21-\x7e]+")
 _HOST: Final = re.compile(r"[A-Za-z0-9._:-]+")
 _PORTS: Final = {"http": 80, "https": 443}
@@ -105,6 +112,8 @@ async def connect(
 def _why(error: OSError, *, secure: bool) -> str:
     if isinstance(error, socket.gaierror):
         return "upstream_dns"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _CERTIFICATES.get(error.verify_code, "upstream_tls")
     # A handshake that the other side breaks off comes as a reset or an abort.
     broken_off = isinstance(error, ConnectionResetError | ConnectionAbortedError)
     if isinstance(error, ssl.SSLError) or (secure and broken_off):

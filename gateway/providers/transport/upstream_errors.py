@@ -30,6 +30,8 @@ _TIMEOUTS: Final[Mapping[str, str]] = {
 _FAILURES: Final[Mapping[str, str]] = {
     "upstream_refused_connection": "The provider does not accept connections." + _AGAIN,
     "upstream_dns": "The provider's host name could not be resolved." + _AGAIN,
+    "upstream_certificate_expired": "The provider's certificate is out of date." + _AGAIN,
+    "upstream_certificate_name": "The provider's certificate is for another host." + _AGAIN,
     "upstream_tls": "No secure connection to the provider could be made." + _AGAIN,
     "upstream_reset": "The provider closed the connection." + _AGAIN,
     "upstream_truncated": "The provider's answer broke off." + _AGAIN,

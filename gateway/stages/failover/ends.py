@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import Final
 
+from gateway.core.condition import Condition
 from gateway.core.errors import (
     AllProvidersDown,
     BadRequest,
@@ -10,7 +11,6 @@ from gateway.core.errors import (
     Forbidden,
     GatewayError,
 )
-from gateway.core.health import Condition
 
 _DOWN: Final = "No provider is to be had at this moment. Wait, then try again."
 _LEAST_WAIT: Final = 0.5

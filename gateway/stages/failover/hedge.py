@@ -76,7 +76,7 @@ def acts(request: ChatRequest) -> bool:
 
 
 def wasted(candidate: Candidate, request: ChatRequest) -> Wasted:
-    """Return the note of a request that lost: its input is taken to be billed."""
+    """Return the note of an attempt that nobody got an answer of: its input is billed."""
     model = candidate.model
     used = Usage(input=input_tokens(request))
     price = None if model.price is None else cost(used, model.price)

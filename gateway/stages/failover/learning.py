@@ -1,8 +1,9 @@
 """What a request's fate says of the target that it met."""
 
+from gateway.core.condition import WINDOW, Condition, Probe
 from gateway.core.errors import DeadlineExceeded, GatewayError, Retry, UpstreamTimeout
 from gateway.core.exchange import Exchange
-from gateway.core.health import WINDOW, Condition, Health, Probe, is_key_trouble, is_strike
+from gateway.core.health import Health, is_key_trouble, is_strike
 from gateway.core.notes import Attempted, StreamEnded
 from gateway.core.ports import Clock
 from gateway.core.reply import Reply, Stream, Watched

@@ -12,10 +12,10 @@ from gateway.stages.base import StagePolicy
 from gateway.stages.failover.hedge import HedgePolicy, Hedging
 from gateway.stages.failover.learning import Learning
 from gateway.stages.failover.reach import check_reach
+from gateway.stages.failover.rules import Rules
 from gateway.stages.failover.stage import Failover
 from gateway.stages.failover.strategies import Strategy, strategy
 from gateway.stages.failover.targets import Seconds, TargetPolicy, Targets
-from gateway.stages.failover.walk import Rules
 from gateway.stages.names import Names, Problem
 
 Dollars = Annotated[float, Meta(gt=0, le=100_000)]

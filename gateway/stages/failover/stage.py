@@ -5,8 +5,9 @@ from gateway.core.exchange import Exchange
 from gateway.core.notes import Verdict
 from gateway.core.reply import Reply
 from gateway.core.stage import Next
+from gateway.stages.failover.rules import NAME, Rules
 from gateway.stages.failover.targets import Targets
-from gateway.stages.failover.walk import NAME, Rules, Walk
+from gateway.stages.failover.walk import Walk
 
 
 class Failover:
@@ -24,7 +25,6 @@ class Failover:
         rules = self._rules
         now = self._now()
         group = self._targets.of(exchange)
-        group.budget.deposit(now)
         learning = rules.learning
         if learning.suspects:
             poison = learning.poison(exchange, now)
@@ -43,7 +43,7 @@ class Failover:
         exchange.notes.add(first.first)
         condition.outstanding += 1
         try:
-            reply = await proceed(first.aim(exchange, rules.name, deadline))
+            reply = await proceed(first.aim(exchange, rules.name, deadline, group.budget.deposit))
         except GatewayError as error:
             walk = Walk(rules, exchange, proceed, group, now)
             walk.heed(first, error, None, 0)

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from gateway.core.capacity import Slots
 from gateway.core.catalogue import Target
 from gateway.core.chat import ChatRequest
+from gateway.core.condition import Condition
 from gateway.core.estimate import input_tokens
 from gateway.core.exchange import Exchange, Route
-from gateway.core.health import Condition
 from gateway.core.money import cost
 from gateway.core.notes import Routed
 from gateway.core.patterns import matcher
@@ -27,6 +27,7 @@ _SURE: Final = 2
 """Bytes a token: a body with fewer bytes than this times the context fits, whatever it holds."""
 
 Allows = Callable[[str], bool]
+Sent = Callable[[float], None]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
 
@@ -62,14 +63,14 @@ class Candidate:
         self.first = self.routed(strategy)
         """The note of a request that goes here first."""
 
-    def aim(self, exchange: Exchange, reason: str, deadline: float) -> Exchange:
-        """Return the exchange as it goes to this target."""
+    def aim(self, exchange: Exchange, reason: str, deadline: float, sent: Sent) -> Exchange:
+        """Return the exchange as it goes to this target; `sent` is told when it gets there."""
         target, seconds, usual = self.target, self.first_token, self.condition.usual
         if usual is not None and (seconds is None or usual < seconds):
             seconds = usual
         if seconds is not None:
             target = Target(target.model, target.chosen, seconds)
-        route = Route((target,), reason)
+        route = Route((target,), reason, sent)
         if not self.params:
             return replace(exchange, route=route, deadline=deadline)
         request = exchange.request.with_fields(**self.params)

@@ -1,72 +1,35 @@
-"""The walk along a request's targets: who is asked next, and when it ends."""
+"""The walk along a request's targets: one try after the other, and when it ends."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from math import inf
-from random import Random
 from typing import Final, NoReturn
 
-from msgspec import Struct
-
-from gateway.core.errors import (
-    CapabilityMissing,
-    GatewayError,
-    Overloaded,
-    Retry,
-)
+from gateway.core.condition import Probe
+from gateway.core.errors import CapabilityMissing, GatewayError, Overloaded, Retry
 from gateway.core.exchange import Exchange
-from gateway.core.health import Probe
-from gateway.core.notes import Attempted, Routed, Used, Verdict
-from gateway.core.ports import Clock
+from gateway.core.notes import Attempted, Verdict, Wasted
 from gateway.core.refusal import refusal
 from gateway.core.reply import Reply
+from gateway.core.retry_budget import Token
 from gateway.core.stage import Next
-from gateway.stages.failover.ends import all_down, unfit
+from gateway.stages.failover.choice import Choice
 from gateway.stages.failover.hedge import Hedging, Race, wasted
-from gateway.stages.failover.learning import Learning
-from gateway.stages.failover.strategies import Order
-from gateway.stages.failover.targets import Candidate, Group, Targets
+from gateway.stages.failover.rules import NAME, Rules
+from gateway.stages.failover.targets import Candidate, Group
 
-NAME: Final = "failover"
 _JITTER: Final = 0.1
 """A wait is lengthened by up to so much of itself, so that those who wait do not come at once."""
 _LEAST_JITTER: Final = 0.05
-
-
-class Rules(Struct, frozen=True, kw_only=True):
-    """What all walks of one stage share.
-
-    `name` is the strategy's, `seconds` bounds the whole chain, `max_cost` is in micro-dollars and
-    `fallbacks` are for what `core.refusal` may return.
-    """
-
-    clock: Clock
-    random: Random
-    learning: Learning
-    order: Order
-    name: str = "ordered"
-    attempts: int = 3
-    seconds: float | None = None
-    max_cost: int | None = None
-    fallbacks: Mapping[str, Targets] = {}
-    hedging: Hedging | None = None
-
-    @property
-    def plain(self) -> bool:
-        """Whether the first target as listed is the first to try, whatever it costs."""
-        return self.name == "ordered" and self.max_cost is None and self.hedging is None
-
-    def deadline(self, exchange: Exchange, now: float) -> float:
-        """Return the time at which a chain that begins now must be over."""
-        seconds = self.seconds
-        return exchange.deadline if seconds is None else min(exchange.deadline, now + seconds)
+_SHORT: Final = 10.0
+"""Seconds that anybody may wait for a first try; a caller told to come back would take as long."""
 
 
 class Walk:
     """One request's way. A target that failed is not asked again, one that is busy may be."""
 
     __slots__ = (
-        *("attempts", "budget", "candidates", "ceiling", "deadline", "exchange", "last", "lacks"),
-        *("misfits", "notes", "paid", "proceed", "rules", "said", "tried"),
+        *("attempts", "budget", "choice", "deadline", "exchange", "last", "notes"),
+        *("proceed", "rules", "sent", "token"),
     )
 
     def __init__(
@@ -76,61 +39,87 @@ class Walk:
         self.exchange = exchange
         self.proceed = proceed
         self.budget = group.budget
-        self.candidates = rules.order(group.candidates, exchange, now)
+        candidates = rules.order(group.candidates, exchange, now)
         if group.budget.low:  # those that would need a second try go last
-            self.candidates = sorted(self.candidates, key=_is_failing)
+            candidates = sorted(candidates, key=_is_failing)
+        self.choice = Choice(candidates, exchange, rules.ceiling(exchange))
         self.notes = exchange.notes
         self.deadline = rules.deadline(exchange, now)
-        self.ceiling = _lower(exchange.max_cost, rules.max_cost)
         self.attempts = 0
-        self.paid = False
-        """Whether the next try is paid for already."""
+        self.sent = False
+        """Whether some target was asked."""
+        self.token: Token | None = None
+        """What the next try is paid with, if it is paid for already."""
         self.last: GatewayError | None = None
-        self.lacks: CapabilityMissing | None = None
-        self.misfits: list[str] = []
-        self.said: list[str] = []
-        """What was wrong with the targets so far, for the header that explains the route."""
-        self.tried: list[Candidate] = []
 
     async def run(self, now: float) -> Reply:
         """Walk. Raises GatewayError."""
         hedging = self.rules.hedging
         if hedging is not None:
             hedging.earn(self.budget)
-        while True:
-            candidate = self._next(now) or (None if self.attempts else self._least_bad(now))
-            if candidate is None:
-                await self._wait(now)
-            else:
-                self._pay(now)
-                late = hedging and not self.attempts and hedging.delay(candidate, self.exchange)
-                if hedging and late:
-                    reply = await self._race(hedging, candidate, late, now)
+        try:
+            while True:
+                candidate = self._next(now)
+                if candidate is None:
+                    await self._wait(now)
                 else:
-                    reply = await self._try(candidate, now)
-                if reply is not None:
-                    return self._arrived(reply)
-            now = self.rules.clock.monotonic()
+                    reply = await self._ask(candidate, hedging, now)
+                    if reply is not None:
+                        return self._arrived(reply)
+                now = self.rules.clock.monotonic()
+        except GatewayError:
+            self._waste(self.choice.lost[:-1])  # the last one is charged as what was reserved
+            raise
+        except BaseException:
+            self._waste(self.choice.lost)
+            raise
+        finally:
+            if self.token is not None:
+                self.token.back(self.rules.clock.monotonic())
+
+    def _next(self, now: float) -> Candidate | None:
+        candidate = self.choice.best(now, first=not self.attempts)
+        if candidate is None and not self.attempts:
+            candidate = self.choice.least_bad(now)
+            if candidate is not None:
+                self.notes.add(Verdict(NAME, "panic"))
+        return candidate
+
+    async def _ask(self, candidate: Candidate, hedging: Hedging | None, now: float) -> Reply | None:
+        """Try a target, or two. Raises the last error when the budget is spent."""
+        if self.attempts and self.token is None:
+            self.token = self.budget.take(now)
+            if self.token is None:
+                self._give_up("retry budget spent")
+        late = hedging and not self.attempts and hedging.delay(candidate, self.exchange)
+        if hedging and late:
+            return await self._race(hedging, candidate, late, now)
+        return await self._try(candidate, now)
 
     async def _race(
         self, hedging: Hedging, candidate: Candidate, late: float, now: float
     ) -> Reply | None:
         """Try a target, and after so many seconds without an answer the next one beside it."""
-        race = Race(hedging.runtime)
+        race, token = Race(hedging.runtime), None
         won = None
         try:
             race.start(candidate, self._try(candidate, now))
             won = await race.winner(late)
             if won is None and race.under_way:
                 now = self.rules.clock.monotonic()
-                second = self._second(hedging, candidate, now)
-                if second is not None:
+                second = self.choice.beside(candidate, now)
+                price = second and hedging.price(candidate, second, self.exchange.request)
+                token = self.budget.hedge(price, now) if price else None
+                if second is not None and token is not None:
                     self.notes.add(Verdict(NAME, "hedged"))
-                    race.start(second, self._try(second, now))
+                    race.start(second, self._try(second, now, token))
                 won = await race.winner()
         finally:
-            for lost in await race.end(won):
-                self.notes.add(wasted(lost.candidate, self.exchange.request))
+            ended = [run.candidate for run in await race.end(won)]
+            asked = [each for each in ended if self._tries(each)]
+            self._waste([wasted(each, self.exchange.request) for each in asked])
+            if token is not None:
+                token.back(self.rules.clock.monotonic())
         if won is not None:
             return won.reply
         errors = [run.error for run in race.runs if run.error is not None]
@@ -138,102 +127,49 @@ class Walk:
             raise errors[-1]
         return None
 
-    def _second(self, hedging: Hedging, first: Candidate, now: float) -> Candidate | None:
-        """Return whom to ask beside the first, if anybody, and if there is money for it."""
-        for candidate in self.candidates:
-            if candidate is first or not candidate.condition.available(now):
-                continue
-            if not self._fits(candidate):
-                continue
-            price = hedging.price(first, candidate, self.exchange.request)
-            return candidate if price and self.budget.hedge(price, now) else None
-        return None
+    def _waste(self, lost: Sequence[Wasted]) -> None:
+        for each in lost:
+            self.notes.add(each)
 
     def _arrived(self, reply: Reply) -> Reply:
+        self._waste(self.choice.lost)
         if self.last is not None:
             self.rules.learning.pardon(self.exchange)
             self.notes.add(Verdict(NAME, "failed over"))
         return reply
 
-    def _next(self, now: float) -> Candidate | None:
-        """Return who is next: one with a free slot, else one where a slot is waited for."""
-        tried, full = self.tried, None
-        for candidate in self.candidates:
-            if candidate in tried:
-                continue
-            if not candidate.condition.available(now):
-                if not self.attempts:
-                    self._say(f"{candidate.model.provider} is left alone")
-            elif self._fits(candidate):
-                if not candidate.slots.full:
-                    return candidate
-                full = full or candidate
-                self._say(f"{candidate.model.provider} is full")
-        return full
-
-    def _fits(self, candidate: Candidate) -> bool:
-        ceiling = self.ceiling
-        if ceiling is not None:
-            ceiling -= sum(used.micro_dollars or 0 for used in self.notes.all(Used))
-        reason = candidate.misfit(self.exchange, ceiling)
-        if reason:
-            self._skip(candidate, reason)
-        return not reason
-
-    def _skip(self, candidate: Candidate, reason: str) -> None:
-        self.tried.append(candidate)
-        self.misfits.append(reason)
-        self._say(f"{candidate.model.name} lacks {reason}")
-
-    def _least_bad(self, now: float) -> Candidate | None:
-        """Return a target that fails often rather than nothing: the last usable is never shut."""
-        for candidate in self.candidates:
-            fails = candidate not in self.tried and candidate.condition.better_than_nothing(now)
-            if fails and self._fits(candidate):
-                self.notes.add(Verdict(NAME, "panic"))
-                return candidate
-        return None
-
-    def _pay(self, now: float) -> None:
-        """Pay for a try beyond the first. Raises the last error when the budget is spent."""
-        if self.attempts and not self.paid:
-            if not self.budget.take(now):
-                self._give_up("retry budget spent")
-            self.paid = True
-
     async def _wait(self, now: float) -> None:
         """Wait for a target that is only busy. Raises what the chain ends with if none will do."""
-        busy = [
-            each.condition
-            for each in self.candidates
-            if each not in self.tried
-            and each.condition.breaker.closed
-            and each.condition.key.closed
-        ]
-        until = min((each.paused_until for each in busy), default=inf)
+        until = min((each.paused_until for each in self.choice.busy()), default=inf)
         pause = max(0.0, until - now)
         pause += self.rules.random.uniform(0, max(_LEAST_JITTER, _JITTER * pause))
         if now + pause >= self.deadline:
             self._end(now)
-        if not self.paid:
-            # Waiting is paid for, so that few come together when the wait is over.
-            if not self.budget.take(now):
+        # A long wait is paid for, so that few come together when it is over.
+        if self.token is None and (self.attempts or pause > _SHORT):
+            self.token = self.budget.take(now)
+            if self.token is None:
                 self._end(now)
-            self.paid = True
         self.notes.add(Verdict(NAME, "waited"))
         await self.rules.clock.sleep(pause)
 
-    async def _try(self, candidate: Candidate, now: float) -> Reply | None:
+    async def _try(
+        self, candidate: Candidate, now: float, token: Token | None = None
+    ) -> Reply | None:
         """Return a target's answer, or None after learning from its failure.
 
-        Raises GatewayError when no other target may help.
+        `token` pays for it, if not what the walk holds. Raises GatewayError when no other target
+        may help.
         """
         rules, condition = self.rules, candidate.condition
         before = self._tries(candidate) if self.attempts else 0
-        self.notes.add(self._routed(candidate))
+        self.notes.several = self.notes.several or self.sent
+        self.notes.add(self.choice.routed(candidate))
         probe = condition.enter(now)
+        sent = self._sent if token is None else token.spend
         try:
-            reply = await self.proceed(candidate.aim(self.exchange, rules.name, self.deadline))
+            aimed = candidate.aim(self.exchange, rules.name, self.deadline, sent)
+            reply = await self.proceed(aimed)
         except GatewayError as error:
             self.heed(candidate, error, probe, before)
             return None
@@ -242,6 +178,15 @@ class Walk:
             raise
         rules.learning.answered(condition, self.exchange, reply, probe)
         return reply
+
+    def _sent(self, now: float) -> None:
+        """Heed that a target is asked now: a try counts from here, however long it waited."""
+        if not self.sent:
+            self.sent = True
+            self.budget.deposit(now)
+        if self.token is not None:
+            self.token.spend(now)
+            self.token = None
 
     def heed(
         self, candidate: Candidate, error: GatewayError, probe: Probe | None, before: int
@@ -259,44 +204,35 @@ class Walk:
         at = (model.provider, model.name)
         return sum((note.provider, note.model) == at for note in self.notes.all(Attempted))
 
-    def _routed(self, candidate: Candidate) -> Routed:
-        if self.said:
-            return candidate.routed(f"{NAME}: {', '.join(self.said)}")
-        return candidate.first
-
     def _refused_here(self, candidate: Candidate, error: GatewayError) -> None:
         """Heed that no target was asked: the relay found that this one cannot serve, or is full."""
-        if self.paid and self.attempts:
-            self.budget.give_back()
-            self.paid = False
         if isinstance(error, CapabilityMissing):
-            self.lacks = self.lacks or error
-            self._skip(candidate, str(error.param))
+            self.choice.skip(candidate, str(error.param), error)
             return
         if error.retry is Retry.NEVER and not isinstance(error, Overloaded):
             raise error
-        self.tried.append(candidate)
+        self.choice.drop(candidate, error.code)
         self.last = error
-        self._say(f"{candidate.model.provider} {error.code}")
 
     def _failed(self, candidate: Candidate, error: GatewayError, probe: Probe | None) -> None:
         self.attempts += 1
-        self.paid = False
+        self.sent = True
+        attempt = self.notes.last(Attempted)
+        if attempt is not None and attempt.work == "unknown":
+            self.choice.lost.append(wasted(candidate, self.exchange.request))
         poison = self.rules.learning.failed(
-            candidate.condition, self.exchange, error, probe, targets=len(self.candidates)
+            candidate.condition, self.exchange, error, probe, targets=self.choice.count
         )
         if poison:
             self.notes.add(Verdict(NAME, "poison"))
-        self._say(f"{candidate.model.provider} {error.code}")
         if error.retry is Retry.NEVER:
             self._elsewhere(candidate, error)
             return
         self.last = error
-        if error.retry is Retry.SAME:  # the others first
-            rest = [each for each in self.candidates if each is not candidate]
-            self.candidates = [*rest, candidate]
+        if error.retry is Retry.SAME:
+            self.choice.defer(candidate, error.code)
         else:
-            self.tried.append(candidate)
+            self.choice.drop(candidate, error.code)
         if self.attempts >= self.rules.attempts:
             self._give_up("attempts spent")
         if self.rules.clock.monotonic() >= self.deadline:
@@ -308,37 +244,25 @@ class Walk:
         if targets is None or self.attempts >= self.rules.attempts:
             raise error
         self.last = error
-        asked = [each.condition for each in (*self.tried, candidate)]
-        found = targets.of(self.exchange).candidates
-        self.candidates = [each for each in found if each.condition not in asked]
-        self.tried = []
-
-    def _say(self, what: str) -> None:
-        if what not in self.said:
-            self.said.append(what)
+        self.choice.say(f"{candidate.model.provider} {error.code}")
+        self.choice.turn_to(targets.of(self.exchange).candidates, candidate)
 
     def _give_up(self, why: str) -> NoReturn:
         """End the chain with its last error."""
         self.notes.add(Verdict(NAME, f"gave up: {why}"))
-        raise self.last or all_down((), 0.0, why)
+        raise self.last or self.choice.down(self.rules.clock.monotonic())
 
     def _end(self, now: float) -> NoReturn:
         """End the chain: nobody is left to ask, or none may be asked in time."""
         if self.last is not None:
             self._give_up("no target left")
-        alone = [each.condition for each in self.candidates if each not in self.tried]
-        if not alone and self.misfits:
+        misfit = self.choice.misfit()
+        if misfit is not None:
             self.notes.add(Verdict(NAME, "no target fits"))
-            raise unfit(self.misfits, self.lacks)
+            raise misfit
         self.notes.add(Verdict(NAME, "all providers down"))
-        raise all_down(alone, now, ", ".join(self.said))
+        raise self.choice.down(now)
 
 
 def _is_failing(candidate: Candidate) -> bool:
     return candidate.condition.breaker.failing()
-
-
-def _lower(one: int | None, other: int | None) -> int | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return min(one, other)

@@ -12,6 +12,7 @@ from gateway.core.ports import Runtime
 from gateway.core.secret import Secret
 from gateway.core.state import State
 from gateway.state.base import StateConfig
+from gateway.state.bulletin import SharedBulletin
 from gateway.state.keys_file import KeysFile
 from gateway.state.ledger_file import LedgerFile
 from gateway.state.meter_file import MeterFile
@@ -61,6 +62,7 @@ class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
         Raises StateUnavailable when the ledger's file cannot be used, ValueError for a bad URL.
         """
         # The library is loaded only where it is used: it would add a tenth of a second to a start.
+        from gateway.state.redis.bulletin import in_redis  # noqa: PLC0415 - see above
         from gateway.state.redis.keys import RedisKeys  # noqa: PLC0415 - see above
         from gateway.state.redis.limiter import RedisLimiter  # noqa: PLC0415 - see above
         from gateway.state.redis.link import Link  # noqa: PLC0415 - see above
@@ -81,9 +83,12 @@ class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
             await recovery.start()
             stack.callback(runtime.spawn("watch redis", recovery.watch()).cancel)
 
+            bulletin = SharedBulletin(in_redis(link), clock, runtime.new_id())
+            stack.callback(runtime.spawn("follow health", bulletin.keep_current()).cancel)
+
             def problem() -> str:
                 return recovery.problem or ledger.writer.problem
 
-            yield State(limiter, keys, ledger, problem)
+            yield State(limiter, keys, ledger, bulletin, problem)
             with suppress(StateUnavailable):
                 await limiter.flush()

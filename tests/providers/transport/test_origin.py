@@ -131,8 +131,17 @@ async def test_closing_an_unfinished_body_closes_a_tls_connection_at_once() -> N
             await up.until_closed()
 
 
-@pytest.mark.parametrize("fault", ["expired", "wrong host", "untrusted"])
-async def test_a_certificate_that_does_not_convince_is_a_tls_failure(fault: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("expired", "upstream_certificate_expired"),
+        ("wrong host", "upstream_certificate_name"),
+        ("untrusted", "upstream_tls"),
+    ],
+)
+async def test_a_certificate_that_does_not_convince_is_a_failure_that_says_why(
+    fault: str, code: str
+) -> None:
     authority = Authority()
     name = "elsewhere.example" if fault == "wrong host" else "127.0.0.1"
     trust = default_tls() if fault == "untrusted" else authority.trust
@@ -141,7 +150,7 @@ async def test_a_certificate_that_does_not_convince_is_a_tls_failure(fault: str)
         open_upstream([json_reply({})], tls=server) as up,
         open_transport(up.url, tls=trust) as transport,
     ):
-        assert await failure(transport) == "upstream_tls"
+        assert await failure(transport) == code
         assert up.requests == []
 
 

@@ -141,7 +141,20 @@ async def test_a_wait_that_ends_behind_the_deadline_is_not_begun() -> None:
     assert error.retry_after == pytest.approx(5.0)
 
 
-async def test_few_wait_for_a_paused_target_and_the_others_hear_when_it_is_back() -> None:
+async def test_a_short_pause_is_waited_for_by_all() -> None:
+    house = House({"model": "one"})
+    house.a.does = fails(429, retry_after="5")
+    await house.failure(deadline=1.0)
+    house.a.does = well
+    asking = [asyncio.ensure_future(house.chain(house.exchange(str(n)))) for n in range(50)]
+    await house.clock.advance(4.9)
+    assert not any(task.done() for task in asking)
+    await house.clock.advance(0.7)
+    assert [(await task).answered.provider for task in asking] == ["a"] * 50
+    assert [each.granted for _, each in house.health.budgets()] == [0], "all are first tries"
+
+
+async def test_few_wait_for_a_long_pause_and_the_others_hear_when_it_is_over() -> None:
     house = House({"model": "one"})
     house.a.does = fails(429, retry_after="30")
     await house.failure(deadline=1.0)
