@@ -26,7 +26,6 @@ def fold(
     redaction. Prompts and answers are not part of an outcome and so cannot get here.
     """
     facts, started = outcome.facts, outcome.started
-    used = facts.passed or facts.used
     first = outcome.first_token if outcome.status < ERRORS else None
     total, waited = outcome.ended - started, min(facts.waited, outcome.ended - started)
     return {
@@ -50,7 +49,7 @@ def fold(
         **_overhead(total, waited, facts.queued),
         **_way(facts),
         "stages": [f"{v.stage}: {v.verdict}" for v in facts.verdicts] if facts.verdicts else (),
-        **(_spent(used, charge.amounts.micro_dollars) if used else _NOTHING_SPENT),
+        **_use(facts, charge),
         "counted": charge.counted if facts.attempts else None,
         "limits": _reached(facts.limited) if facts.limited else (),
         "bytes_in": outcome.received,
@@ -80,6 +79,13 @@ def _way(facts: Facts) -> dict[str, object]:
     if len(attempts) > 1:
         tried = tuple(f"{each.provider}/{each.model}: {each.code or 'ok'}" for each in attempts)
     return {"route": facts.reason, "attempts": len(attempts), "tried": tried}
+
+
+def _use(facts: Facts, charge: Charge) -> dict[str, object]:
+    """Return what was used; of an answer that was cut, where nobody can say more, what passed."""
+    if facts.passed is not None and facts.stream is not None and facts.stream.reason != "done":
+        return _spent(facts.passed, charge.amounts.micro_dollars)
+    return _spent(facts.used, facts.micro_dollars) if facts.used else _NOTHING_SPENT
 
 
 def _spent(used: Used, price: int | None) -> dict[str, object]:
