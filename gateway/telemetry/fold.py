@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from gateway.core.charge import Charge
 from gateway.core.errors import Fault
-from gateway.core.notes import Attempted, End, Limited
-from gateway.core.outcome import Outcome
+from gateway.core.notes import Attempted, End, Limited, Used
+from gateway.core.outcome import Facts, Outcome
 from gateway.core.reply import Usage
 from gateway.core.state import Counted
 
@@ -85,8 +85,8 @@ def fold(outcome: Outcome, charge: Charge, wall: float, served: Container[str]) 
     total = outcome.ended - started
     waited, queued = min(facts.waited, total), facts.queued
     attempts, stream, known = facts.attempts, facts.stream, model in served
-    used = facts.passed or facts.used
-    usage, price = (used.usage, charge.amounts.micro_dollars) if used else (_NO_USAGE, None)
+    used, price = _use(facts, charge)
+    usage = used.usage if used else _NO_USAGE
     return WideEvent(  # by position: with this many names it would cost four times as much
         _stamp(int(wall * 1000)),
         outcome.id,
@@ -130,6 +130,13 @@ def fold(outcome: Outcome, charge: Charge, wall: float, served: Container[str]) 
         outcome.upstream_id,
         outcome.client_retry,
     )
+
+
+def _use(facts: Facts, charge: Charge) -> tuple[Used | None, int | None]:
+    """Return what was used, and its price; of an answer that was cut, what passed."""
+    if facts.passed is not None and facts.stream is not None and facts.stream.reason != "done":
+        return facts.passed, charge.amounts.micro_dollars  # nobody can say more
+    return facts.used, facts.micro_dollars if facts.used else None
 
 
 def _reached(limited: Sequence[Limited]) -> tuple[str, ...]:

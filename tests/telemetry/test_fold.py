@@ -70,9 +70,12 @@ def test_an_unpriced_answer_has_no_cost_and_is_not_free() -> None:
 
 def test_what_passed_of_an_answer_that_was_cut_is_told_and_by_whom_it_was_counted() -> None:
     notes = (Attempted("one", "gpt", 1.0, 2.0), Passed("gpt", Usage(5, 9), 90))
-    event = folded(make_outcome(*notes), WALL, SERVED)
-    assert (event["tokens_in"], event["tokens_out"], event["cost_usd"]) == (5, 9, 0.00009)
-    assert event["counted"] == "relayed"
+    cut = folded(make_outcome(*notes, StreamEnded("revoked", 5, 50, 0.1, 0.2)), WALL, SERVED)
+    assert (cut["tokens_in"], cut["tokens_out"], cut["cost_usd"]) == (5, 9, 0.00009)
+    assert cut["counted"] == "relayed"
+    for ended in ((), (StreamEnded("done", 5, 50, 0.1, 0.2),)):
+        whole = folded(make_outcome(*notes, *ended), WALL, SERVED)
+        assert whole["tokens_out"] is None, "its provider could have said it, and did not"
 
 
 def test_a_request_refused_at_the_door_has_neither_attempts_nor_tokens() -> None:
