@@ -48,7 +48,8 @@ RESERVED = Demand(12, 100, 900)
 NO_LIMITS = Standing((), (), 0.0, ())
 HELD = Limited(NO_LIMITS, reserved=RESERVED)
 TOKENS = Limited(NO_LIMITS, reserved=Demand(12, 100, None))
-GUESS = Estimated(RESERVED)
+SUPPOSED = Amounts(12, 100, 900)
+GUESS = Estimated(SUPPOSED)
 
 
 def attempt(work: Work) -> Attempted:
@@ -72,7 +73,7 @@ def attempt(work: Work) -> Attempted:
             Charge("provider", Amounts(30, 5, 130)),
         ),
         (Facts(passed=SEEN, wasted=(UNPRICED,)), Charge("relayed", Amounts(20, 9, None))),
-        (Facts(attempts=(attempt("unknown"),), limited=(HELD,)), Charge("reserved", RESERVED)),
+        (Facts(attempts=(attempt("unknown"),), limited=(HELD,)), Charge("reserved", SUPPOSED)),
         (
             Facts(
                 attempts=(attempt("unknown"),),
@@ -82,11 +83,11 @@ def attempt(work: Work) -> Attempted:
                     HELD,
                 ),
             ),
-            Charge("reserved", RESERVED),
+            Charge("reserved", SUPPOSED),
         ),
         (
             Facts(attempts=(attempt("unknown"),), limited=(Limited(NO_LIMITS),), estimated=GUESS),
-            Charge("estimated", RESERVED),
+            Charge("estimated", SUPPOSED),
         ),
         (Facts(attempts=(attempt("refused"),), estimated=GUESS), Charge("nothing")),
         (Facts(used=SAID, estimated=GUESS), Charge("provider", Amounts(10, 5, 70))),
