@@ -131,8 +131,9 @@ class Relay:
         """Ask the provider. The slot is given back with the answer, or held for its stream."""
         started, code, status = self._clock.monotonic(), InternalError.code, InternalError.status
         work: Work = "unknown"
-        if exchange.route is not None and exchange.route.sent is not None:
-            exchange.route.sent(started)
+        route = exchange.route
+        if route is not None and route.sent is not None:
+            route.sent(started)
         try:
             reply = await provider.send(call)
             code, status, work = "", 200, "done"

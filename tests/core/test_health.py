@@ -27,64 +27,6 @@ def test_a_target_is_the_same_one_every_time_and_shares_its_key() -> None:
     assert [name for name, _ in health.budgets()] == ["acme,other"]
 
 
-def test_the_longer_of_two_pauses_counts() -> None:
-    _, small = make()
-    small.pause(100, 30)
-    small.pause(101, 2)
-    assert small.paused_until == 130
-    assert not small.available(129.9)
-    assert small.available(130)
-
-
-def test_it_recovers_when_the_last_obstacle_is_gone() -> None:
-    _, small = make()
-    assert small.recovers_at(100) == 100
-    small.pause(100, 30)
-    assert small.recovers_at(100) == 130
-    small.breaker.trip(100)
-    for _ in range(4):
-        small.breaker.trip(small.breaker.until)
-    assert small.recovers_at(100) == small.breaker.until > 130
-
-
-def test_a_first_token_may_take_three_times_the_99th_percentile_and_at_least_a_second() -> None:
-    _, small = make()
-    for _ in range(19):
-        small.timed(0.01, 100, first_token=True)
-    assert not small.usual
-    for _ in range(81):
-        small.timed(0.01, 100, first_token=True)
-    assert small.usual == 1.0
-    for _ in range(900):
-        small.timed(2.0, 100, first_token=True)
-    assert small.usual == pytest.approx(6.0, rel=0.1)
-    for _ in range(1_000):
-        small.timed(60.0, 100, first_token=False)
-    assert small.usual == pytest.approx(6.0, rel=0.1)
-    assert small.speed.seconds == 60.0
-
-
-def test_failures_of_a_tenant_whose_neighbours_fare_well_hardly_count() -> None:
-    _, small = make()
-    for _ in range(5):
-        small.answered(99, "good")
-    for turn in range(400):
-        now = 100 + turn / 10
-        small.answered(now, "good")
-        for _ in range(4):
-            small.failed(now, "bad", None, telling=True)
-    assert small.breaker.closed
-
-
-def test_failures_that_the_neighbours_share_count_in_full() -> None:
-    _, small = make()
-    for turn in range(20):
-        for tenant in ("one", "two", "two", "two", "two"):
-            small.answered(100 + turn / 10, tenant)
-            small.failed(100 + turn / 10, tenant, None, telling=True)
-    assert not small.breaker.closed
-
-
 def test_the_report_says_it_all_in_seconds_from_now() -> None:
     health, small = make()
     small.answered(100, "one")

@@ -24,14 +24,14 @@ class Failover:
         """Return the first answer. Raises the last target's GatewayError when there is none."""
         rules = self._rules
         now = self._now()
-        group = self._targets.of(exchange)
-        learning = rules.learning
+        group = self._targets.fixed or self._targets.of(exchange)
+        budget, learning = group.budget, rules.learning
         if learning.suspects:
             poison = learning.poison(exchange, now)
             if poison is not None:
                 exchange.notes.add(Verdict(NAME, "quarantined"))
                 raise poison
-        plain = self._plain and exchange.max_cost is None and not group.budget.low
+        plain = self._plain and exchange.max_cost is None and not budget.low
         first = group.candidates[0] if plain and group.candidates else None
         if first is None or not first.ready(exchange, now):
             return await Walk(rules, exchange, proceed, group, now).run(now)
@@ -43,7 +43,7 @@ class Failover:
         exchange.notes.add(first.first)
         condition.outstanding += 1
         try:
-            reply = await proceed(first.aim(exchange, rules.name, deadline, group.budget.deposit))
+            reply = await proceed(first.aim(exchange, rules.name, deadline, budget.deposit))
         except GatewayError as error:
             walk = Walk(rules, exchange, proceed, group, now)
             walk.heed(first, error, None, 0)

@@ -173,12 +173,13 @@ class Targets:
         self._tools = tools
         self._known: dict[tuple[str, str, bool], Group] = {}
         follows = not all(each.model for each in listed)
-        self._fixed = None if follows else self._group(None)
+        self.fixed = None if follows else self._group(None)
+        """The targets of every request, where they do not follow what it asks for."""
 
     def of(self, exchange: Exchange) -> Group:
         """Return the targets for a request. Raises UnknownModel."""
-        if self._fixed is not None:
-            return self._fixed
+        if self.fixed is not None:
+            return self.fixed
         asked = exchange.route.targets[0] if exchange.route else self._asked(exchange)
         key = (asked.model.provider, asked.model.name, asked.chosen)
         found = self._known.get(key)
