@@ -55,7 +55,8 @@ class Facts(Struct, gc=False):
 
     def overhead(self, started: float, now: float) -> float:
         """Return the seconds since `started` that were not spent waiting for anything."""
-        return max(0.0, now - started - self.waited - (self.queued or 0.0))
+        own = now - started - self.waited - (self.queued or 0.0)
+        return own if own > 0.0 else 0.0  # noqa: FURB136 - `max` costs four times as much
 
 
 def gather(notes: Notes) -> Facts:
@@ -158,6 +159,13 @@ class Outcome(Struct, frozen=True, gc=False):
     dropped: tuple[str, ...] = ()
     client_retry: int = 0
     """The client SDK's own retry count (`x-stainless-retry-count`), 0 on its first try."""
+
+    def times(self) -> tuple[float, float, float]:
+        """Return the seconds of all of it, those waited for providers, and those of our own."""
+        total, waited = self.ended - self.started, self.facts.waited
+        if waited > total:  # noqa: PLR1730 - `min` costs four times as much
+            waited = total
+        return total, waited, self.facts.overhead(self.started, self.ended)
 
     @property
     def first_token(self) -> float | None:

@@ -82,8 +82,8 @@ def fold(outcome: Outcome, charge: Charge, wall: float, served: Container[str]) 
     """
     facts, started, model = outcome.facts, outcome.started, outcome.model
     first = outcome.first_token if outcome.status < ERRORS else None
-    total = outcome.ended - started
-    waited, queued = min(facts.waited, total), facts.queued
+    total, waited, own = outcome.times()
+    queued = facts.queued
     attempts, stream, known = facts.attempts, facts.stream, model in served
     used, price = _use(facts, charge)
     usage = used.usage if used else _NO_USAGE
@@ -106,7 +106,7 @@ def fold(outcome: Outcome, charge: Charge, wall: float, served: Container[str]) 
         outcome.stream,
         _ms(total),
         None if first is None else _ms(first - started),
-        _ms(max(0.0, total - waited - (queued or 0.0))),
+        _ms(own),
         _ms(waited),
         None if queued is None else _ms(queued),
         facts.reason,

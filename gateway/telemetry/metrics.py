@@ -264,13 +264,12 @@ class Metrics(Collector):
 
 
 def _measure(series: _Series, outcome: Outcome, facts: Facts) -> None:
-    total = outcome.ended - outcome.started
-    waited = min(facts.waited, total)
+    total, waited, own = outcome.times()
     series.duration.observe(total)
     queued = facts.queued
     if queued is not None:
         series.queue.observe(queued)
-    series.overhead.observe(max(0.0, total - waited - (queued or 0.0)))
+    series.overhead.observe(own)
     if facts.attempts:
         series.upstream.observe(waited)
     stream, used = facts.stream, facts.used
