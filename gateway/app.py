@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
+from gateway.core.cache import Cache, cache_key
 from gateway.core.capacity import Capacity
 from gateway.core.errors import StateUnavailable
 from gateway.core.health import Health
@@ -66,11 +67,12 @@ async def open_gateway(
         log.register(secret)
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(open_runtime(_failed(log)))
-        tools = await _tools(setup, runtime, log, data, stack)
-        readiness = Readiness(store=tools.state.problem)
-        holder, reloader = _policies(setup, tools, readiness, log)
+        state = await stack.enter_async_context(open_state(setup, runtime, data))
         pepper = await asyncio.to_thread(pepper_for, setup, data, runtime.new_secret)
         log.register(pepper)
+        tools = _tools(setup, runtime, log, stack, state=state, cache=_cache(state, pepper))
+        readiness = Readiness(store=tools.state.problem)
+        holder, reloader = _policies(setup, tools, readiness, log)
         metrics = _metrics(tools, reloader, lambda: edge.in_flight)
         service = Service(
             runtime=runtime,
@@ -237,8 +239,8 @@ def follow(setup: Setup, tools: Tools, process: Process, log: Log) -> None:
     runtime.spawn("watch providers' keys", rotation.keep(runtime.clock))
 
 
-async def _tools(
-    setup: Setup, runtime: Runtime, log: Log, data: Path, stack: AsyncExitStack
+def _tools(
+    setup: Setup, runtime: Runtime, log: Log, stack: AsyncExitStack, *, state: State, cache: Cache
 ) -> Tools:
     """Return what stages are built from; it is closed with the stack."""
     usable = {name: each for name, each in setup.providers.items() if not each.unusable()}
@@ -247,13 +249,21 @@ async def _tools(
         runtime=runtime,
         providers={name: config.build(name, runtime) for name, config in usable.items()},
         catalogue=setup.catalogue,
-        state=await stack.enter_async_context(open_state(setup, runtime, data)),
+        state=state,
         capacity=Capacity(runtime.clock, runtime.random, rules),
         health=Health(runtime.random, HealthNews(log)),
+        cache=cache,
     )
     for provider in tools.providers.values():
         stack.push_async_callback(provider.aclose)
     return tools
+
+
+def _cache(state: State, pepper: Secret) -> Cache:
+    """Return where answers are kept, following the store from now on."""
+    cache = Cache(store=state.answers, key=cache_key(pepper.reveal().encode()))
+    state.answers.follow(cache.follow)
+    return cache
 
 
 def _policies(

@@ -9,6 +9,8 @@ from typing import Final, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
+from gateway.core.answers import AnswerStore
+
 MAX_AMOUNT: Final = 1 << 50
 """Sums of these stay exact in every back end; as micro-dollars it is a thousand million dollars."""
 GRACE: Final = 30.0
@@ -256,3 +258,4 @@ class State(Struct, frozen=True):
     keys: Keys
     ledger: Ledger
     problem: Callable[[], str]
+    answers: AnswerStore

@@ -21,8 +21,11 @@ from gateway.core.state import (
     Sums,
 )
 from gateway.state.accounts import Accounts
+from gateway.state.answers_memory import MemoryAnswers
 from gateway.state.base import SWEEP, StateConfig
 
+ANSWERS: Final = 256 << 20
+"""Bytes of stored answers."""
 ROWS: Final = 10_000
 """The newest requests that the ledger of this store remembers."""
 
@@ -50,7 +53,8 @@ def memory_state(clock: Clock) -> State:
 
 
 def _around(limiter: "MemoryLimiter") -> State:
-    return State(limiter, MemoryKeys(), MemoryLedger(), problem=str)
+    answers = MemoryAnswers(limiter.now, ANSWERS)
+    return State(limiter, MemoryKeys(), MemoryLedger(), problem=str, answers=answers)
 
 
 class MemoryLimiter:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from gateway.core.ports import Runtime
 from gateway.core.state import State
+from gateway.state.answers_memory import MemoryAnswers
 from gateway.state.base import StateConfig
 from gateway.state.keys_file import KeysFile
 from gateway.state.ledger_file import LedgerFile
 from gateway.state.limits_file import LimitsFile
+from gateway.state.memory import ANSWERS
 
 
 class SqliteConfig(StateConfig, frozen=True, tag="sqlite", kw_only=True):
@@ -34,4 +36,4 @@ class SqliteConfig(StateConfig, frozen=True, tag="sqlite", kw_only=True):
             def problem() -> str:
                 return limits.writer.problem or ledger.writer.problem
 
-            yield State(limits, keys, ledger, problem)
+            yield State(limits, keys, ledger, problem, MemoryAnswers(limits.now, ANSWERS))

@@ -11,9 +11,11 @@ from gateway.core.errors import StateUnavailable
 from gateway.core.ports import Runtime
 from gateway.core.secret import Secret
 from gateway.core.state import State
+from gateway.state.answers_memory import MemoryAnswers
 from gateway.state.base import StateConfig
 from gateway.state.keys_file import KeysFile
 from gateway.state.ledger_file import LedgerFile
+from gateway.state.memory import ANSWERS
 from gateway.state.meter_file import MeterFile
 
 SCHEMES: Final = ("redis://", "rediss://", "unix://")
@@ -84,6 +86,6 @@ class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
             def problem() -> str:
                 return recovery.problem or ledger.writer.problem
 
-            yield State(limiter, keys, ledger, problem)
+            yield State(limiter, keys, ledger, problem, MemoryAnswers(limiter.now, ANSWERS))
             with suppress(StateUnavailable):
                 await limiter.flush()
