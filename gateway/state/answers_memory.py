@@ -16,7 +16,10 @@ from gateway.core.answers import (
     StoreCounts,
     Stored,
 )
+from gateway.core.ports import Clock
 from gateway.core.shelf import Shelf
+from gateway.state.answer_rows import Expected
+from gateway.state.base import SWEEP
 
 WHEEL: Final = 60.0
 """Seconds: answers whose time runs out within the same span are looked for together."""
@@ -34,11 +37,11 @@ class MemoryAnswers:
         """By id, the oldest first."""
         self._due: dict[int, set[str]] = {}
         """Ids by the span in which their time runs out."""
-        self._expected: tuple[str, int] | None = None
+        self._expected: Expected | None = None
         self._followers: list[Follower] = []
 
     def expect(self, embedder: str, dimensions: int, /) -> None:
-        self._expected = embedder, dimensions
+        self._expected = Expected(embedder, dimensions)
         foreign = [each.id for each in self._answers.values() if not self._fits(each)]
         self.counts.damaged += self._forget(foreign)
 
@@ -98,6 +101,12 @@ class MemoryAnswers:
         over = [name for due in list(self._due) if due < span for name in self._due[due]]
         self.counts.expired += self._forget(over)
 
+    async def keep_swept(self, clock: Clock) -> None:
+        """Sweep until cancelled."""
+        while True:
+            await clock.sleep(SWEEP)
+            self.sweep()
+
     def _fitting(self, which: Selection) -> Iterator[Answer]:
         if which.id is None:
             return (answer for answer in self._answers.values() if which.fits(answer))
@@ -105,9 +114,7 @@ class MemoryAnswers:
         return iter(() if found is None or not which.fits(found) else (found,))
 
     def _fits(self, answer: Answer) -> bool:
-        if self._expected is None or not answer.vector:
-            return True
-        return (answer.embedder, len(answer.vector) // 4) == self._expected
+        return self._expected is None or self._expected.fits(answer)
 
     def _forget(self, ids: Sequence[str]) -> int:
         gone = []

@@ -11,7 +11,8 @@ from gateway.core.errors import StateUnavailable
 from gateway.core.ports import Runtime
 from gateway.core.secret import Secret
 from gateway.core.state import State
-from gateway.state.base import StateConfig
+from gateway.state.answers_memory import MemoryAnswers
+from gateway.state.base import Bytes, StateConfig
 from gateway.state.keys_file import KeysFile
 from gateway.state.ledger_file import LedgerFile
 from gateway.state.meter_file import MeterFile
@@ -46,6 +47,7 @@ class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
         Share,
         Meta(description="Part of each budget that one process may spend while Redis is away."),
     ] = 0.01
+    answers: Bytes = 256 << 20
 
     def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield what is wrong with the address, which is not shown: it may hold a password."""
@@ -84,6 +86,6 @@ class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
             def problem() -> str:
                 return recovery.problem or ledger.writer.problem
 
-            yield State(limiter, keys, ledger, problem)
+            yield State(limiter, keys, ledger, MemoryAnswers(limiter.now, self.answers), problem)
             with suppress(StateUnavailable):
                 await limiter.flush()
