@@ -102,7 +102,9 @@ class AnswersFile:
 
     def put(self, answer: Answer, /) -> None:
         self._feed.put(answer)
-        if answer.size > self._limit // LARGEST or not self._queue.put(answer):
+        if self._expected is not None and not self._expected.fits(answer):
+            self._feed.refuse(answer)
+        elif answer.size > self._limit // LARGEST or not self._queue.put(answer):
             self._feed.lose([answer])
 
     async def remove(self, which: Selection, /, *, dry_run: bool = False) -> int:

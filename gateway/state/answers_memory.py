@@ -1,6 +1,5 @@
 """Answers in this process alone: gone with it, shared with nobody."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from heapq import nlargest
 from math import inf
@@ -54,15 +53,12 @@ class MemoryAnswers:
         return nlargest(most, fitting, key=lambda answer: answer.stored)
 
     async def held(self) -> Sequence[Held]:
-        numbers: Counter[tuple[str, str, str, str]] = Counter()
-        sizes: Counter[tuple[str, str, str, str]] = Counter()
-        oldest: dict[tuple[str, str, str, str], float] = {}
+        kinds: dict[tuple[str, str, str, str], Held] = {}
         for each in self._answers.values():
             kind = (each.tenant, each.policy, each.asked, each.model)
-            numbers[kind] += 1
-            sizes[kind] += each.size
-            oldest.setdefault(kind, each.stored)
-        return [Held(*kind, numbers[kind], sizes[kind], oldest[kind]) for kind in sorted(numbers)]
+            held = kinds.get(kind) or Held(*kind, 0, 0, each.stored)
+            kinds[kind] = held.with_one(each.size, each.stored)
+        return [kinds[kind] for kind in sorted(kinds)]
 
     def put(self, answer: Answer, /) -> None:
         old = self._shelf.get(answer.key, -inf)

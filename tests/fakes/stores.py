@@ -18,6 +18,7 @@ from gateway.core.state import Admitted, Budget, Limit, Rate, Refused, Reserve, 
 from gateway.state.answers_file import AnswersFile
 from gateway.state.answers_memory import MemoryAnswers
 from gateway.state.memory import MemoryConfig, MemoryLimiter
+from gateway.state.redis.answers import RedisAnswers
 from gateway.state.redis.limiter import RedisLimiter
 from gateway.state.redis.store import RedisConfig
 from gateway.state.sqlite import SqliteConfig
@@ -155,11 +156,11 @@ async def open_redis(
 ) -> AsyncIterator[Store]:
     """Open a store in Redis; it looks for Redis by itself only when `clock` is a real one."""
     # A busy machine's Redis may take longer than 50 ms; a test that wants it slow says so.
-    defaults = {"prefix": f"{folder.name}:", "timeout": 1.0}
+    defaults = {"prefix": f"{folder.name}:", "timeout": 1.0, "answers": ANSWERS}
     fake, config = FakeClock(), RedisConfig(url=Secret(url, "test"), **{**defaults, **options})
     runtime = replace(make_runtime(clock or fake), new_id=lambda: uuid4().hex)
     async with config.open(runtime, folder) as state:
-        limiter = state.limiter
+        limiter, answers = state.limiter, cast("RedisAnswers", state.answers)
         assert isinstance(limiter, RedisLimiter)
 
         async def age(seconds: float) -> None:
@@ -179,7 +180,10 @@ async def open_redis(
             await limiter.flush()
             return await asyncio.to_thread(look, key)
 
-        yield Store("redis", state, fake, age, sweep, counted)
+        async def sweep_answers() -> None:
+            await answers.sweep()
+
+        yield Store("redis", state, fake, age, sweep, counted, answers.look, sweep_answers)
 
 
 async def until(reached: Callable[[], bool]) -> None:
@@ -204,7 +208,9 @@ def _age(url: str, prefix: str, seconds: float) -> None:
     with Redis.from_url(url) as client:
         for name in cast("list[bytes]", client.keys(f"{prefix}*")):
             kind = client.type(name)
-            if kind == b"zset":
+            # Of answers only the times are; all else there is in the order of numbers.
+            timeless = b":answers:" in name and not name.endswith((b":gone", b":purges"))
+            if kind == b"zset" and not timeless:
                 for member in cast("list[bytes]", client.zrange(name, 0, -1)):
                     client.zincrby(name, -seconds, member)
             if kind == b"hash" and client.hexists(name, "at"):

@@ -180,9 +180,9 @@ async def test_an_answer_on_its_way_is_purged_too(store: Store) -> None:
 async def test_an_answer_that_is_newer_than_a_purge_is_kept(store: Store) -> None:
     await put(store, fresh(store, 1))
     await store.state.answers.remove(Selection(tenant="acme"))
-    await store.age(1)
     await put(store, fresh(store, 2), fresh(store, 3, stored=store.now() + 1))
-    assert set(await found(store)) == {"id-2", "id-3"}
+    # In memory nothing is ever on its way.
+    assert await found(store) == (["id-3", "id-2"] if store.kind == "memory" else ["id-3"])
 
 
 async def test_what_there_is_is_summed_up_by_kind(store: Store) -> None:
@@ -196,7 +196,7 @@ async def test_what_there_is_is_summed_up_by_kind(store: Store) -> None:
     assert (acme.tenant, acme.policy, acme.asked, acme.model) == ("acme", "default", "gpt", "gpt-5")
     assert (acme.answers, bob.tenant, bob.model, bob.answers) == (3, "bob", "claude", 1)
     assert acme.oldest == pytest.approx(now, abs=0.01)
-    assert 6000 < bob.size < 9000
+    assert 6000 < bob.size < 10_000
 
 
 async def test_who_follows_is_told_what_is_there_and_what_comes_in_order(store: Store) -> None:
@@ -215,20 +215,24 @@ async def test_who_follows_is_told_what_is_there_and_what_comes_in_order(store: 
 async def test_an_answer_of_another_embedder_or_size_is_neither_found_nor_told(
     store: Store,
 ) -> None:
-    store.state.answers.expect(EMBEDDER, 384)
-    followed = Followed(store)
-    await put(
-        store,
+    kept = (
         fresh(store, 1),
         fresh(store, 2, embedder="another"),
         fresh(store, 3, vector=VECTOR[:-4]),
         fresh(store, 4, vector=b"", embedder=""),
     )
+    await put(store, *kept)
+    store.state.answers.expect(EMBEDDER, 384)
     assert set(await found(store)) == {"id-1", "id-4"}
-    for number in (2, 3):
-        assert await store.state.answers.get(answer(number).key) is None
-    assert store.state.answers.counts.damaged >= 2
+    for each in kept[1:3]:
+        assert await store.state.answers.get(each.key) is None
+    followed = Followed(store)
     assert await followed.here() == {"id-1", "id-4"}
+    damaged = store.state.answers.counts.damaged
+    assert damaged >= 2
+    await put(store, *kept)
+    assert await followed.here() == {"id-1", "id-4"}
+    assert store.state.answers.counts.damaged == damaged + 2
 
 
 async def test_the_oldest_of_the_largest_tenant_make_room(store: Store) -> None:
