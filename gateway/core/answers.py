@@ -120,6 +120,11 @@ class Held(Struct, frozen=True):
     oldest: float
     """When the oldest of them was stored."""
 
+    def with_one(self, size: int, stored: float) -> "Held":
+        """Return this with one more answer."""
+        kind = (self.tenant, self.policy, self.asked, self.model)
+        return Held(*kind, self.answers + 1, self.size + size, min(self.oldest, stored))
+
 
 class StoreCounts(Struct):
     """What befell answers in this process since it started."""

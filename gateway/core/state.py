@@ -1,4 +1,4 @@
-"""What outlives a request: limits with their leases, issued keys and the ledger.
+"""What outlives a request: limits with their leases, issued keys, the ledger and answers.
 
 Amounts are whole numbers (requests, tokens, micro-dollars) from 0 to MAX_AMOUNT. Times are epoch
 seconds by `Limiter.now`, which steps of this machine's wall clock do not move.
@@ -257,5 +257,5 @@ class State(Struct, frozen=True):
     limiter: Limiter
     keys: Keys
     ledger: Ledger
-    problem: Callable[[], str]
     answers: AnswerStore
+    problem: Callable[[], str]

@@ -1,6 +1,5 @@
 """Answers in this process alone: gone with it, shared with nobody."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from heapq import nlargest
 from math import inf
@@ -16,7 +15,10 @@ from gateway.core.answers import (
     StoreCounts,
     Stored,
 )
+from gateway.core.ports import Clock
 from gateway.core.shelf import Shelf
+from gateway.state.answer_rows import Expected
+from gateway.state.base import SWEEP
 
 WHEEL: Final = 60.0
 """Seconds: answers whose time runs out within the same span are looked for together."""
@@ -34,11 +36,11 @@ class MemoryAnswers:
         """By id, the oldest first."""
         self._due: dict[int, set[str]] = {}
         """Ids by the span in which their time runs out."""
-        self._expected: tuple[str, int] | None = None
+        self._expected: Expected | None = None
         self._followers: list[Follower] = []
 
     def expect(self, embedder: str, dimensions: int, /) -> None:
-        self._expected = embedder, dimensions
+        self._expected = Expected(embedder, dimensions)
         foreign = [each.id for each in self._answers.values() if not self._fits(each)]
         self.counts.damaged += self._forget(foreign)
 
@@ -51,15 +53,12 @@ class MemoryAnswers:
         return nlargest(most, fitting, key=lambda answer: answer.stored)
 
     async def held(self) -> Sequence[Held]:
-        numbers: Counter[tuple[str, str, str, str]] = Counter()
-        sizes: Counter[tuple[str, str, str, str]] = Counter()
-        oldest: dict[tuple[str, str, str, str], float] = {}
+        kinds: dict[tuple[str, str, str, str], Held] = {}
         for each in self._answers.values():
             kind = (each.tenant, each.policy, each.asked, each.model)
-            numbers[kind] += 1
-            sizes[kind] += each.size
-            oldest.setdefault(kind, each.stored)
-        return [Held(*kind, numbers[kind], sizes[kind], oldest[kind]) for kind in sorted(numbers)]
+            held = kinds.get(kind) or Held(*kind, 0, 0, each.stored)
+            kinds[kind] = held.with_one(each.size, each.stored)
+        return [kinds[kind] for kind in sorted(kinds)]
 
     def put(self, answer: Answer, /) -> None:
         old = self._shelf.get(answer.key, -inf)
@@ -98,6 +97,12 @@ class MemoryAnswers:
         over = [name for due in list(self._due) if due < span for name in self._due[due]]
         self.counts.expired += self._forget(over)
 
+    async def keep_swept(self, clock: Clock) -> None:
+        """Sweep until cancelled."""
+        while True:
+            await clock.sleep(SWEEP)
+            self.sweep()
+
     def _fitting(self, which: Selection) -> Iterator[Answer]:
         if which.id is None:
             return (answer for answer in self._answers.values() if which.fits(answer))
@@ -105,9 +110,7 @@ class MemoryAnswers:
         return iter(() if found is None or not which.fits(found) else (found,))
 
     def _fits(self, answer: Answer) -> bool:
-        if self._expected is None or not answer.vector:
-            return True
-        return (answer.embedder, len(answer.vector) // 4) == self._expected
+        return self._expected is None or self._expected.fits(answer)
 
     def _forget(self, ids: Sequence[str]) -> int:
         gone = []

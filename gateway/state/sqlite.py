@@ -1,4 +1,4 @@
-"""State in two SQLite files below the data directory, shared by all workers of a machine."""
+"""State in three SQLite files below the data directory, shared by all workers of a machine."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -6,12 +6,11 @@ from pathlib import Path
 
 from gateway.core.ports import Runtime
 from gateway.core.state import State
-from gateway.state.answers_memory import MemoryAnswers
+from gateway.state.answers_file import AnswersFile
 from gateway.state.base import StateConfig
 from gateway.state.keys_file import KeysFile
 from gateway.state.ledger_file import LedgerFile
 from gateway.state.limits_file import LimitsFile
-from gateway.state.memory import ANSWERS
 
 
 class SqliteConfig(StateConfig, frozen=True, tag="sqlite", kw_only=True):
@@ -26,14 +25,20 @@ class SqliteConfig(StateConfig, frozen=True, tag="sqlite", kw_only=True):
             for writer in (limits.writer, ledger.writer):
                 await writer.start()
                 stack.push_async_callback(writer.close)
+            answers = AnswersFile(data, runtime.clock, limits.now, self.answers)
+            await answers.start()
+            stack.push_async_callback(answers.close)
             keys = KeysFile(ledger.writer, runtime.clock)
             for name, work in (
                 ("sweep limits", limits.keep_swept()),
                 ("follow keys", keys.keep_followed()),
+                ("write answers", answers.keep_written()),
+                ("follow answers", answers.keep_followed()),
+                ("sweep answers", answers.keep_swept()),
             ):
                 stack.callback(runtime.spawn(name, work).cancel)
 
             def problem() -> str:
                 return limits.writer.problem or ledger.writer.problem
 
-            yield State(limits, keys, ledger, problem, MemoryAnswers(limits.now, ANSWERS))
+            yield State(limits, keys, ledger, answers, problem)
