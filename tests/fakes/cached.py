@@ -12,6 +12,7 @@ from gateway.core.cache import Cache, cache_key
 from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue
 from gateway.core.chat import Endpoint, parse_request
+from gateway.core.embedding import Embedder, VectorIndex
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Caller, Exchange
 from gateway.core.health import Health
@@ -20,6 +21,7 @@ from gateway.core.ports import Call, Tools
 from gateway.core.reply import Reply, Stream, Whole
 from gateway.core.stage import Stage, compose
 from gateway.stages.relay import RelayPolicy
+from gateway.stages.semantic_cache.lookup import Gates
 from gateway.stages.semantic_cache.policy import SemanticCachePolicy
 from gateway.state.memory import memory_state
 from tests.fakes.clock import FakeClock, settle
@@ -79,13 +81,23 @@ class GatedProvider(ScriptedProvider):
 class CachedHouse:
     """One policy with a cache. `calls` counts what reached the provider."""
 
-    def __init__(self, **policy: Any) -> None:
+    def __init__(
+        self,
+        *,
+        embedder: Embedder | None = None,
+        index: VectorIndex | None = None,
+        gates: Gates | None = None,
+        **policy: Any,
+    ) -> None:
+        self.gates = gates
         self.clock = FakeClock()
         self.provider = GatedProvider(self.clock)
         self.provider.body = json.dumps(ANSWER).encode()
         self.runtime = make_runtime(self.clock)
         self.state = memory_state(self.clock)
-        self.cache = Cache(store=self.state.answers, key=cache_key(b"pepper"))
+        self.cache = Cache(
+            store=self.state.answers, key=cache_key(b"pepper"), embedder=embedder, index=index
+        )
         self.state.answers.follow(self.cache.follow)
         self.tools = Tools(
             runtime=self.runtime,
@@ -103,7 +115,7 @@ class CachedHouse:
     def use(self, *behind: Stage, **policy: Any) -> None:
         """Take another policy into use, as a reload does."""
         policy.setdefault("jitter", 0)
-        first = SemanticCachePolicy(**policy).build(self.tools)
+        first = SemanticCachePolicy(**policy).behind(self.gates, self.tools)
         rest: Sequence[Stage] = behind or (RelayPolicy().build(self.tools),)
         self.chain = compose([first, *rest], nowhere)
 

@@ -1,5 +1,7 @@
 """From an answer to an entry: what is kept with it, and for how long."""
 
+from typing import Final
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -12,6 +14,9 @@ from gateway.core.ports import Runtime
 from gateway.core.reply import Answered, Usage
 from gateway.stages.semantic_cache.admission import stored_form, unfit, unfit_source
 from gateway.stages.semantic_cache.scope import Asked
+
+MOST: Final = 64
+"""Questions that wait for the embedder behind their answers; those of more are not embedded."""
 
 
 class Times(Struct, frozen=True):
@@ -41,6 +46,7 @@ class Keeper:
         self._runtime = runtime
         self._times = times
         self._tags = tags
+        self._embedding = 0
 
     def keep(
         self,
@@ -48,7 +54,7 @@ class Keeper:
         asked: Asked,
         whence: Whence,
         now: float,
-        near: "Embedded | bool",
+        near: Embedded | bool,
     ) -> Answer | None:
         """Keep an answer and return its entry; None for one that is not fit to be given again.
 
@@ -64,7 +70,8 @@ class Keeper:
         if self._cache.purged_since(whence.began, answer):
             self._cache.events["refused", "purged"] += 1
             return None
-        if near is True:
+        if near is True and self._embedding < MOST:
+            self._embedding += 1
             self._cache.take(answer, asked.raw)
             self._runtime.spawn("embed a question", self._embedded(answer, asked.raw))
         else:
@@ -74,14 +81,15 @@ class Keeper:
     async def _embedded(self, answer: Answer, raw: bytes) -> None:
         """Keep an answer again, with what its question looks like."""
         embedder = self._cache.embedder
-        if embedder is not None:
-            try:
+        try:
+            if embedder is not None:
                 (near,) = await embedder.embed((answer.question,))
-            except EmbedderUnavailable:
-                self._cache.events["failed", "embedder"] += 1
-            else:
                 vector = b"" if near.truncated else near.vector
                 answer = replace(answer, vector=vector, embedder=embedder.fingerprint)
+        except EmbedderUnavailable:
+            self._cache.events["failed", "embedder"] += 1
+        finally:
+            self._embedding -= 1
         self._cache.keep(answer, raw)
 
     def _entry(
@@ -90,7 +98,7 @@ class Keeper:
         asked: Asked,
         whence: Whence,
         now: float,
-        near: "Embedded | bool",
+        near: Embedded | bool,
     ) -> Answer:
         caller, request, times = exchange.caller, exchange.request, self._times
         used = whence.notes.last(Used)

@@ -1,7 +1,7 @@
 """`stage: semantic_cache` in a policy: its fields, and what its types cannot say."""
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import Meta
 
@@ -12,10 +12,12 @@ from gateway.stages.names import Names, Problem
 from gateway.stages.semantic_cache.directives import HEADERS
 from gateway.stages.semantic_cache.errand import Parts
 from gateway.stages.semantic_cache.keeping import Keeper, Times
-from gateway.stages.semantic_cache.lookup import Lookup, SemanticPolicy
+from gateway.stages.semantic_cache.lookup import Gates, Lookup, SemanticPolicy
 from gateway.stages.semantic_cache.scope import Scopes
 from gateway.stages.semantic_cache.stage import SemanticCache
 
+GATES: Final[Gates | None] = None
+"""What two questions must agree in, besides looking alike."""
 Seconds = Annotated[float, Meta(ge=0, le=30 * 86_400)]
 
 
@@ -77,6 +79,10 @@ class SemanticCachePolicy(StagePolicy, frozen=True, tag="semantic_cache", kw_onl
 
     def build(self, tools: Tools) -> Stage:
         """Return the stage."""
+        return self.behind(GATES, tools)
+
+    def behind(self, gates: Gates | None, tools: Tools) -> Stage:
+        """Return the stage behind these gates; without any nothing similar is ever served."""
         cache, runtime = tools.cache, tools.runtime
         if cache is None:
             raise LookupError("these tools have no cache")
@@ -85,7 +91,7 @@ class SemanticCachePolicy(StagePolicy, frozen=True, tag="semantic_cache", kw_onl
         parts = Parts(
             cache=cache,
             runtime=runtime,
-            lookup=Lookup(cache, runtime.clock, seconds, self.semantic, None),
+            lookup=Lookup(cache, runtime.clock, seconds, self.semantic, gates),
             keeper=Keeper(cache, runtime, times, self.tags),
             times=times,
             now=tools.state.limiter.now,
