@@ -184,7 +184,7 @@ async def test_b14_a_slow_embedder_costs_fifty_milliseconds_and_no_answer() -> N
     await asking
     assert house.result == ("miss", "timeout")
     assert house.cache.events["failed", "timeout"] == 1
-    await house.clock.advance(3)
+    await house.clock.advance(5)
     assert len(house.index.held) == 1
 
 
