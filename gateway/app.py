@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from gateway.core.cache import Cache, cache_key
+from gateway.core.cache import Cache, open_cache
 from gateway.core.capacity import Capacity
 from gateway.core.errors import StateUnavailable
 from gateway.core.health import Health
@@ -17,6 +17,7 @@ from gateway.core.secret import Secret
 from gateway.core.state import IssuedKey, State
 from gateway.edge.admin import Admin, open_admin
 from gateway.edge.admin_routes import admin_routes
+from gateway.edge.cache_desk import CacheDesk
 from gateway.edge.identity import Identity
 from gateway.edge.key_desk import KeyDesk
 from gateway.edge.process import Process
@@ -34,6 +35,7 @@ from gateway.providers.transport.client import PoolStats, Transport
 from gateway.runtime import open_runtime
 from gateway.settings import Address, parse_address
 from gateway.state.pepper import pepper_of
+from gateway.telemetry.cache_metrics import CacheSize
 from gateway.telemetry.health import HealthMetrics, HealthNews
 from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
@@ -70,7 +72,8 @@ async def open_gateway(
         state = await stack.enter_async_context(open_state(setup, runtime, data))
         pepper = await asyncio.to_thread(pepper_for, setup, data, runtime.new_secret)
         log.register(pepper)
-        tools = _tools(setup, runtime, log, stack, state=state, cache=_cache(state, pepper))
+        cache = open_cache(state.answers, pepper.reveal().encode())
+        tools = _tools(setup, runtime, log, stack, state=state, cache=cache)
         readiness = Readiness(store=tools.state.problem)
         holder, reloader = _policies(setup, tools, readiness, log)
         metrics = _metrics(tools, reloader, lambda: edge.in_flight)
@@ -84,8 +87,14 @@ async def open_gateway(
             readiness=readiness,
         )
         edge = await stack.enter_async_context(_door(setup, service, shared=shared))
-        desk = _keys_desk(tools, pepper, holder, log)
-        process = Process(readiness, metrics, reloader, desk, tools)
+        process = Process(
+            readiness,
+            metrics,
+            reloader,
+            desk=_keys_desk(tools, pepper, holder, log),
+            cache_desk=CacheDesk(cache, state.limiter.now, log.info),
+            tools=tools,
+        )
         operator = await stack.enter_async_context(_desk(setup, process, admin))
         Warming(readiness, runtime.clock, log).start(
             setup.providers, tools.providers, runtime.spawn
@@ -259,13 +268,6 @@ def _tools(
     return tools
 
 
-def _cache(state: State, pepper: Secret) -> Cache:
-    """Return where answers are kept, following the store from now on."""
-    cache = Cache(store=state.answers, key=cache_key(pepper.reveal().encode()))
-    state.answers.follow(cache.follow)
-    return cache
-
-
 def _policies(
     setup: Setup, tools: Tools, readiness: Readiness, log: Log
 ) -> tuple[Holder, Reloader]:
@@ -316,7 +318,10 @@ def _metrics(tools: Tools, reloader: Reloader, in_flight: Callable[[], int]) -> 
         config=lambda: (reloader.last.version, reloader.last.ok),
         state=lambda: not tools.state.problem(),
         targets=tools.capacity.targets,
-        others=[HealthMetrics(tools.health, tools.runtime.clock)],
+        others=[
+            HealthMetrics(tools.health, tools.runtime.clock),
+            *([CacheSize(tools.cache)] if tools.cache is not None else ()),
+        ],
     )
 
 

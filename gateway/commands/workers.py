@@ -121,6 +121,11 @@ class Fleet:
         return PassedOn(lambda: [each.socket_path for each in self.workers if each.report])
 
     @property
+    def cache_desk(self) -> PassedOn:
+        """Who forgets answers: any of the workers, for the others follow the store."""
+        return self.desk
+
+    @property
     def readiness(self) -> "Fleet":
         """Who knows whether all are ready."""
         return self
@@ -159,6 +164,10 @@ class Fleet:
     async def providers(self) -> Mapping[str, Any]:
         """Return what each worker knows of every target's health."""
         return {"workers": await self._ask_all("/admin/providers", "GET")}
+
+    async def cache(self) -> Mapping[str, Any]:
+        """Return what each worker has of stored answers."""
+        return {"workers": await self._ask_all("/admin/cache", "GET")}
 
     async def reload(self) -> Mapping[str, Any]:
         """Let every worker read the policies again; one that is starting reads them anyway."""

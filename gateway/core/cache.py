@@ -80,6 +80,14 @@ class Cache(Struct, frozen=True, kw_only=True):
         return any(at >= began and which.fits(answer) for at, which in self.purges)
 
 
-def cache_key(pepper: bytes) -> bytes:
-    """Return what scopes are digested with, from what issued keys are kept with."""
-    return hmac.digest(pepper, _PURPOSE, "sha256")
+def open_cache(
+    store: AnswerStore,
+    pepper: bytes,
+    embedder: Embedder | None = None,
+    index: VectorIndex | None = None,
+) -> Cache:
+    """Return a cache that follows the store from now on; its key comes from the keys' pepper."""
+    key = hmac.digest(pepper, _PURPOSE, "sha256")
+    cache = Cache(store=store, key=key, embedder=embedder, index=index)
+    store.follow(cache.follow)
+    return cache

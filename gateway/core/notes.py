@@ -112,6 +112,8 @@ class Cached(Struct, frozen=True):
     """Seconds since the answer was stored."""
     id: str = ""
     """The entry's, of a hit."""
+    model: str = ""
+    """The model that the answer came from."""
     saved: int | None = None
     """Micro-dollars that the answer had cost; None when that is unknown."""
 

@@ -92,6 +92,7 @@ def _add_rarer(facts: Facts, note: Note) -> None:
         facts.wasted.append(note)
     elif type(note) is Cached:
         facts.cached = note
+        facts.model = facts.model or note.model
 
 
 def _decide(facts: Facts) -> None:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.core import wire
-from gateway.core.cache import Cache, cache_key
+from gateway.core.cache import open_cache
 from gateway.core.capacity import Capacity
 from gateway.core.chat import Endpoint
 from gateway.core.exchange import Caller, Exchange
@@ -146,7 +146,7 @@ def _door(trial: Trial, setup: Setup, runtime: Runtime, report: Callable[[Outcom
         providers=providers,
         catalogue=catalogue,
         state=state,
-        cache=Cache(store=state.answers, key=cache_key(_KEY.encode())),
+        cache=open_cache(state.answers, _KEY.encode()),
         health=Health(runtime.random),
         capacity=Capacity(runtime.clock, runtime.random),
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gateway.core.cache import Cache, cache_key
+from gateway.core.cache import open_cache
 from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue
 from gateway.core.chat import Endpoint, parse_request
@@ -95,10 +95,7 @@ class CachedHouse:
         self.provider.body = json.dumps(ANSWER).encode()
         self.runtime = make_runtime(self.clock)
         self.state = memory_state(self.clock)
-        self.cache = Cache(
-            store=self.state.answers, key=cache_key(b"pepper"), embedder=embedder, index=index
-        )
-        self.state.answers.follow(self.cache.follow)
+        self.cache = open_cache(self.state.answers, b"pepper", embedder, index)
         self.tools = Tools(
             runtime=self.runtime,
             providers={"acme": self.provider},

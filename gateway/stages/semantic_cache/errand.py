@@ -64,7 +64,8 @@ def serve(parts: Parts, exchange: Exchange, found: Found, now: float, reason: st
     result: CacheResult = "hit-semantic" if found.semantic else "hit-exact"
     age = max(0.0, now - answer.stored)
     exchange.notes.add(VERDICTS[result])
-    exchange.notes.add(Cached(result, reason, age, answer.id, answer.micro_dollars))
+    saved = answer.micro_dollars
+    exchange.notes.add(Cached(result, reason, age, answer.id, answer.model, saved))
     return replay(answer, exchange, parts.runtime.clock, parts.pace)
 
 
