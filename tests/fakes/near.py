@@ -52,11 +52,13 @@ class ListIndex:
 
     def __init__(self) -> None:
         self.held: dict[str, tuple[str, bytes]] = {}
+        self.added: list[str] = []
         self.searched: list[str] = []
         self.broken = False
 
     def add(self, scope: str, name: str, vector: bytes, /) -> bool:
         self.held[name] = (scope, vector)
+        self.added.append(name)
         return True
 
     def remove(self, name: str, /) -> None:
