@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from gateway.core import wire
-from gateway.core.answers import Selection
+from gateway.core.answers import Answer, Selection
 from gateway.core.cache import Cache
 from gateway.core.errors import BadRequest, StateUnavailable
 from gateway.edge.admin import AdminAnswer, AdminRequest, json_answer
@@ -100,19 +100,23 @@ class CacheDesk:
         """Forget an answer that was wrong, and count it: 404 when there is none with this id."""
         try:
             which = Selection(id=_read(request.body, Feedback).id)
-            found = await self._cache.store.find(which, most=1)
+            answer = await self._find(which)
             await self._cache.store.remove(which)
         except BadRequest as error:
             return _refused(error.public, error.code)
         except StateUnavailable as error:
             return _unavailable(error)
-        if not found:
+        if answer is None:
             what = "There is no answer with this id."
             return _error(HTTPStatus.NOT_FOUND, "answer_not_found", what)
-        (answer,) = found
         self._cache.events["feedback", "wrong"] += 1
         self._audit("an answer was wrong", actor=request.actor, id=answer.id, group=answer.group)
         return json_answer({"removed": 1, "group": answer.group})
+
+    async def _find(self, which: Selection) -> Answer | None:
+        """Return the one answer, also where it has not reached the store yet."""
+        at_hand = self._cache.shelf.by_id(which.id or "", self._now())
+        return at_hand or next(iter(await self._cache.store.find(which, most=1)), None)
 
 
 def _read(body: bytes, shape: type[T]) -> T:
