@@ -41,14 +41,20 @@ from gateway.state.redis.scripts import (
 )
 from gateway.state.writer import PUBLIC
 
-GROUP: Final = 1 << 20
-"""Bytes of rows in one answer of the server."""
-PAGE: Final = 500
+GROUP: Final = 256 << 10
+"""Bytes of rows in one answer of the server, which must come in time."""
+ONCE: Final = 20
+"""Answers that are put in one round trip."""
+PAGE: Final = 200
 """Answers, or changes, that one call looks at."""
-BATCH: Final = 100
+BATCH: Final = 40
 """Answers of each sort that one call drops: it holds up whoever else calls."""
 REMEMBERED: Final = 20_000
 """Removals that are kept for followers; who missed more has to forget everything."""
+TRIES: Final = 10
+"""Times that a step of a purge is tried, for nobody waits for it who has a deadline."""
+PAUSE: Final = 0.1
+"""Seconds between two tries."""
 MOST: Final = 50
 """Calls, beyond those that its answers take, after which the sweep ends a purge."""
 TOP: Final = 1 << 53
@@ -71,11 +77,12 @@ class RedisAnswers:
         self._life = ""
         self._place = Place(0, 0)
         self._looking = asyncio.Lock()
+        self._connecting = asyncio.Lock()
 
     async def start(self) -> None:
         """Connect, if that can be done now."""
         with suppress(Unreachable):
-            await self._link.connect()
+            await self._connect()
 
     def expect(self, embedder: str, dimensions: int, /) -> None:
         # Nodes with other processors have other embedders: what is of no use here stays for them.
@@ -123,16 +130,17 @@ class RedisAnswers:
             return sum([len(page) async for page in self._pages(which)])
         with suppress(StateUnavailable):
             await self._queue.flush()
-        await self._ask(MARK, words.selecting(which, self._now()))
+        await self._insist(MARK, words.selecting(which, self._now()))
         count = 0
         async for page in self._pages(which):
             count += len(page)
             if page:
-                await self._ask(KILL, *(name for _, name, _ in page))
-        await self._tell_changes()
-        for _ in range(count // BATCH + MOST):
-            if not await self.sweep():
-                break
+                await self._insist(KILL, *(name for _, name, _ in page))
+        with suppress(StateUnavailable):
+            await self._tell_changes()
+            for _ in range(count // BATCH + MOST):
+                if not await self.sweep():
+                    break
         return count
 
     def follow(self, callback: Follower, /) -> None:
@@ -163,8 +171,7 @@ class RedisAnswers:
     async def look(self) -> None:
         """Connect if need be, and tell followers what changed. Raises StateUnavailable."""
         try:
-            if not self._link.connected:
-                await self._link.connect()
+            await self._connect()
             await self._tell_changes()
         except (Unreachable, StateUnavailable) as error:
             self._feed.miss()
@@ -182,15 +189,17 @@ class RedisAnswers:
         return left > 0
 
     async def _write(self, answers: Sequence[Answer]) -> None:
-        told = await asyncio.gather(
-            *(self._ask(PUT, *words.putting(answer, self._limit)) for answer in answers),
-            return_exceptions=True,
-        )
-        refused = [
-            answer.id for answer, said in zip(answers, told, strict=True) if said == "refused"
-        ]
+        told: list[str | BaseException] = []
+        for start in range(0, len(answers), ONCE):
+            puts = (
+                self._ask(PUT, *words.putting(answer, self._limit))
+                for answer in answers[start : start + ONCE]
+            )
+            told += await asyncio.gather(*puts, return_exceptions=True)
+        pairs = zip(answers, told, strict=True)
+        refused = tuple(answer.id for answer, said in pairs if said == words.REFUSED)
         if refused:
-            self._feed.tell([Removed(tuple(refused))])
+            self._feed.tell([Removed(refused)])
         for said in told:
             if isinstance(said, BaseException):
                 raise said
@@ -238,7 +247,7 @@ class RedisAnswers:
         """Yield what is known of a selection's answers, the newest first."""
         before, asked = TOP, words.selecting(which)
         while before:
-            before, page = words.listed(await self._ask(LIST, asked, before, PAGE))
+            before, page = words.listed(await self._insist(LIST, asked, before, PAGE))
             yield page
 
     async def _read(self, ids: Sequence[str]) -> dict[str, Answer]:
@@ -271,3 +280,18 @@ class RedisAnswers:
             return await self._link.ask(script, *asked)
         except (Unreachable, Rejected) as error:
             raise StateUnavailable(PUBLIC, detail=f"redis: {error}") from error
+
+    async def _connect(self) -> None:
+        async with self._connecting:
+            if not self._link.connected:
+                await self._link.connect()
+
+    async def _insist(self, script: Script, *asked: Word) -> str:
+        """Ask until there is an answer, for about a second. Raises StateUnavailable."""
+        for _ in range(TRIES):
+            with suppress(StateUnavailable):
+                return await self._ask(script, *asked)
+            await self._clock.sleep(PAUSE)
+            with suppress(Unreachable):
+                await self._connect()
+        return await self._ask(script, *asked)
