@@ -1,0 +1,8 @@
+"""The kinds of embedder that `embedder:` in `config/gateway.yaml` may name: one line each."""
+
+from typing import TypeAlias
+
+from gateway.semantic.base import NoEmbedder
+from gateway.semantic.minilm.embedder import MiniLMConfig
+
+AnyEmbedder: TypeAlias = MiniLMConfig | NoEmbedder
