@@ -35,11 +35,11 @@ class EmbedderConfig(EmbedderKind, frozen=True, kw_only=True):
     index_bytes: Annotated[
         int,
         Meta(
-            ge=1 << 20,
-            le=1 << 40,
+            ge=1_000_000,
+            le=1_000_000_000_000,
             description="Memory for the cache's vectors, a worker; the oldest go first.",
         ),
-    ] = 256 << 20
+    ] = 250_000_000
 
     def build(self, runtime: Runtime, data: Path, providers: Mapping[str, Provider]) -> Embedder:
         """Return the embedder; loads nothing yet. Files lie below `data`.

@@ -23,8 +23,8 @@ SWEEP: Final = 60.0
 """Seconds after which the memory of what was removed is given back."""
 _WAITING: Final = 64
 _OFF: Final = 1e-3
-_PYTHON: Final = 400
-"""Bytes that names and places of one vector take."""
+_PYTHON: Final = 500
+"""Bytes that names, places and unused room of one vector take."""
 _SCOPE: Final = 2_000
 """Bytes that an empty scope takes."""
 
@@ -54,6 +54,11 @@ class Index:
     def scopes(self) -> int:
         """How many scopes there are."""
         return len(self._scopes)
+
+    @property
+    def merging(self) -> int:
+        """How many bulks are being built."""
+        return sum(scope.merging for scope in self._scopes.values())
 
     @property
     def size(self) -> int:
