@@ -9,13 +9,14 @@ from typing import Any, Final
 
 from msgspec.structs import asdict
 
-from gateway.app import CannotStart, open_state
+from gateway.app import open_state
 from gateway.commands.columns import lines_of
 from gateway.commands.options import Commands, add_data, add_folders, setup_of
 from gateway.core import wire
 from gateway.core.answers import Answer, Held, Selection
 from gateway.core.errors import StateUnavailable
 from gateway.core.state import State
+from gateway.edge.listening import CannotStart
 from gateway.policy.setup import Setup
 from gateway.runtime import open_runtime
 

@@ -10,6 +10,7 @@ from gateway.core.limits import LimitRule
 from gateway.policy.cases import Case, Expect, Given
 from gateway.policy.load import PolicyFile
 from gateway.policy.tenants import Tenant, TenantsFile
+from gateway.semantic import AnyEmbedder
 from gateway.stages import AnyStage
 from gateway.stages.failover.targets import TargetPolicy
 from gateway.stages.when import When
@@ -26,6 +27,7 @@ TABLES: Final[dict[str, Any]] = {
     "tenant": Tenant,
     "concurrency": Concurrency,
     "limit": LimitRule,
+    "embedder": AnyEmbedder,
 }
 _BASIC: Final = {inspect.BoolType: "true or false", inspect.AnyType: "anything"}
 

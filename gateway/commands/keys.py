@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
-from gateway.app import CannotStart, open_state, pepper_for
+from gateway.app import open_state, pepper_for
 from gateway.commands.columns import lines_of
 from gateway.commands.options import Commands, add_data, add_folders, setup_of
 from gateway.core import wire
@@ -14,6 +14,7 @@ from gateway.core.errors import StateUnavailable
 from gateway.core.keys import mark_of
 from gateway.core.secret import Secret
 from gateway.core.state import IssuedKey, Keys
+from gateway.edge.listening import CannotStart
 from gateway.policy.issue import Issuer, Misfit, facts
 from gateway.policy.setup import Setup
 from gateway.runtime import new_secret, open_runtime

@@ -14,7 +14,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.app import CannotStart, listening
 from gateway.commands.asking import PassedOn, ask
 from gateway.commands.banner import announce
 from gateway.commands.signals import Stop
@@ -22,6 +21,7 @@ from gateway.core import wire
 from gateway.core.ports import Clock
 from gateway.edge.admin import open_admin
 from gateway.edge.admin_routes import admin_routes
+from gateway.edge.listening import CannotStart, listening
 from gateway.policy.setup import Setup
 from gateway.runtime import SystemClock
 from gateway.settings import Address, parse_address

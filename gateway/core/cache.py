@@ -65,6 +65,8 @@ class Cache(Struct, frozen=True, kw_only=True):
                 self.forget(change.ids)
             elif not isinstance(change, Stored):
                 self.shelf.clear()
+                if self.index is not None:
+                    self.index.clear()
             elif self.shelf.by_id(change.answer.id, change.answer.stored) is None:
                 self.take(change.answer)
 

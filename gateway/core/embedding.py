@@ -11,7 +11,7 @@ class Embedded(Struct, frozen=True):
 
     vector: bytes
     tokens: int
-    """Tokens of the whole text, also of what was cut off."""
+    """Tokens of the whole text; estimated from its characters where it is very long."""
     truncated: bool = False
     """The text is longer than what the model reads; the vector stands for its beginning."""
 
@@ -66,6 +66,10 @@ class VectorIndex(Protocol):
 
     def remove(self, name: str, /) -> None:
         """Forget it; at once invisible. Harmless when it is not there."""
+        ...
+
+    def clear(self) -> None:
+        """Forget everything."""
         ...
 
     async def search(self, scope: str, vector: bytes, most: int, /) -> Sequence[Near]:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from gateway.core.catalogue import Catalogue, Model
 from gateway.documents import Diagnostic, Document, Invalid, load_document, warnings_of
 from gateway.policy.check import (
+    check_embedder,
     check_keys,
     check_models,
     check_pepper,
@@ -21,6 +22,9 @@ from gateway.policy.load import Rules, load_rules
 from gateway.policy.tenants import Known
 from gateway.policy.watch import Folder, look
 from gateway.providers import AnyProvider
+from gateway.providers.embedder import EmbedderProviderConfig
+from gateway.semantic import AnyEmbedder
+from gateway.semantic.minilm.embedder import MiniLMConfig
 from gateway.settings import Name, Settings, address_problems
 from gateway.state import AnyState
 from gateway.state.sqlite import SqliteConfig
@@ -37,6 +41,9 @@ class GatewayFile(Settings, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     state: Annotated[
         AnyState, Meta(description="Where limits, issued keys and the ledger are kept.")
     ] = SqliteConfig()
+    embedder: Annotated[
+        AnyEmbedder, Meta(description="What finds questions that mean the same, for the cache.")
+    ] = MiniLMConfig()
 
 
 class ModelsFile(Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,6 +74,7 @@ class Setup(Struct, frozen=True, kw_only=True):
     providers: Mapping[str, AnyProvider]
     catalogue: Catalogue
     state: AnyState
+    embedder: AnyEmbedder
     rules: Rules
     reload: Callable[[], Rules]
     """Reads the policies again. Raises Invalid with every problem of every file."""
@@ -97,7 +105,7 @@ def load_setup(
         file = models.content
         providers = settings.providers if gateway else None
         check_models(models.document, file.models, file.aliases, providers)
-    catalogue = _catalogue(models.content, settings.providers) if models else Catalogue(models={})
+    catalogue = _catalogue(models.content, settings) if models else Catalogue(models={})
     known = _known(catalogue, settings, readable=gateway is not None)
     problems += gateway.document.problems if gateway else ()
     problems += models.document.problems if models else ()
@@ -114,6 +122,7 @@ def load_setup(
         providers=settings.providers,
         catalogue=catalogue,
         state=settings.state,
+        embedder=settings.embedder,
         rules=rules,
         reload=reload,
         folders=folders,
@@ -141,6 +150,7 @@ def _check_blocks(document: Document, file: GatewayFile) -> None:
     check_keys(document, file)
     check_pepper(document, file, file.state)
     check_providers(document, file.providers)
+    check_embedder(document, file.embedder, file.providers)
     check_state(document, file.state)
 
 
@@ -165,9 +175,12 @@ def _known(catalogue: Catalogue, settings: GatewayFile, *, readable: bool) -> Kn
     )
 
 
-def _catalogue(file: ModelsFile, providers: Mapping[str, AnyProvider]) -> Catalogue:
+def _catalogue(file: ModelsFile, settings: GatewayFile) -> Catalogue:
     models = {name: replace(model, name=name) for name, model in file.models.items()}
-    reasons = {name: _cure(config.unusable()) for name, config in providers.items()}
+    reasons = {
+        name: _cure(_source(config, settings).unusable())
+        for name, config in settings.providers.items()
+    }
     return Catalogue(
         models=models,
         aliases=file.aliases,
@@ -177,6 +190,11 @@ def _catalogue(file: ModelsFile, providers: Mapping[str, AnyProvider]) -> Catalo
             if reasons.get(model.provider)
         },
     )
+
+
+def _source(config: AnyProvider, settings: GatewayFile) -> AnyProvider | AnyEmbedder:
+    """Return what a provider's models depend on: it alone, or the process's embedder."""
+    return settings.embedder if isinstance(config, EmbedderProviderConfig) else config
 
 
 def _cure(unusable: str) -> str:

@@ -40,6 +40,7 @@ async def test_what_others_store_and_remove_is_followed() -> None:
     assert cache.shelf.by_id("id-1", NOW) is None
     cache.follow([Cleared()])
     assert len(cache.shelf) == 0
+    assert index.held == {}
 
 
 async def test_what_was_there_before_is_at_hand_from_the_start() -> None:

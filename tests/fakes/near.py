@@ -64,6 +64,9 @@ class ListIndex:
     def remove(self, name: str, /) -> None:
         self.held.pop(name, None)
 
+    def clear(self) -> None:
+        self.held.clear()
+
     async def search(self, scope: str, vector: bytes, most: int, /) -> Sequence[Near]:
         self.searched.append(scope)
         if self.broken:
