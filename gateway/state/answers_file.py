@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -36,7 +36,7 @@ TRIES: Final = 10
 SLICE: Final = 20
 """Changes that are told at once."""
 MOST: Final = 50
-"""Steps, beyond those that its answers take, after which the sweep ends a purge."""
+"""Steps of one sweep; also those, beyond what its answers take, after which it ends a purge."""
 _EMPTY_LOG: Final = "PRAGMA wal_checkpoint(TRUNCATE)"
 
 _log = logging.getLogger(__name__)
@@ -115,7 +115,8 @@ class AnswersFile:
             await self._queue.flush()
         now = self._now()
         count: int = await self._writer.ask(partial(table.mark, which=which, now=now))
-        await self._look()
+        with suppress(StateUnavailable):
+            await self._look()
         for _ in range(count // table.BATCH + MOST):
             if not await self._writer.ask(partial(table.work_off, now=now)):
                 break
@@ -129,12 +130,13 @@ class AnswersFile:
     async def flush(self) -> None:
         await self._queue.flush()
 
-    async def keep_written(self) -> None:
-        """Write what comes until cancelled."""
-        await self._queue.keep_written(self._clock)
+    def tasks(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        """Yield what must run as long as it is used, each with a name."""
+        yield "write answers", self._queue.keep_written(self._clock)
+        yield "follow answers", self._keep_followed()
+        yield "sweep answers", self._keep_swept()
 
-    async def keep_followed(self) -> None:
-        """Look for changes until cancelled."""
+    async def _keep_followed(self) -> None:
         while True:
             try:
                 await self._look()
@@ -145,41 +147,50 @@ class AnswersFile:
                     await self._begin_anew(discard=self._writer.damaged)
             await self._clock.sleep(POLL)
 
-    async def keep_swept(self) -> None:
-        """Remove what is over, too much, or still to be wiped, until cancelled."""
+    async def _keep_swept(self) -> None:
         while True:
             await self._clock.sleep(SWEEP)
             with suppress(StateUnavailable):
-                await self.sweep()
+                for _ in range(MOST):
+                    if not await self.sweep():
+                        break
 
-    async def sweep(self) -> None:
-        """Remove some of what is over or too much. Raises StateUnavailable."""
+    async def sweep(self) -> bool:
+        """Remove some of what is over or too much; tell whether there may be more.
+
+        Raises StateUnavailable.
+        """
 
         def change(connection: Connection) -> tuple[int, int]:
-            now = self._now()
-            expired = table.expire(connection, now)
-            evicted = table.evict(connection, self._limit)
-            table.work_off(connection, now)
+            table.work_off(connection, self._now())
             table.forget(connection)
-            return expired, evicted
+            return self._make_room(connection)
 
-        expired, evicted = await self._writer.ask(change)
-        self.counts.expired += expired
-        self.counts.evicted += evicted
+        removed = self._count(await self._writer.ask(change))
         if not self._log_is_empty:
             await self._empty_log()
+        return removed >= table.BATCH
 
     async def _write(self, answers: Sequence[Answer]) -> None:
-        def change(connection: Connection) -> tuple[Sequence[str], int]:
+        def change(connection: Connection) -> tuple[Sequence[str], tuple[int, int]]:
             refused = table.add(connection, answers)
-            evicted = table.evict(connection, self._limit)
+            made = self._make_room(connection)
             table.wipe(connection)
-            return refused, evicted
+            return refused, made
 
-        refused, evicted = await self._writer.ask(change)
-        self.counts.evicted += evicted
+        refused, made = await self._writer.ask(change)
+        self._count(made)
         if refused:
             self._feed.tell([Removed(tuple(refused))])
+
+    def _make_room(self, connection: Connection) -> tuple[int, int]:
+        """Remove some of what is over, then of what is too much; return how many of each."""
+        return table.expire(connection, self._now()), table.evict(connection, self._limit)
+
+    def _count(self, made: tuple[int, int]) -> int:
+        self.counts.expired += made[0]
+        self.counts.evicted += made[1]
+        return sum(made)
 
     async def _look(self) -> None:
         """Tell followers what changed. Raises StateUnavailable."""
@@ -233,13 +244,15 @@ class AnswersFile:
         Other processes see that there is another file, and open that.
         """
         old, self._writer = self._writer, self._new_writer()
-        await old.close()
-        if discard:
-            _log.error("%s is damaged: it is replaced by an empty one", self._path)
-            await asyncio.to_thread(_discard, self._path, self._inode)
         self._place = None
         self._feed.tell([Cleared()])
-        self._writer.run()
+        try:
+            await old.close()
+            if discard:
+                _log.error("%s is damaged: it is replaced by an empty one", self._path)
+                await asyncio.to_thread(_discard, self._path, self._inode)
+        finally:
+            self._writer.run()  # whatever comes: others wait for its answers by now
         try:
             await self._writer.flush()
             self._open = True

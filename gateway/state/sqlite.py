@@ -32,9 +32,7 @@ class SqliteConfig(StateConfig, frozen=True, tag="sqlite", kw_only=True):
             for name, work in (
                 ("sweep limits", limits.keep_swept()),
                 ("follow keys", keys.keep_followed()),
-                ("write answers", answers.keep_written()),
-                ("follow answers", answers.keep_followed()),
-                ("sweep answers", answers.keep_swept()),
+                *answers.tasks(),
             ):
                 stack.callback(runtime.spawn(name, work).cancel)
 

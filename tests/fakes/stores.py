@@ -147,7 +147,10 @@ async def _open_sqlite(folder: Path) -> AsyncIterator[Store]:
             await state.limiter.flush()
             return await asyncio.to_thread(look, key)
 
-        yield Store("sqlite", state, clock, age, sweep, counted, answers._look, answers.sweep)
+        async def sweep_answers() -> None:
+            await answers.sweep()
+
+        yield Store("sqlite", state, clock, age, sweep, counted, answers._look, sweep_answers)
 
 
 @asynccontextmanager

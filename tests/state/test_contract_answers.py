@@ -8,7 +8,7 @@ import pytest
 
 from gateway.core.answers import Answer, Change, Cleared, Removed, Selection, Stored
 from tests.fakes.kept import EMBEDDER, VECTOR, answer
-from tests.fakes.stores import Store
+from tests.fakes.stores import Store, until
 
 
 class Followed:
@@ -288,3 +288,14 @@ async def test_a_hundred_at_once_disturb_nobody(store: Store) -> None:
         return got == kept and await answers.get(kept.key) is None
 
     assert all(await asyncio.gather(*(one(number) for number in range(100))))
+
+
+async def test_hundreds_that_ran_out_are_gone_with_the_next_sweep(store: Store) -> None:
+    for start in range(0, 450, 90):
+        small = [fresh(store, n, vector=b"", embedder="") for n in range(start, start + 90)]
+        await put(store, *small)
+    evicted = store.state.answers.counts.evicted
+    await store.age(3700)
+    await store.clock.advance(2.0)
+    await until(lambda: store.state.answers.counts.expired + evicted == 450)
+    assert await store.state.answers.held() == []

@@ -1,9 +1,9 @@
 """Answers in Redis, for a fleet: every node follows what every other stores and removes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from gateway.core.answers import (
     Answer,
@@ -51,12 +51,12 @@ BATCH: Final = 40
 """Answers of each sort that one call drops: it holds up whoever else calls."""
 REMEMBERED: Final = 20_000
 """Removals that are kept for followers; who missed more has to forget everything."""
-TRIES: Final = 10
-"""Times that a step of a purge is tried, for nobody waits for it who has a deadline."""
+PATIENCE: Final = 1.0
+"""Seconds for which a step of a purge is tried again: whoever waits for it has no deadline."""
 PAUSE: Final = 0.1
 """Seconds between two tries."""
 MOST: Final = 50
-"""Calls, beyond those that its answers take, after which the sweep ends a purge."""
+"""Calls of one sweep; also those, beyond what its answers take, after which it ends a purge."""
 TOP: Final = 1 << 53
 
 
@@ -150,23 +150,26 @@ class RedisAnswers:
     async def flush(self) -> None:
         await self._queue.flush()
 
-    async def keep_written(self) -> None:
-        """Write what comes until cancelled."""
-        await self._queue.keep_written(self._clock)
+    def tasks(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        """Yield what must run as long as it is used, each with a name."""
+        yield "call redis for answers", self._link.work()
+        yield "write answers", self._queue.keep_written(self._clock)
+        yield "follow answers", self._keep_followed()
+        yield "sweep answers", self._keep_swept()
 
-    async def keep_followed(self) -> None:
-        """Connect, and look for changes, until cancelled."""
+    async def _keep_followed(self) -> None:
         while True:
             with suppress(StateUnavailable):
                 await self.look()
             await self._clock.sleep(LOOK)
 
-    async def keep_swept(self) -> None:
-        """Drop what is over or too much until cancelled."""
+    async def _keep_swept(self) -> None:
         while True:
             await self._clock.sleep(SWEEP)
             with suppress(StateUnavailable):
-                await self.sweep()
+                for _ in range(MOST):
+                    if not await self.sweep():
+                        break
 
     async def look(self) -> None:
         """Connect if need be, and tell followers what changed. Raises StateUnavailable."""
@@ -178,7 +181,7 @@ class RedisAnswers:
             raise StateUnavailable(PUBLIC, detail=f"redis: {error}") from error
 
     async def sweep(self) -> bool:
-        """Drop some of what is over or too much; tell whether some is left of what is dead.
+        """Drop some of what is over, too much or dead; tell whether there may be more.
 
         Raises StateUnavailable.
         """
@@ -186,7 +189,7 @@ class RedisAnswers:
         expired, evicted, left = map(int, told.split(" "))
         self.counts.expired += expired
         self.counts.evicted += evicted
-        return left > 0
+        return left > 0 or expired + evicted >= BATCH
 
     async def _write(self, answers: Sequence[Answer]) -> None:
         told: list[str | BaseException] = []
@@ -288,10 +291,13 @@ class RedisAnswers:
 
     async def _insist(self, script: Script, *asked: Word) -> str:
         """Ask until there is an answer, for about a second. Raises StateUnavailable."""
-        for _ in range(TRIES):
-            with suppress(StateUnavailable):
+        end = self._clock.monotonic() + PATIENCE
+        while True:
+            try:
                 return await self._ask(script, *asked)
+            except StateUnavailable:
+                if self._clock.monotonic() >= end:
+                    raise
             await self._clock.sleep(PAUSE)
             with suppress(Unreachable):
                 await self._connect()
-        return await self._ask(script, *asked)

@@ -84,18 +84,12 @@ class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
             recovery = Recovery(limiter, keys, link, meter=meter, runtime=runtime)
             await recovery.start()
             stack.callback(runtime.spawn("watch redis", recovery.watch()).cancel)
-
             large = Link(*address, clock, scripts=ANSWERS)
-            stack.callback(runtime.spawn("call redis for answers", large.work()).cancel)
             answers = RedisAnswers(large, runtime, limiter.now, self.answers)
+            for name, work in answers.tasks():
+                stack.callback(runtime.spawn(name, work).cancel)
             if link.connected:
                 await answers.start()
-            for name, work in (
-                ("write answers", answers.keep_written()),
-                ("follow answers", answers.keep_followed()),
-                ("sweep answers", answers.keep_swept()),
-            ):
-                stack.callback(runtime.spawn(name, work).cancel)
 
             def problem() -> str:
                 return recovery.problem or ledger.writer.problem
