@@ -1,10 +1,11 @@
 """Requests that nobody waits for, made on a caller's behalf: limited, charged and logged as any."""
 
+import asyncio
 from typing import Final
 
 from msgspec.structs import replace
 
-from gateway.core.errors import GatewayError
+from gateway.core.errors import Draining, GatewayError
 from gateway.core.exchange import Exchange
 from gateway.core.notes import Notes
 from gateway.core.outcome import Outcome, gather
@@ -42,6 +43,9 @@ class Again:
             await _to_its_end(await snapshot.chains[exchange.policy](own))
         except GatewayError as error:
             failure = error
+        except asyncio.CancelledError:
+            failure = Draining("This server is going away.")
+            raise
         finally:
             service.holder.give_back(snapshot)
             service.report(self._outcome(own, started, failure))

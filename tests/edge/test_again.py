@@ -1,5 +1,7 @@
 """What nobody waits for is limited, charged and logged as any other request."""
 
+import asyncio
+
 from msgspec.structs import replace
 
 from gateway.core.chat import parse_request
@@ -10,6 +12,7 @@ from gateway.core.outcome import Outcome
 from gateway.core.reply import Reply
 from gateway.core.stage import Next
 from gateway.edge.again import Again
+from tests.fakes.clock import settle
 from tests.fakes.service import WHOLE, FakeBlocks, FakeChain, make_service, make_stream
 
 BODY = b'{"model":"small","messages":[{"role":"user","content":"hi"}]}'
@@ -53,6 +56,15 @@ async def test_it_goes_through_the_policy_under_a_name_of_its_own() -> None:
 async def test_a_failure_is_reported_and_not_raised() -> None:
     _, outcome = await ask(UpstreamBroken("It broke."))
     assert (outcome.status, outcome.code, outcome.fault) == (502, "upstream_broken", "upstream")
+
+
+async def test_one_that_the_end_of_the_process_cuts_is_reported_too() -> None:
+    chain, outcomes = FakeChain(make_stream([asyncio.Event()])), list[Outcome]()
+    task = asyncio.create_task(Again(make_service(chain, outcomes))(exchange()))
+    await settle()
+    task.cancel()
+    await settle()
+    assert [(each.status, each.code) for each in outcomes] == [(503, "draining")]
 
 
 async def test_a_stream_is_read_to_its_end() -> None:
