@@ -74,8 +74,8 @@ class CacheSize(Collector):
         )
         yield _counted(
             "turnout_cache_events",
-            "stored; refused, veto, failed, flight and feedback by name.",
-            ("kind", "name"),
+            "stored; refused, veto, failed, flight, renewed and feedback.",
+            ("kind", "what"),
             cache.events,
         )
         befell = CounterMetricFamily(

@@ -42,8 +42,8 @@ def test_what_is_at_hand_and_what_happened_is_shown() -> None:
     assert value(text, "turnout_cache_entries") == 1
     assert value(text, "turnout_cache_bytes") == cache.shelf.size
     assert value(text, "turnout_cache_flights") == 0
-    assert value(text, "turnout_cache_events_total", kind="veto", name="number") == 3
-    assert value(text, "turnout_cache_events_total", kind="stored", name="") == 1
+    assert value(text, "turnout_cache_events_total", kind="veto", what="number") == 3
+    assert value(text, "turnout_cache_events_total", kind="stored", what="") == 1
     assert value(text, "turnout_cache_store_total", what="evicted") == 0
 
 
