@@ -7,7 +7,8 @@ WORKDIR /src
 RUN python -m venv /venv
 COPY config/locks config/locks
 RUN /venv/bin/pip install --no-cache-dir --require-hashes -r config/locks/build.txt \
- && /venv/bin/pip install --no-cache-dir --require-hashes -r config/locks/run.txt
+ && /venv/bin/pip install --no-cache-dir --require-hashes -r config/locks/run.txt \
+ && /venv/bin/pip install --no-cache-dir --require-hashes --no-deps -r config/locks/semantic.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY gateway gateway
 RUN /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \

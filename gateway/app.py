@@ -1,7 +1,6 @@
 """The composition root: the one file that puts concrete things together."""
 
 import asyncio
-import errno
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 from msgspec import Struct, structs
 
 from gateway.core.bulletin import Bulletin
+from gateway.core.cache import Cache, open_cache
 from gateway.core.capacity import Capacity
 from gateway.core.errors import StateUnavailable
 from gateway.core.health import Health
@@ -18,8 +18,10 @@ from gateway.core.secret import Secret
 from gateway.core.state import IssuedKey, State
 from gateway.edge.admin import Admin, open_admin
 from gateway.edge.admin_routes import admin_routes
+from gateway.edge.cache_desk import CacheDesk
 from gateway.edge.identity import Identity
 from gateway.edge.key_desk import KeyDesk
+from gateway.edge.listening import CannotStart, listening
 from gateway.edge.process import Process
 from gateway.edge.readiness import Readiness
 from gateway.edge.server import Edge, open_edge
@@ -30,19 +32,18 @@ from gateway.policy.reload import Reloaded, Reloader
 from gateway.policy.setup import Setup
 from gateway.policy.snapshot import Holder, build_snapshot
 from gateway.policy.watch import watch
+from gateway.providers.embedder import lend
 from gateway.providers.rotation import Rotation
 from gateway.providers.transport.client import PoolStats, Transport
 from gateway.runtime import open_runtime
+from gateway.semantic.opening import Semantic, open_semantic
 from gateway.settings import Address, parse_address
 from gateway.state.pepper import pepper_of
+from gateway.telemetry.cache_metrics import CacheSize
 from gateway.telemetry.health import HealthMetrics, HealthNews
 from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.report import Report
-
-
-class CannotStart(Exception):
-    """An address or a folder is not to be had; the text says which, why and the cure."""
 
 
 class Gateway(Struct, frozen=True):
@@ -68,11 +69,15 @@ async def open_gateway(
         log.register(secret)
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(open_runtime(_failed(log)))
-        tools = await _tools(setup, runtime, log, data, stack)
-        readiness = Readiness(store=tools.state.problem)
-        holder, reloader = _policies(setup, tools, readiness, log)
+        providers = _providers(setup, runtime, stack)
+        semantic = await _semantic(setup, runtime, log, data, providers=providers, stack=stack)
+        state = await stack.enter_async_context(open_state(setup, runtime, data))
         pepper = await asyncio.to_thread(pepper_for, setup, data, runtime.new_secret)
         log.register(pepper)
+        cache = _cache(state, pepper, semantic)
+        tools = _tools(setup, runtime, log, state=state, providers=providers, cache=cache)
+        readiness = Readiness(store=tools.state.problem)
+        holder, reloader = _policies(setup, tools, readiness, log)
         metrics = _metrics(tools, reloader, lambda: edge.in_flight)
         service = Service(
             runtime=runtime,
@@ -85,11 +90,13 @@ async def open_gateway(
         )
         edge = await stack.enter_async_context(_door(setup, service, shared=shared))
         desk = _keys_desk(tools, pepper, holder, log)
-        process = Process(readiness, metrics, reloader, desk, tools)
+        cached = CacheDesk(cache, state.limiter.now, log.info)
+        process = Process(readiness, metrics, reloader, desk=desk, cache_desk=cached, tools=tools)
         operator = await stack.enter_async_context(_desk(setup, process, admin))
-        Warming(readiness, runtime.clock, log).start(
-            setup.providers, tools.providers, runtime.spawn
-        )
+        warming = Warming(readiness, runtime.clock, log)
+        warming.start(setup.providers, tools.providers, runtime.spawn)
+        if semantic is not None:
+            warming.add("embedder", semantic.warm, semantic.timeout, runtime.spawn)
         follow(setup, tools, process, log)
         yield Gateway(edge, readiness, process, port=edge.port, admin_port=operator.port)
 
@@ -108,22 +115,6 @@ def secrets_of(setup: Setup) -> Iterator[Secret]:
     for config in (*setup.providers.values(), setup.state):
         held += structs.asdict(config).values()
     yield from (value for value in held if isinstance(value, Secret) and value.present)
-
-
-@contextmanager
-def listening(address: Address) -> Iterator[None]:
-    """Turn a failure to bind `address` into CannotStart, in words that help."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or "it cannot be bound"
-        if error.errno == errno.EADDRINUSE:
-            reason = "another process listens there already. Stop it, or choose another address"
-        elif error.errno == errno.EACCES:
-            reason = "only a privileged process may listen there. Choose a port above 1023"
-        raise CannotStart(
-            f"{address.host if address.host.startswith('/') else address}: {reason}."
-        ) from error
 
 
 @asynccontextmanager
@@ -241,24 +232,57 @@ def follow(setup: Setup, tools: Tools, process: Process, log: Log) -> None:
     runtime.spawn("watch providers' keys", rotation.keep(runtime.clock))
 
 
-async def _tools(
-    setup: Setup, runtime: Runtime, log: Log, data: Path, stack: AsyncExitStack
-) -> Tools:
-    """Return what stages are built from; it is closed with the stack."""
+def _providers(setup: Setup, runtime: Runtime, stack: AsyncExitStack) -> Mapping[str, Provider]:
+    """Return the providers that can be used; they are closed with the stack."""
     usable = {name: each for name, each in setup.providers.items() if not each.unusable()}
-    rules = {name: config.concurrency for name, config in usable.items()}
-    state = await stack.enter_async_context(open_state(setup, runtime, data))
-    tools = Tools(
+    providers = {name: config.build(name, runtime) for name, config in usable.items()}
+    for provider in providers.values():
+        stack.push_async_callback(provider.aclose)
+    return providers
+
+
+async def _semantic(
+    setup: Setup,
+    runtime: Runtime,
+    log: Log,
+    data: Path,
+    *,
+    providers: Mapping[str, Provider],
+    stack: AsyncExitStack,
+) -> Semantic | None:
+    """Return what finds near texts, also lent to the providers that embed for callers."""
+    opening = open_semantic(setup.embedder, runtime, data, providers, log.warning)
+    semantic = await stack.enter_async_context(opening)
+    lend(semantic.embedder if semantic else None, providers)
+    return semantic
+
+
+def _cache(state: State, pepper: Secret, semantic: Semantic | None) -> Cache:
+    """Return where answers are kept and found."""
+    embedder, index = (semantic.embedder, semantic.index) if semantic else (None, None)
+    return open_cache(state.answers, pepper.reveal().encode(), embedder, index)
+
+
+def _tools(
+    setup: Setup,
+    runtime: Runtime,
+    log: Log,
+    *,
+    state: State,
+    providers: Mapping[str, Provider],
+    cache: Cache,
+) -> Tools:
+    """Return what stages are built from."""
+    rules = {name: setup.providers[name].concurrency for name in providers}
+    return Tools(
         runtime=runtime,
-        providers={name: config.build(name, runtime) for name, config in usable.items()},
+        providers=providers,
         catalogue=setup.catalogue,
         state=state,
         capacity=Capacity(runtime.clock, runtime.random, rules),
         health=_health(setup, runtime, log, state.bulletin),
+        cache=cache,
     )
-    for provider in tools.providers.values():
-        stack.push_async_callback(provider.aclose)
-    return tools
 
 
 def _health(setup: Setup, runtime: Runtime, log: Log, bulletin: Bulletin) -> Health:
@@ -322,7 +346,10 @@ def _metrics(tools: Tools, reloader: Reloader, in_flight: Callable[[], int]) -> 
         config=lambda: (reloader.last.version, reloader.last.ok),
         state=lambda: not tools.state.problem(),
         targets=tools.capacity.targets,
-        others=[HealthMetrics(tools.health, tools.runtime.clock)],
+        others=[
+            HealthMetrics(tools.health, tools.runtime.clock),
+            *([CacheSize(tools.cache)] if tools.cache is not None else ()),
+        ],
     )
 
 

@@ -12,6 +12,7 @@ from gateway.core.state import Standing
 End = Literal["done", "client_gone", "revoked", "draining", "upstream_cut", "error"]
 Work = Literal["none", "refused", "unknown", "done"]
 """What a provider did for an attempt: never asked, answered no, may have worked, answered."""
+CacheResult = Literal["hit-exact", "hit-semantic", "miss", "bypass"]
 Family = Literal["requests", "tokens", "input-tokens", "output-tokens"]
 """Under which name callers are told of a limit."""
 
@@ -41,6 +42,8 @@ class Routed(Struct, frozen=True, gc=False):
     model: str
     provider: str
     reason: str
+    fallback: bool = False
+    """Whether it stands in for one that is ill, full or failed."""
 
 
 class Attempted(Struct, frozen=True, gc=False):
@@ -123,6 +126,27 @@ class Wasted(Struct, frozen=True, gc=False):
     output: int = 0
 
 
+class Cached(Struct, frozen=True, gc=False):
+    """What the cache made of the request."""
+
+    result: CacheResult
+    reason: str = ""
+    """Why a bypass or a miss, or what is special about a hit."""
+    age: float = 0.0
+    """Seconds since the answer was stored."""
+    id: str = ""
+    """The entry's, of a hit."""
+    model: str = ""
+    """The model that the answer came from."""
+    saved: int | None = None
+    """Micro-dollars that the answer had cost; None when that is unknown."""
+
+    @property
+    def hit(self) -> bool:
+        """Whether a stored answer was served."""
+        return self.result in {"hit-exact", "hit-semantic"}
+
+
 class Verdict(Struct, frozen=True, gc=False):
     """What a stage decided, in a word or two: `rate_limit`, `admitted`."""
 
@@ -140,10 +164,22 @@ Note: TypeAlias = (
     | Passed
     | Estimated
     | Limited
+    | Cached
     | Verdict
 )
 N = TypeVar(
-    "N", Routed, Queued, Attempted, StreamEnded, Used, Wasted, Passed, Estimated, Limited, Verdict
+    "N",
+    Routed,
+    Queued,
+    Attempted,
+    StreamEnded,
+    Used,
+    Wasted,
+    Passed,
+    Estimated,
+    Limited,
+    Cached,
+    Verdict,
 )
 
 

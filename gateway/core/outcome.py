@@ -9,6 +9,7 @@ from gateway.core.errors import Fault
 from gateway.core.exchange import Caller
 from gateway.core.notes import (
     Attempted,
+    Cached,
     Estimated,
     Limited,
     Note,
@@ -43,6 +44,7 @@ class Facts(Struct, gc=False):
     estimated: Estimated | None = None
     limited: tuple[Limited, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    cached: Cached | None = None
 
     @property
     def micro_dollars(self) -> int | None:
@@ -98,6 +100,9 @@ def _add_rarer(facts: Facts, note: Note) -> None:
         facts.estimated = note
     elif type(note) is Wasted:
         facts.wasted += (note,)
+    elif type(note) is Cached:
+        facts.cached = note
+        facts.model = facts.model or note.model
 
 
 def _supersede(facts: Facts) -> None:

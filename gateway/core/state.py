@@ -1,4 +1,4 @@
-"""What outlives a request: limits with their leases, issued keys and the ledger.
+"""What outlives a request: limits with their leases, issued keys, the ledger and answers.
 
 Amounts are whole numbers (requests, tokens, micro-dollars) from 0 to MAX_AMOUNT. Times are epoch
 seconds by `Limiter.now`, which steps of this machine's wall clock do not move.
@@ -9,6 +9,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
+from gateway.core.answers import AnswerStore
 from gateway.core.bulletin import Bulletin
 
 MAX_AMOUNT: Final = 1 << 50
@@ -274,4 +275,5 @@ class State(Struct, frozen=True):
     keys: Keys
     ledger: Ledger
     bulletin: Bulletin
+    answers: AnswerStore
     problem: Callable[[], str]

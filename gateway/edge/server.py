@@ -17,6 +17,7 @@ from gateway.core.errors import CallerError, Draining, GatewayError, InternalErr
 from gateway.core.exchange import Exchange
 from gateway.core.reply import Whole
 from gateway.edge import decode
+from gateway.edge.again import Again
 from gateway.edge.connection import Connection, Head
 from gateway.edge.encode import send, send_error, send_whole
 from gateway.edge.identity import STRANGER, wrong_key
@@ -50,6 +51,7 @@ class Edge:
         self._service = service
         self._pages = ModelPages(service.catalogue)
         self._bodies = decode.Bodies(service.limits)
+        self._again = Again(service)
         self._visits: set[Visit] = set()
         self._wake = asyncio.Event()
         service.keys.follow(self._expel)
@@ -185,6 +187,8 @@ class Edge:
             policy,
             drop,
             decode.named_headers(head, snapshot.headers),
+            snapshot.answers.get((policy, chat.stream), ""),
+            self._again,
             decode.cost_allowed(head),
             visit.connection.address,
             visit.own_deadline,

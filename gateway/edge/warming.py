@@ -1,10 +1,11 @@
 """Pays at start what the first user would otherwise pay: connections, TLS, a model load."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import structs
 
+from gateway.core.embedding import EmbedderUnavailable
 from gateway.core.errors import GatewayError
 from gateway.core.ports import Clock, Provider, Spawn
 from gateway.edge.readiness import Readiness, Warmed
@@ -30,18 +31,24 @@ class Warming:
         for name, provider in providers.items():
             warmup = configs[name].warmup
             if warmup is not None:
-                self._readiness.warmups[name] = Warmed()
-                spawn(f"warm {name}", self._warm(name, provider, warmup.timeout))
+                self.add(name, provider.warm, warmup.timeout, spawn)
 
-    async def _warm(self, name: str, provider: Provider, patience: float) -> None:
+    def add(
+        self, name: str, warm: Callable[[], Awaitable[None]], patience: float, spawn: Spawn
+    ) -> None:
+        """Warm one thing in the background; readiness waits up to `patience` seconds."""
+        self._readiness.warmups[name] = Warmed()
+        spawn(f"warm {name}", self._warm(name, warm, patience))
+
+    async def _warm(self, name: str, warm: Callable[[], Awaitable[None]], patience: float) -> None:
         started = self._clock.monotonic()
         warmed = Warmed(state="ready")
         try:
             async with asyncio.timeout(patience):
-                await provider.warm()
+                await warm()
         except TimeoutError:
             warmed = Warmed(state="timeout", detail=f"not warm after {patience:g} s")
-        except GatewayError as error:
+        except (GatewayError, EmbedderUnavailable) as error:
             warmed = Warmed(state="failed", detail=self._log.redact(str(error)))
         warmed.seconds = self._clock.monotonic() - started
         self._readiness.warmups[name] = warmed

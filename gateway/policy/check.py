@@ -7,6 +7,10 @@ from gateway.core.catalogue import Model
 from gateway.documents import Document, suggest
 from gateway.documents.diagnostic import Severity
 from gateway.providers import AnyProvider
+from gateway.providers.openai import OpenAIConfig
+from gateway.providers.simulated.provider import SimulatedConfig
+from gateway.semantic import AnyEmbedder
+from gateway.semantic.openai import OpenAIEmbedderConfig
 from gateway.settings import Settings
 from gateway.state import AnyState
 
@@ -58,6 +62,20 @@ def check_state(document: Document, state: AnyState) -> None:
     """Report what the block of the store says that can be written but not be used."""
     for place, what in state.check():
         document.report(("state", *place), what)
+
+
+def check_embedder(
+    document: Document, embedder: AnyEmbedder, providers: Mapping[str, AnyProvider]
+) -> None:
+    """Report an embedder whose provider is not there or makes no vectors."""
+    if not isinstance(embedder, OpenAIEmbedderConfig):
+        return
+    provider = providers.get(embedder.provider)
+    if provider is None:
+        what = f"there is no such provider.{suggest(embedder.provider, providers)}"
+        document.report(("embedder", "provider"), what)
+    elif not isinstance(provider, OpenAIConfig | SimulatedConfig):
+        document.report(("embedder", "provider"), "only one of kind openai makes vectors.")
 
 
 def check_models(

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from gateway.core.catalogue import Catalogue, Model, Price
 from gateway.documents import Diagnostic, Document, Invalid, load_document, warnings_of
 from gateway.policy.check import (
+    check_embedder,
     check_keys,
     check_models,
     check_pepper,
@@ -21,6 +22,9 @@ from gateway.policy.load import Rules, load_rules
 from gateway.policy.tenants import Known
 from gateway.policy.watch import Folder, look
 from gateway.providers import AnyProvider
+from gateway.providers.embedder import EmbedderProviderConfig
+from gateway.semantic import AnyEmbedder
+from gateway.semantic.minilm.embedder import MiniLMConfig
 from gateway.settings import Name, Settings, address_problems
 from gateway.state import AnyState
 from gateway.state.sqlite import SqliteConfig
@@ -37,6 +41,9 @@ class GatewayFile(Settings, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     state: Annotated[
         AnyState, Meta(description="Where limits, issued keys and the ledger are kept.")
     ] = SqliteConfig()
+    embedder: Annotated[
+        AnyEmbedder, Meta(description="What finds questions that mean the same, for the cache.")
+    ] = MiniLMConfig()
 
 
 class ModelsFile(Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,6 +74,7 @@ class Setup(Struct, frozen=True, kw_only=True):
     providers: Mapping[str, AnyProvider]
     catalogue: Catalogue
     state: AnyState
+    embedder: AnyEmbedder
     rules: Rules
     reload: Callable[[], Rules]
     """Reads the policies again. Raises Invalid with every problem of every file."""
@@ -112,6 +120,7 @@ def load_setup(
         providers=settings.providers,
         catalogue=known.catalogue,
         state=settings.state,
+        embedder=settings.embedder,
         rules=rules,
         reload=reload,
         folders=folders,
@@ -153,6 +162,7 @@ def _check_blocks(document: Document, file: GatewayFile) -> None:
     check_keys(document, file)
     check_pepper(document, file, file.state)
     check_providers(document, file.providers)
+    check_embedder(document, file.embedder, file.providers)
     check_state(document, file.state)
 
 
@@ -170,13 +180,16 @@ def _check_addresses(
     return given
 
 
-def _catalogue(read: _Loaded[ModelsFile], providers: Mapping[str, AnyProvider]) -> Catalogue:
+def _catalogue(read: _Loaded[ModelsFile], settings: GatewayFile) -> Catalogue:
     """Return the models; one that does not fit is there by its name, so that nobody misses it."""
     file, document = read.content, read.document
     named = {*(document.names("models") or ()), *(document.names("aliases") or ())}
     models = {name: _able(name) for name in named - {*file.models, *file.aliases}}
     models |= {name: replace(model, name=name) for name, model in file.models.items()}
-    reasons = {name: _cure(config.unusable()) for name, config in providers.items()}
+    reasons = {
+        name: _cure(_source(config, settings).unusable())
+        for name, config in settings.providers.items()
+    }
     return Catalogue(
         models=models,
         aliases=file.aliases,
@@ -191,6 +204,11 @@ def _catalogue(read: _Loaded[ModelsFile], providers: Mapping[str, AnyProvider]) 
 def _able(name: str) -> Model:
     """Return a model of which nothing bad can be said."""
     return Model(provider="", name=name, price=Price(input=0, output=0))
+
+
+def _source(config: AnyProvider, settings: GatewayFile) -> AnyProvider | AnyEmbedder:
+    """Return what a provider's models depend on: it alone, or the process's embedder."""
+    return settings.embedder if isinstance(config, EmbedderProviderConfig) else config
 
 
 def _cure(unusable: str) -> str:

@@ -3,8 +3,11 @@
 from typing import TypeAlias
 
 from gateway.providers.anthropic import AnthropicConfig
+from gateway.providers.embedder import EmbedderProviderConfig
 from gateway.providers.local.provider import LocalConfig
 from gateway.providers.openai import OpenAIConfig
 from gateway.providers.simulated.provider import SimulatedConfig
 
-AnyProvider: TypeAlias = OpenAIConfig | AnthropicConfig | LocalConfig | SimulatedConfig
+AnyProvider: TypeAlias = (
+    OpenAIConfig | AnthropicConfig | LocalConfig | EmbedderProviderConfig | SimulatedConfig
+)

@@ -3,13 +3,13 @@
 from collections.abc import Container, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
 from gateway.core.charge import Charge
 from gateway.core.errors import Fault
-from gateway.core.notes import Attempted, End, Limited, Used
+from gateway.core.notes import Attempted, Cached, CacheResult, End, Limited, Used
 from gateway.core.outcome import Facts, Outcome
 from gateway.core.reply import Usage
 from gateway.core.state import Counted
@@ -19,6 +19,8 @@ OTHER: Final = "other"
 ASKED: Final = 64
 ERRORS: Final = 400
 _NO_USAGE: Final = Usage()
+_CacheFields: TypeAlias = tuple[CacheResult | None, str, float | None, str, float | None]
+_NO_CACHE: Final[_CacheFields] = (None, "", None, "", None)
 
 
 class WideEvent(Struct, tag="request", tag_field="event", gc=False):
@@ -62,6 +64,11 @@ class WideEvent(Struct, tag="request", tag_field="event", gc=False):
     tokens_reasoning: int
     cost_usd: float | None
     counted: Counted | None
+    cache: CacheResult | None
+    cache_reason: str
+    cache_age_s: float | None
+    cache_id: str
+    saved_usd: float | None
     limits: tuple[str, ...]
     """Titles of the limits that had no room, whether or not they were enforced."""
     bytes_in: int
@@ -120,6 +127,7 @@ def fold(outcome: Outcome, charge: Charge, wall: float, served: Container[str]) 
         usage.reasoning,
         None if price is None else price / 1e6,
         charge.counted if attempts else None,
+        *(_cached(facts.cached) if facts.cached else _NO_CACHE),
         _reached(facts.limited) if facts.limited else (),
         outcome.received,
         outcome.sent,
@@ -137,6 +145,13 @@ def _use(facts: Facts, charge: Charge) -> tuple[Used | None, int | None]:
     if facts.passed is not None and facts.stream is not None and facts.stream.reason != "done":
         return facts.passed, charge.amounts.micro_dollars  # nobody can say more
     return facts.used, facts.micro_dollars if facts.used else None
+
+
+def _cached(cached: Cached) -> _CacheFields:
+    saved = cached.saved if cached.hit else None
+    age = cached.age * 1e3 // 1 / 1e3 if cached.hit else None
+    cost = None if saved is None else saved / 1e6
+    return cached.result, cached.reason, age, cached.id, cost
 
 
 def _reached(limited: Sequence[Limited]) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ def _request(event: WideEvent) -> str:
     words = [
         f"{_DIM}{_time(event.ts)}{_PLAIN} {colour}{event.status}{_PLAIN}",
         _safe(event.endpoint),
-        f"{_safe(event.model)} via {_safe(event.answered_by or '-')}",
+        f"{_safe(event.model)} via {_safe(event.answered_by or event.cache or '-')}",
         f"{event.duration_ms} ms ({event.overhead_ms} ours)",
     ]
     if event.stream and event.ttft_ms is not None:

@@ -4,6 +4,7 @@ import asyncio
 from typing import cast
 
 from gateway.core.capability import NOTHING
+from gateway.core.embedding import EmbedderUnavailable
 from gateway.core.ports import Call
 from gateway.core.reply import Reply
 from gateway.edge.readiness import Readiness
@@ -13,6 +14,10 @@ from gateway.providers.simulated.provider import SimulatedConfig
 from gateway.telemetry.log import Log
 from tests.fakes.runtime import real_time_runtime
 from tests.fakes.stores import until
+
+
+async def _no_model() -> None:
+    raise EmbedderUnavailable("the model's files are not installed")
 
 
 class Hangs:
@@ -38,6 +43,9 @@ class Told:
     def warning(self, _event: str, **fields: object) -> None:
         self.warnings.append(fields)
 
+    def redact(self, text: str) -> str:
+        return text
+
 
 async def test_readiness_waits_for_a_provider_that_hangs_no_longer_than_its_timeout() -> None:
     readiness, told = Readiness(), Told()
@@ -50,3 +58,14 @@ async def test_readiness_waits_for_a_provider_that_hangs_no_longer_than_its_time
     await until(readiness.ready)
     assert readiness.warmups["slow"].state == "timeout"
     assert told.warnings[0]["detail"] == "not warm after 0.05 s"
+
+
+async def test_an_embedder_that_cannot_be_had_holds_nothing_back_and_is_told() -> None:
+    readiness, told = Readiness(), Told()
+    runtime = real_time_runtime()
+    warming = Warming(readiness, runtime.clock, cast("Log", told))
+    warming.add("embedder", _no_model, 5.0, runtime.spawn)
+    assert not readiness.ready()
+    await until(readiness.ready)
+    assert readiness.warmups["embedder"].state == "failed"
+    assert told.warnings[0]["detail"] == "the model's files are not installed"

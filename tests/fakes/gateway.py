@@ -58,7 +58,13 @@ def write_config(
     """Write config/ and policies/ below `home`. JSON is YAML."""
     (home / "config").mkdir()
     (home / "policies").mkdir()
-    gateway = {"listen": LOOPBACK, "admin": LOOPBACK, "providers": providers, **(settings or {})}
+    gateway = {
+        "listen": LOOPBACK,
+        "admin": LOOPBACK,
+        "providers": providers,
+        "embedder": {"kind": "none"},  # loading one costs each gateway half a second
+        **(settings or {}),
+    }
     (home / "config/gateway.yaml").write_text(json.dumps(gateway))
     (home / "config/models.yaml").write_text(
         json.dumps({"models": models, "aliases": aliases or {}})

@@ -15,7 +15,7 @@ class Choice:
     """The targets that are left. One that was dropped does not come again."""
 
     __slots__ = (
-        *("_ceiling", "_dropped", "_exchange", "_lacks", "_misfits", "_said"),
+        *("_astray", "_ceiling", "_dropped", "_exchange", "_lacks", "_misfits", "_said"),
         *("count", "left", "lost"),
     )
 
@@ -33,6 +33,8 @@ class Choice:
         self._ceiling = ceiling
         self._lacks: CapabilityMissing | None = None
         self._misfits: list[str] = []
+        self._astray = False
+        """Whether it does not go where a request like this goes when all is well."""
         self._said: list[str] = []
         """What was wrong with the targets so far, for the header that explains the route."""
 
@@ -77,7 +79,8 @@ class Choice:
         """Do not ask it: the request is not for it."""
         self._lacks = self._lacks or lacks
         self._misfits.append(reason)
-        self.say(f"{candidate.model.name} lacks {reason}")
+        # What it can cost depends on more than the request; all else is the same every time.
+        self.say(f"{candidate.model.name} lacks {reason}", astray=reason == "cost")
         self._leave_out(candidate)
 
     def defer(self, candidate: Candidate, why: str) -> None:
@@ -93,15 +96,17 @@ class Choice:
         self.left = [each for each in candidates if each.condition not in asked]
         self.count = len(self.left)
 
-    def say(self, what: str) -> None:
-        """Have the route's header tell it."""
+    def say(self, what: str, *, astray: bool = True) -> None:
+        """Have the route's header tell it; `astray` is what would not be so if all were well."""
+        self._astray = self._astray or astray
         if what not in self._said:
             self._said.append(what)
 
     def routed(self, candidate: Candidate) -> Routed:
         """Return the note that says that the request goes there, and why."""
         if self._said:
-            return candidate.routed(f"{NAME}: {', '.join(self._said)}")
+            why = f"{NAME}: {', '.join(self._said)}"
+            return candidate.routed(why, fallback=self._astray)
         return candidate.first
 
     def busy(self) -> Iterator[Condition]:

@@ -1,0 +1,1 @@
+"""Vectors by scope, searched by cosine: plain matrices while small, FAISS above."""
