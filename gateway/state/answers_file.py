@@ -32,7 +32,7 @@ from gateway.state.writer import Connection, Writer
 FILE: Final = "answers.db"
 PAUSE: Final = 0.02
 """Seconds between two tries to empty the log of the file."""
-TRIES: Final = 10
+TRIES: Final = 3
 SLICE: Final = 20
 """Changes that are told at once."""
 MOST: Final = 50

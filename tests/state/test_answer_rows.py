@@ -1,5 +1,7 @@
 """A row comes back as it was, or is seen to be damaged: never as something else."""
 
+from hashlib import blake2b
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,3 +54,9 @@ def test_a_vector_is_expected_to_be_of_one_embedder_and_size() -> None:
     assert expected.fits(answer(1, vector=b"", embedder=""))
     assert not expected.fits(answer(1, embedder="another"))
     assert not expected.fits(answer(1, vector=VECTOR + b"\x00\x00\x00\x00"))
+
+
+def test_a_row_of_another_version_is_damaged_though_its_checksum_is_right() -> None:
+    body = b"\x81\xa2id\xa1x"
+    with pytest.raises(Damaged, match="of this version"):
+        unpack(b"answer1\n" + blake2b(body, digest_size=16).digest() + body)

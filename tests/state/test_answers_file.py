@@ -33,7 +33,8 @@ def on_disk(folder: Path) -> bytes:
 async def half_a_second(store: Store) -> None:
     """Let the time pass after which a follower looks."""
     await store.clock.advance(0.5)
-    await file_of(store)._writer.flush()
+    with suppress(StateUnavailable):
+        await file_of(store)._writer.flush()
     await asyncio.sleep(0.05)
 
 
@@ -256,3 +257,22 @@ async def test_a_file_of_a_later_version_is_refused_with_the_reason(tmp_path: Pa
         async with open_store("sqlite", tmp_path):
             pass
     assert "a newer Turnout made it" in str(refused.value.detail)
+
+
+async def test_a_file_that_cannot_be_opened_anew_is_tried_until_it_can_be(tmp_path: Path) -> None:
+    path = tmp_path / "answers.db"
+    async with open_store("sqlite", tmp_path) as store:
+        Followed(store)
+        await put(store, fresh(store, 1))
+        path.rename(tmp_path / "elsewhere")
+        path.mkdir()
+        for _ in range(2):
+            await half_a_second(store)
+            with pytest.raises(StateUnavailable):
+                await store.state.answers.get(fresh(store, 1).key)
+        path.rmdir()
+        for old in tmp_path.glob("answers.db-*"):
+            old.unlink()
+        await half_a_second(store)
+        await put(store, fresh(store, 2))
+        assert await found(store) == ["id-2"]
