@@ -111,7 +111,7 @@ class Index:
     async def search(self, scope: str, vector: bytes, most: int, /) -> Sequence[Near]:
         """Return up to `most` neighbours in this scope, nearest first.
 
-        None where the scope is empty, the vector is none, or too many searches wait already.
+        Nothing where the scope is empty, the vector is none, or too many searches wait already.
         """
         held, numbers = self._scopes.get(scope), self._checked(vector)
         if held is None or numbers is None or most < 1:
@@ -124,6 +124,8 @@ class Index:
             return ()
         else:
             found = await self._elsewhere(search, numbers, most)
+            if self._scopes.get(scope) is not held:  # all was forgotten meanwhile
+                return ()
         return [Near(name, cosine) for name, cosine in held.named(found, most)]
 
     async def keep(self, clock: Clock) -> None:

@@ -158,6 +158,20 @@ async def test_who_leaves_a_search_frees_its_place(
     assert await _names(index, "a", 1) == ["one"]
 
 
+async def test_what_was_cleared_during_a_search_is_not_found(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_module, "INLINE", 0)
+    index.add("a", "one", _bytes(1))
+    search = asyncio.create_task(index.search("a", _bytes(1), 1))
+    await asyncio.sleep(0)
+    index.clear()
+    assert not await search
+    assert (len(index), index.scopes, index.size) == (0, 0, 0)
+    index.add("a", "two", _bytes(1))
+    assert await _names(index, "a", 1) == ["two"]
+
+
 async def test_the_dead_are_swept_within_a_minute(index: Index) -> None:
     clock = FakeClock()
     for number in range(1000):
