@@ -1,19 +1,13 @@
-"""The composition root: the one file that puts concrete things together."""
+"""The composition root: with `tools.py`, where concrete things are put together."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from msgspec import Struct, structs
 
-from gateway.core.bulletin import Bulletin
-from gateway.core.cache import Cache, open_cache
-from gateway.core.capacity import Capacity
-from gateway.core.errors import StateUnavailable
-from gateway.core.health import Health
 from gateway.core.keys import mark_of
-from gateway.core.ports import Provider, Runtime, Tools
+from gateway.core.ports import Provider, Tools
 from gateway.core.secret import Secret
 from gateway.core.state import IssuedKey, State
 from gateway.edge.admin import Admin, open_admin
@@ -21,7 +15,7 @@ from gateway.edge.admin_routes import admin_routes
 from gateway.edge.cache_desk import CacheDesk
 from gateway.edge.identity import Identity
 from gateway.edge.key_desk import KeyDesk
-from gateway.edge.listening import CannotStart, listening
+from gateway.edge.listening import listening
 from gateway.edge.process import Process
 from gateway.edge.readiness import Readiness
 from gateway.edge.server import Edge, open_edge
@@ -32,18 +26,16 @@ from gateway.policy.reload import Reloaded, Reloader
 from gateway.policy.setup import Setup
 from gateway.policy.snapshot import Holder, build_snapshot
 from gateway.policy.watch import watch
-from gateway.providers.embedder import lend
 from gateway.providers.rotation import Rotation
 from gateway.providers.transport.client import PoolStats, Transport
 from gateway.runtime import open_runtime
-from gateway.semantic.opening import Semantic, open_semantic
 from gateway.settings import Address, parse_address
-from gateway.state.pepper import pepper_of
 from gateway.telemetry.cache_metrics import CacheSize
-from gateway.telemetry.health import HealthMetrics, HealthNews
+from gateway.telemetry.health import HealthMetrics
 from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.report import Report
+from gateway.tools import open_tools, usable
 
 
 class Gateway(Struct, frozen=True):
@@ -69,13 +61,8 @@ async def open_gateway(
         log.register(secret)
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(open_runtime(_failed(log)))
-        providers = _providers(setup, runtime, stack)
-        semantic = await _semantic(setup, runtime, log, data, providers=providers, stack=stack)
-        state = await stack.enter_async_context(open_state(setup, runtime, data))
-        pepper = await asyncio.to_thread(pepper_for, setup, data, runtime.new_secret)
-        log.register(pepper)
-        cache = _cache(state, pepper, semantic)
-        tools = _tools(setup, runtime, log, state=state, providers=providers, cache=cache)
+        opened = await stack.enter_async_context(open_tools(setup, runtime, log, data))
+        tools, pepper, semantic = opened.tools, opened.pepper, opened.semantic
         readiness = Readiness(store=tools.state.problem)
         holder, reloader = _policies(setup, tools, readiness, log)
         metrics = _metrics(tools, reloader, lambda: edge.in_flight)
@@ -90,7 +77,7 @@ async def open_gateway(
         )
         edge = await stack.enter_async_context(_door(setup, service, shared=shared))
         desk = _keys_desk(tools, pepper, holder, log)
-        cached = CacheDesk(cache, state.limiter.now, log.info)
+        cached = CacheDesk(opened.cache, tools.state.limiter.now, log.info)
         process = Process(readiness, metrics, reloader, desk=desk, cache_desk=cached, tools=tools)
         operator = await stack.enter_async_context(_desk(setup, process, admin))
         warming = Warming(readiness, runtime.clock, log)
@@ -117,37 +104,6 @@ def secrets_of(setup: Setup) -> Iterator[Secret]:
     yield from (value for value in held if isinstance(value, Secret) and value.present)
 
 
-@asynccontextmanager
-async def open_state(setup: Setup, runtime: Runtime, data: Path) -> AsyncIterator[State]:
-    """Open the configured store until the end of the block. Raises CannotStart."""
-    async with AsyncExitStack() as stack:
-        with _usable():
-            state = await stack.enter_async_context(setup.state.open(runtime, data))
-        yield state
-
-
-@contextmanager
-def _usable() -> Iterator[None]:
-    """Turn data that cannot be used into CannotStart, in words that help."""
-    try:
-        yield
-    except StateUnavailable as error:
-        raise CannotStart(f"{error.detail}. Mend it, or choose --data.") from error
-
-
-def pepper_for(setup: Setup, data: Path, fresh: Callable[[], str]) -> Secret:
-    """Return what issued keys are kept with, `fresh()` when it is not there yet.
-
-    Raises CannotStart when it can neither be read nor be made.
-    """
-    if setup.settings.pepper is not None:
-        return setup.settings.pepper
-    if not setup.state.shared:
-        return Secret(fresh(), "this process")  # whose keys end with it
-    with _usable():
-        return pepper_of(data, fresh)
-
-
 async def _identity(
     setup: Setup, state: State, pepper: Secret, readiness: Readiness, log: Log
 ) -> Identity:
@@ -169,7 +125,7 @@ async def _identity(
             if problem != before:
                 log.warning("keys", problem=problem)
 
-    with _usable():
+    with usable():
         know(await state.keys.all())  # before anybody calls: no key at all would let everybody in
     state.keys.follow(know)
     return identity
@@ -230,70 +186,6 @@ def follow(setup: Setup, tools: Tools, process: Process, log: Log) -> None:
         runtime.spawn(f"watch {name}", watch(folder, runtime.clock, changed))
     rotation = Rotation(setup.providers, tools.providers, rotated)
     runtime.spawn("watch providers' keys", rotation.keep(runtime.clock))
-
-
-def _providers(setup: Setup, runtime: Runtime, stack: AsyncExitStack) -> Mapping[str, Provider]:
-    """Return the providers that can be used; they are closed with the stack."""
-    usable = {name: each for name, each in setup.providers.items() if not each.unusable()}
-    providers = {name: config.build(name, runtime) for name, config in usable.items()}
-    for provider in providers.values():
-        stack.push_async_callback(provider.aclose)
-    return providers
-
-
-async def _semantic(
-    setup: Setup,
-    runtime: Runtime,
-    log: Log,
-    data: Path,
-    *,
-    providers: Mapping[str, Provider],
-    stack: AsyncExitStack,
-) -> Semantic | None:
-    """Return what finds near texts, also lent to the providers that embed for callers."""
-    opening = open_semantic(setup.embedder, runtime, data, providers, log.warning)
-    semantic = await stack.enter_async_context(opening)
-    lend(semantic.embedder if semantic else None, providers)
-    return semantic
-
-
-def _cache(state: State, pepper: Secret, semantic: Semantic | None) -> Cache:
-    """Return where answers are kept and found."""
-    embedder, index = (semantic.embedder, semantic.index) if semantic else (None, None)
-    return open_cache(state.answers, pepper.reveal().encode(), embedder, index)
-
-
-def _tools(
-    setup: Setup,
-    runtime: Runtime,
-    log: Log,
-    *,
-    state: State,
-    providers: Mapping[str, Provider],
-    cache: Cache,
-) -> Tools:
-    """Return what stages are built from."""
-    rules = {name: setup.providers[name].concurrency for name in providers}
-    return Tools(
-        runtime=runtime,
-        providers=providers,
-        catalogue=setup.catalogue,
-        state=state,
-        capacity=Capacity(runtime.clock, runtime.random, rules),
-        health=_health(setup, runtime, log, state.bulletin),
-        cache=cache,
-    )
-
-
-def _health(setup: Setup, runtime: Runtime, log: Log, bulletin: Bulletin) -> Health:
-    """Return what is known of targets, which follows what other processes find out."""
-    health = Health(runtime.random, HealthNews(log), bulletin)
-    for name, config in setup.providers.items():
-        key = getattr(config, "api_key", None)
-        if isinstance(key, Secret) and key.present:
-            health.keyed(name, mark_of(key.reveal().encode()))
-    bulletin.follow(lambda notices: health.hear(notices, runtime.clock.monotonic()))
-    return health
 
 
 def _policies(

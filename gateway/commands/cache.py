@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from msgspec.structs import asdict
 
-from gateway.app import open_state
 from gateway.commands.columns import lines_of
 from gateway.commands.options import Commands, add_data, add_folders, setup_of
 from gateway.core import wire
@@ -19,6 +18,7 @@ from gateway.core.state import State
 from gateway.edge.listening import CannotStart
 from gateway.policy.setup import Setup
 from gateway.runtime import open_runtime
+from gateway.tools import open_state
 
 REFUSED: Final = 1
 UNUSABLE: Final = 2
@@ -40,6 +40,7 @@ MEMORY: Final = (
     "`state: kind: memory` keeps answers in the gateway's own process, where this command cannot "
     "reach them. Use /admin/cache, or choose `kind: sqlite` in gateway.yaml."
 )
+
 NOTHING: Final = "name what to purge (see --help), or say --all."
 
 Work = Callable[[State, argparse.Namespace], Awaitable[int]]

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.app import open_state, pepper_for
 from gateway.commands.columns import lines_of
 from gateway.commands.options import Commands, add_data, add_folders, setup_of
 from gateway.core import wire
@@ -23,6 +22,7 @@ from gateway.policy.issue import Audit, Issuer, Misfit, facts
 from gateway.policy.setup import Setup
 from gateway.runtime import SystemClock, new_secret, open_runtime
 from gateway.telemetry.log import open_log
+from gateway.tools import open_state, pepper_for
 
 REFUSED: Final = 1
 UNUSABLE: Final = 2

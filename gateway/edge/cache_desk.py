@@ -13,7 +13,7 @@ from gateway.core.answers import Answer, Selection
 from gateway.core.cache import Cache
 from gateway.core.errors import BadRequest, StateUnavailable
 from gateway.edge.admin import AdminAnswer, AdminRequest, json_answer
-from gateway.edge.key_desk import Audit
+from gateway.policy.issue import Audit
 
 T = TypeVar("T")
 

@@ -150,7 +150,7 @@ def _known(
     """Return what policies may refer to, as far as the files of config/ could be read."""
     keys = gateway.document.names("keys") if gateway else None
     return Known(
-        catalogue=_catalogue(models, settings.providers) if models else Catalogue(models={}),
+        catalogue=_catalogue(models, settings) if models else Catalogue(models={}),
         keys=tuple(keys or ()),
         key_required=settings.require_key,
         providers=gateway.document.names("providers") if gateway and keys is not None else None,

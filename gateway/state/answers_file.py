@@ -24,7 +24,7 @@ from gateway.state import answers_table as table
 from gateway.state.answer_rows import Expected
 from gateway.state.answers_feed import Feed
 from gateway.state.answers_news import News, Place, news_since, one, some
-from gateway.state.answers_queue import LINGER, Queue
+from gateway.state.answers_queue import LINGER, PATIENCE, Queue
 from gateway.state.base import SWEEP
 from gateway.state.keys_file import POLL
 from gateway.state.writer import Connection, Writer
@@ -232,7 +232,15 @@ class AnswersFile:
             await self._clock.sleep(PAUSE)
 
     def _new_writer(self) -> Writer:
-        return Writer(self._path, self._prepare, _apply, self._clock, durable=False, linger=LINGER)
+        return Writer(
+            self._path,
+            self._prepare,
+            _apply,
+            self._clock,
+            durable=False,
+            linger=LINGER,
+            patience=PATIENCE,
+        )
 
     def _prepare(self, connection: Connection) -> None:
         table.prepare(connection)

@@ -12,6 +12,8 @@ from gateway.core.ports import Clock
 
 LINGER: Final = 0.05
 """Seconds for which answers are gathered."""
+PATIENCE: Final = 2.0
+"""Seconds to wait for other processes; no request waits for what is stored."""
 WAITING: Final = 16 << 20
 """Bytes that wait at most; what would exceed them is not taken."""
 GROUP: Final = 1 << 20

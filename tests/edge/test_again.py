@@ -47,7 +47,7 @@ async def test_it_goes_through_the_policy_under_a_name_of_its_own() -> None:
     assert sent.id == outcome.id != "req-9"
     assert sent.headers == {"x-turnout-cache": "refresh"}
     assert sent.deadline > 1_000
-    assert outcome.facts.verdicts == []
+    assert outcome.facts.verdicts == ()
     assert (outcome.status, outcome.endpoint) == (200, "/v1/chat/completions")
     assert (outcome.caller.tenant, outcome.address) == ("acme", "127.0.0.9")
     assert outcome.facts.provider == "acme"

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Annotated, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from msgspec import Meta
 
@@ -16,6 +16,9 @@ from gateway.state.bulletin import SharedBulletin
 from gateway.state.keys_file import KeysFile
 from gateway.state.ledger_file import LedgerFile
 from gateway.state.meter_file import MeterFile
+
+if TYPE_CHECKING:
+    from gateway.state.redis.answers import RedisAnswers
 
 SCHEMES: Final = ("redis://", "rediss://", "unix://")
 Seconds = Annotated[float, Meta(ge=0.001, le=60)]
@@ -88,11 +91,7 @@ class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
             stack.callback(runtime.spawn("watch redis", recovery.watch()).cancel)
             large = Link(*address, clock, scripts=ANSWERS)
             answers = RedisAnswers(large, runtime, limiter.now, self.answers)
-            for name, work in answers.tasks():
-                stack.callback(runtime.spawn(name, work).cancel)
-            if link.connected:
-                await answers.start()
-
+            await _follow(answers, runtime, stack, present=link.connected)
             bulletin = SharedBulletin(in_redis(link), clock, runtime.new_id())
             stack.callback(runtime.spawn("follow health", bulletin.keep_current()).cancel)
 
@@ -103,3 +102,12 @@ class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
             for late in (limiter, answers):
                 with suppress(StateUnavailable):
                     await late.flush()
+
+
+async def _follow(
+    answers: "RedisAnswers", runtime: Runtime, stack: AsyncExitStack, *, present: bool
+) -> None:
+    for name, work in answers.tasks():
+        stack.callback(runtime.spawn(name, work).cancel)
+    if present:
+        await answers.start()
