@@ -264,8 +264,8 @@ async def test_tokens_are_estimated_without_asking_anybody() -> None:
     }
     async with door(chat_whole()) as it:
         reply = await it.whole(fields, endpoint="count_tokens")
-        # 16 + 9 + 4 bytes of text and 1 of the tool's id, then 4 a message.
-        assert json.loads(reply.body) == {"input_tokens": 8 + 2 * 4}
+        # 16 + 9 + 4 bytes of text and 1 of the tool's id, 4 a message, the most of a picture.
+        assert json.loads(reply.body) == {"input_tokens": 8 + 2 * 4 + 1600}
         assert reply.answered.degraded == ("estimated-tokens",)
         assert reply.dialect == "anthropic"
         assert it.upstream.connections == 0
