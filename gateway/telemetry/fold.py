@@ -3,22 +3,25 @@
 from collections.abc import Container, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
 from gateway.core.charge import Charge
 from gateway.core.errors import Fault
-from gateway.core.notes import Attempted, End, Limited, Used
+from gateway.core.notes import End, Limited, StreamEnded
 from gateway.core.outcome import Facts, Outcome
-from gateway.core.reply import Usage
 from gateway.core.state import Counted
 
 OTHER: Final = "other"
 """Stands for every name that we did not give: a stranger's text is never a label."""
 ASKED: Final = 64
 ERRORS: Final = 400
-_NO_USAGE: Final = Usage()
+_Spent: TypeAlias = tuple[int | None, int | None, int, int, int, float | None]
+_NOTHING_SPENT: Final[_Spent] = (None, None, 0, 0, 0, None)
+_Way: TypeAlias = tuple[str, int, tuple[str, ...], tuple[str, ...]]
+_Ended: TypeAlias = tuple[End | None, str, float | None]
+_NO_STREAM: Final[_Ended] = (None, "", None)
 
 
 class WideEvent(Struct, tag="request", tag_field="event", gc=False):
@@ -84,9 +87,7 @@ def fold(outcome: Outcome, charge: Charge, wall: float, served: Container[str]) 
     first = outcome.first_token if outcome.status < ERRORS else None
     total, waited, own = outcome.times()
     queued = facts.queued
-    attempts, stream, known = facts.attempts, facts.stream, model in served
-    used, price = _use(facts, charge)
-    usage = used.usage if used else _NO_USAGE
+    stream, known = facts.stream, model in served
     return WideEvent(  # by position: with this many names it would cost four times as much
         _stamp(int(wall * 1000)),
         outcome.id,
@@ -109,42 +110,46 @@ def fold(outcome: Outcome, charge: Charge, wall: float, served: Container[str]) 
         _ms(own),
         _ms(waited),
         None if queued is None else _ms(queued),
-        facts.reason,
-        len(attempts),
-        _tried(attempts) if len(attempts) > 1 else (),
-        tuple(f"{v.stage}: {v.verdict}" for v in facts.verdicts) if facts.verdicts else (),
-        usage.input if used else None,
-        usage.output if used else None,
-        usage.cached,
-        usage.cache_write,
-        usage.reasoning,
-        None if price is None else price / 1e6,
-        charge.counted if attempts else None,
+        *_way(facts),
+        *_spent(facts, charge),
+        charge.counted if facts.attempts else None,
         _reached(facts.limited) if facts.limited else (),
         outcome.received,
         outcome.sent,
-        stream.reason if stream else None,
-        stream.code if stream else "",
-        _ms(stream.longest_gap) if stream else None,
+        *(_ended(stream) if stream else _NO_STREAM),
         outcome.dropped,
         outcome.upstream_id,
         outcome.client_retry,
     )
 
 
-def _use(facts: Facts, charge: Charge) -> tuple[Used | None, int | None]:
+def _spent(facts: Facts, charge: Charge) -> _Spent:
     """Return what was used, and its price; of an answer that was cut, what passed."""
+    used, price = facts.used, facts.micro_dollars
     if facts.passed is not None and facts.stream is not None and facts.stream.reason != "done":
-        return facts.passed, charge.amounts.micro_dollars  # nobody can say more
-    return facts.used, facts.micro_dollars if facts.used else None
+        used, price = facts.passed, charge.amounts.micro_dollars  # nobody can say more
+    if used is None:
+        return _NOTHING_SPENT
+    usage, dollars = used.usage, None if price is None else price / 1e6
+    return usage.input, usage.output, usage.cached, usage.cache_write, usage.reasoning, dollars
+
+
+def _ended(stream: StreamEnded) -> _Ended:
+    return stream.reason, stream.code, _ms(stream.longest_gap)
 
 
 def _reached(limited: Sequence[Limited]) -> tuple[str, ...]:
     return tuple(title for note in limited for title in note.exceeded)
 
 
-def _tried(attempts: Sequence[Attempted]) -> tuple[str, ...]:
-    return tuple(f"{each.provider}/{each.model}: {each.code or 'ok'}" for each in attempts)
+def _way(facts: Facts) -> _Way:
+    """Return where it went and why, what was tried on the way, and what stages decided."""
+    attempts = facts.attempts
+    tried: tuple[str, ...] = ()
+    if len(attempts) > 1:
+        tried = tuple(f"{each.provider}/{each.model}: {each.code or 'ok'}" for each in attempts)
+    stages = tuple(f"{v.stage}: {v.verdict}" for v in facts.verdicts) if facts.verdicts else ()
+    return facts.reason, len(attempts), tried, stages
 
 
 @lru_cache(maxsize=2)  # under load many requests end in one millisecond
