@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from gateway.core.charge import Charge
 from gateway.core.errors import Fault
-from gateway.core.notes import End, Limited, StreamEnded
+from gateway.core.notes import Attempted, End, Limited, StreamEnded
 from gateway.core.outcome import Facts, Outcome
 from gateway.core.state import Counted
 
@@ -19,7 +19,6 @@ ASKED: Final = 64
 ERRORS: Final = 400
 _Spent: TypeAlias = tuple[int | None, int | None, int, int, int, float | None]
 _NOTHING_SPENT: Final[_Spent] = (None, None, 0, 0, 0, None)
-_Way: TypeAlias = tuple[str, int, tuple[str, ...], tuple[str, ...]]
 _Ended: TypeAlias = tuple[End | None, str, float | None]
 _NO_STREAM: Final[_Ended] = (None, "", None)
 
@@ -27,7 +26,8 @@ _NO_STREAM: Final[_Ended] = (None, "", None)
 class WideEvent(Struct, tag="request", tag_field="event", gc=False):
     """All that the log says of a request. Milliseconds, bytes, dollars; None is unknown, never 0.
 
-    `asked`, `detail` and `upstream_id` come from outside and still need redaction.
+    `asked`, `detail` and `upstream_id` come from outside and still need redaction. Names that are
+    served are told as they are. Prompts and answers are not part of an outcome and cannot get here.
     """
 
     ts: str
@@ -78,11 +78,7 @@ class WideEvent(Struct, tag="request", tag_field="event", gc=False):
 
 
 def fold(outcome: Outcome, charge: Charge, wall: float, served: Container[str]) -> WideEvent:
-    """Return the wide event of a request that ended at `wall` (seconds since 1970).
-
-    Names in `served` are logged as they are. Prompts and answers are not part of an outcome and
-    so cannot get here.
-    """
+    """Return the wide event of a request that ended at `wall`, seconds since 1970."""
     facts, started, model = outcome.facts, outcome.started, outcome.model
     first = outcome.first_token if outcome.status < ERRORS else None
     total, waited, own = outcome.times()
@@ -110,7 +106,10 @@ def fold(outcome: Outcome, charge: Charge, wall: float, served: Container[str]) 
         _ms(own),
         _ms(waited),
         None if queued is None else _ms(queued),
-        *_way(facts),
+        facts.reason,
+        len(facts.attempts),
+        _tried(facts.attempts) if len(facts.attempts) > 1 else (),
+        tuple(f"{v.stage}: {v.verdict}" for v in facts.verdicts) if facts.verdicts else (),
         *_spent(facts, charge),
         charge.counted if facts.attempts else None,
         _reached(facts.limited) if facts.limited else (),
@@ -142,14 +141,8 @@ def _reached(limited: Sequence[Limited]) -> tuple[str, ...]:
     return tuple(title for note in limited for title in note.exceeded)
 
 
-def _way(facts: Facts) -> _Way:
-    """Return where it went and why, what was tried on the way, and what stages decided."""
-    attempts = facts.attempts
-    tried: tuple[str, ...] = ()
-    if len(attempts) > 1:
-        tried = tuple(f"{each.provider}/{each.model}: {each.code or 'ok'}" for each in attempts)
-    stages = tuple(f"{v.stage}: {v.verdict}" for v in facts.verdicts) if facts.verdicts else ()
-    return facts.reason, len(attempts), tried, stages
+def _tried(attempts: Sequence[Attempted]) -> tuple[str, ...]:
+    return tuple(f"{each.provider}/{each.model}: {each.code or 'ok'}" for each in attempts)
 
 
 @lru_cache(maxsize=2)  # under load many requests end in one millisecond
