@@ -1,6 +1,7 @@
 """What stages are built from is opened as the configuration says, or says what is in its way."""
 
 import asyncio
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import pytest
 from gateway.core.secret import Secret
 from gateway.edge.listening import CannotStart
 from gateway.policy.setup import Setup, load_setup
-from gateway.runtime import new_secret, open_runtime
-from gateway.tools import open_state, pepper_for
-from tests.fakes.gateway import open_test_gateway, write_config
+from gateway.runtime import SystemClock, new_secret, open_runtime
+from gateway.telemetry.log import open_log
+from gateway.tools import open_state, open_tools, pepper_for
+from tests.fakes.gateway import write_config
 
 
 def setup_with(home: Path, settings: Mapping[str, Any]) -> Setup:
@@ -51,10 +53,22 @@ def test_keys_that_end_with_the_process_leave_no_pepper(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-async def test_providers_that_cannot_be_used_are_left_out() -> None:
+async def test_providers_that_cannot_be_used_are_left_out(tmp_path: Path) -> None:
     providers = {
         "simulated": {"kind": "simulated"},
         "openai": {"kind": "openai", "api_key": "env:NOT_THERE"},
     }
-    async with open_test_gateway(providers=providers) as running:
-        assert set(running.gateway.process.tools.providers) == {"simulated"}
+    setup = await asyncio.to_thread(setup_with, tmp_path, {"providers": providers})
+    fd = os.open(os.devnull, os.O_WRONLY)
+    opening = open_log(fd, clock=SystemClock(), is_terminal=False)
+    log = await asyncio.to_thread(opening.__enter__)  # its thread starts outside of the loop
+    try:
+        async with (
+            open_runtime(lambda *_: None) as runtime,
+            open_tools(setup, runtime, log, tmp_path / "data") as opened,
+        ):
+            assert set(opened.tools.providers) == {"simulated"}
+            assert opened.semantic is None  # `embedder: none`
+    finally:
+        await asyncio.to_thread(opening.__exit__, None, None, None)
+        os.close(fd)

@@ -12,7 +12,7 @@ from typing import Final
 from aiohttp.streams import StreamReader
 
 from gateway.core import wire
-from gateway.core.chat import Endpoint
+from gateway.core.chat import ChatRequest, Endpoint
 from gateway.core.errors import CallerError, Draining, GatewayError, InternalError, is_deadline
 from gateway.core.exchange import Exchange
 from gateway.core.reply import Whole
@@ -172,27 +172,12 @@ class Edge:
         allowed = decode.seconds_allowed(head, self.limits.request)
         deadline = visit.started + allowed
         visit.own_deadline = deadline if allowed < self.limits.request else inf
-        drop = decode.may_drop_params(head)
         visit.client_retry = decode.retry_count(head)
         chat = await decode.read_request(visit, head, body, endpoint, self._bodies)
         visit.keep = visit.keep and body.is_eof()
         visit.model, visit.stream, visit.policy = chat.model, chat.stream, policy
         visit.caller.check_model(chat.model)
-        exchange = Exchange(
-            visit.id,
-            visit.caller,
-            chat,
-            deadline,
-            visit.notes,
-            policy,
-            drop,
-            decode.named_headers(head, snapshot.headers),
-            snapshot.answers.get((policy, chat.stream), ""),
-            self._again,
-            decode.cost_allowed(head),
-            visit.connection.address,
-            visit.own_deadline,
-        )
+        exchange = self._exchange(visit, head, chat, deadline, snapshot)
         visit.connection.alarm.set(deadline, lambda: visit.interrupt(out_of_time(visit)))
         reply = await snapshot.chains[policy](exchange)
         if isinstance(reply, Whole):
@@ -205,6 +190,26 @@ class Edge:
             service.catalogue,
             deadline=deadline,
             keepalive=service.keepalive,
+        )
+
+    def _exchange(
+        self, visit: Visit, head: Head, chat: ChatRequest, deadline: float, snapshot: Snapshot
+    ) -> Exchange:
+        policy = visit.policy
+        return Exchange(
+            visit.id,
+            visit.caller,
+            chat,
+            deadline,
+            visit.notes,
+            policy,
+            decode.may_drop_params(head),
+            decode.named_headers(head, snapshot.headers),
+            snapshot.answers.get((policy, chat.stream), ""),
+            self._again,
+            decode.cost_allowed(head),
+            visit.connection.address,
+            visit.own_deadline,
         )
 
     def _show_health(self, visit: Visit, route: Route) -> None:

@@ -9,24 +9,27 @@ from msgspec import Struct
 
 from gateway.core.charge import Charge
 from gateway.core.errors import Fault
-from gateway.core.notes import Attempted, Cached, CacheResult, End, Limited, Used
+from gateway.core.notes import Attempted, Cached, CacheResult, End, Limited, StreamEnded
 from gateway.core.outcome import Facts, Outcome
-from gateway.core.reply import Usage
 from gateway.core.state import Counted
 
 OTHER: Final = "other"
 """Stands for every name that we did not give: a stranger's text is never a label."""
 ASKED: Final = 64
 ERRORS: Final = 400
-_NO_USAGE: Final = Usage()
+_Spent: TypeAlias = tuple[int | None, int | None, int, int, int, float | None]
+_NOTHING_SPENT: Final[_Spent] = (None, None, 0, 0, 0, None)
 _CacheFields: TypeAlias = tuple[CacheResult | None, str, float | None, str, float | None]
 _NO_CACHE: Final[_CacheFields] = (None, "", None, "", None)
+_Ended: TypeAlias = tuple[End | None, str, float | None]
+_NO_STREAM: Final[_Ended] = (None, "", None)
 
 
 class WideEvent(Struct, tag="request", tag_field="event", gc=False):
     """All that the log says of a request. Milliseconds, bytes, dollars; None is unknown, never 0.
 
-    `asked`, `detail` and `upstream_id` come from outside and still need redaction.
+    `asked`, `detail` and `upstream_id` come from outside and still need redaction. Names that are
+    served are told as they are. Prompts and answers are not part of an outcome and cannot get here.
     """
 
     ts: str
@@ -82,18 +85,12 @@ class WideEvent(Struct, tag="request", tag_field="event", gc=False):
 
 
 def fold(outcome: Outcome, charge: Charge, wall: float, served: Container[str]) -> WideEvent:
-    """Return the wide event of a request that ended at `wall` (seconds since 1970).
-
-    Names in `served` are logged as they are. Prompts and answers are not part of an outcome and
-    so cannot get here.
-    """
+    """Return the wide event of a request that ended at `wall`, seconds since 1970."""
     facts, started, model = outcome.facts, outcome.started, outcome.model
     first = outcome.first_token if outcome.status < ERRORS else None
     total, waited, own = outcome.times()
     queued = facts.queued
-    attempts, stream, known = facts.attempts, facts.stream, model in served
-    used, price = _use(facts, charge)
-    usage = used.usage if used else _NO_USAGE
+    stream, known = facts.stream, model in served
     return WideEvent(  # by position: with this many names it would cost four times as much
         _stamp(int(wall * 1000)),
         outcome.id,
@@ -117,34 +114,35 @@ def fold(outcome: Outcome, charge: Charge, wall: float, served: Container[str]) 
         _ms(waited),
         None if queued is None else _ms(queued),
         facts.reason,
-        len(attempts),
-        _tried(attempts) if len(attempts) > 1 else (),
+        len(facts.attempts),
+        _tried(facts.attempts) if len(facts.attempts) > 1 else (),
         tuple(f"{v.stage}: {v.verdict}" for v in facts.verdicts) if facts.verdicts else (),
-        usage.input if used else None,
-        usage.output if used else None,
-        usage.cached,
-        usage.cache_write,
-        usage.reasoning,
-        None if price is None else price / 1e6,
-        charge.counted if attempts else None,
+        *_spent(facts, charge),
+        charge.counted if facts.attempts else None,
         *(_cached(facts.cached) if facts.cached else _NO_CACHE),
         _reached(facts.limited) if facts.limited else (),
         outcome.received,
         outcome.sent,
-        stream.reason if stream else None,
-        stream.code if stream else "",
-        _ms(stream.longest_gap) if stream else None,
+        *(_ended(stream) if stream else _NO_STREAM),
         outcome.dropped,
         outcome.upstream_id,
         outcome.client_retry,
     )
 
 
-def _use(facts: Facts, charge: Charge) -> tuple[Used | None, int | None]:
+def _spent(facts: Facts, charge: Charge) -> _Spent:
     """Return what was used, and its price; of an answer that was cut, what passed."""
+    used, price = facts.used, facts.micro_dollars
     if facts.passed is not None and facts.stream is not None and facts.stream.reason != "done":
-        return facts.passed, charge.amounts.micro_dollars  # nobody can say more
-    return facts.used, facts.micro_dollars if facts.used else None
+        used, price = facts.passed, charge.amounts.micro_dollars  # nobody can say more
+    if used is None:
+        return _NOTHING_SPENT
+    usage, dollars = used.usage, None if price is None else price / 1e6
+    return usage.input, usage.output, usage.cached, usage.cache_write, usage.reasoning, dollars
+
+
+def _ended(stream: StreamEnded) -> _Ended:
+    return stream.reason, stream.code, _ms(stream.longest_gap)
 
 
 def _cached(cached: Cached) -> _CacheFields:
