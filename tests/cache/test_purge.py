@@ -51,6 +51,10 @@ async def ask(session: aiohttp.ClientSession, url: str) -> Mapping[str, str]:
         return response.headers
 
 
+def wrong(gateway: OpenGateway) -> list[dict[str, Any]]:
+    return [event for event in gateway.events() if event["event"] == "an answer was wrong"]
+
+
 def left_on_disk(gateway: OpenGateway) -> list[str]:
     files = (gateway.log.parent / "data").rglob("*")
     return [file.name for file in files if file.is_file() and CANARY.encode() in file.read_bytes()]
@@ -120,7 +124,9 @@ async def test_an_operator_sees_counts_purges_dry_and_tells_of_a_wrong_answer() 
         told = await admin(gateway, "POST", "/admin/cache/feedback", id=name)
         again = await admin(gateway, "POST", "/admin/cache/feedback", id=name)
         assert (await ask(session, url))["x-turnout-cache"] == "miss"
-        lines = [e for e in gateway.events() if e["event"] == "an answer was wrong"]
+        async with asyncio.timeout(5):
+            while not (lines := wrong(gateway)):
+                await asyncio.sleep(0.02)
     assert stats["at_hand"]["answers"] == 1
     assert [each["answers"] for each in stats["store"]] == [1]
     assert dry == (200, {"removed": 1, "dry_run": True})

@@ -223,3 +223,28 @@ async def test_a_refresh_waits_for_nobody() -> None:
     assert house.calls == 2
     house.provider.gate.set()
     await asyncio.gather(*first, *second)
+
+
+async def test_who_takes_over_a_whole_answer_and_wanted_a_stream_gets_one() -> None:
+    house = CachedHouse()
+    house.provider.gate.clear()
+    (leader,) = house.asking(1)
+    await settle()
+    (heir,) = house.asking(1, stream=True)
+    await settle()
+    leader.cancel()
+    await settle()
+    house.provider.gate.set()
+    reply = await heir
+    assert isinstance(reply, Stream)
+    assert b"Paris." in await read(reply)
+    assert house.calls == 1
+
+
+async def test_a_stream_that_was_asked_anew_takes_the_place_of_the_old_answer() -> None:
+    house = CachedHouse()
+    await house.whole()
+    await house.stream(headers={"cache-control": "no-cache"})
+    answer = await house.whole()
+    assert answer["choices"][0]["message"]["content"] == "hello"
+    assert house.calls == 2
