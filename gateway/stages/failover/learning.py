@@ -1,13 +1,24 @@
 """What a request's fate says of the target that it met."""
 
+from typing import Final
+
 from gateway.core.condition import WINDOW, Condition, Probe
-from gateway.core.errors import DeadlineExceeded, GatewayError, Retry, UpstreamTimeout
+from gateway.core.errors import (
+    DeadlineExceeded,
+    GatewayError,
+    Retry,
+    UpstreamTimeout,
+    is_deadline,
+)
 from gateway.core.exchange import Exchange
 from gateway.core.health import Health, is_key_trouble, is_strike
 from gateway.core.notes import Attempted, StreamEnded
 from gateway.core.ports import Clock
 from gateway.core.reply import Reply, Stream, Watched
 from gateway.core.suspects import fingerprint
+
+SILENT: Final = 30.0
+"""Seconds without a word that are a failure when our deadline ends them, as `first_byte` is."""
 
 
 class Learning:
@@ -58,13 +69,10 @@ class Learning:
     def interrupted(
         self, condition: Condition, exchange: Exchange, probe: Probe | None, deadline: float
     ) -> None:
-        """Heed that the caller left, or that the deadline came before an answer did.
-
-        How little time a caller allows says nothing of the target.
-        """
+        """Heed that the caller left, or that the deadline came before an answer did."""
         condition.leave()
         now = self._clock.monotonic()
-        if deadline <= now and deadline < exchange.own_deadline:
+        if deadline <= now and deadline < exchange.own_deadline and _was_silent(exchange):
             condition.failed(now, exchange.caller.tenant, probe, telling=True)
         else:
             condition.released(probe)
@@ -83,7 +91,8 @@ class Learning:
         `targets` is how many the request may go to.
         """
         now, tenant = self._clock.monotonic(), exchange.caller.tenant
-        if isinstance(error, DeadlineExceeded):
+        ran_out = isinstance(error, DeadlineExceeded) or is_deadline(error)
+        if ran_out and (exchange.hurried or not _was_silent(exchange)):
             condition.released(probe)
             return False
         if error.retry is Retry.NEVER:
@@ -107,6 +116,15 @@ class Learning:
         poison = answers_others and suspects.accuse(name, error, targets, now)
         condition.failed(now, tenant, probe, telling=telling)
         return poison
+
+
+def _was_silent(exchange: Exchange) -> bool:
+    """Whether the last attempt got nothing for so long that the target is at fault.
+
+    How little time a caller or a policy allows says nothing of the target.
+    """
+    attempt = exchange.notes.last(Attempted)
+    return attempt is not None and attempt.code != "" and attempt.ended - attempt.started >= SILENT
 
 
 def _name(exchange: Exchange) -> bytes:
