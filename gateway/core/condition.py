@@ -198,6 +198,15 @@ class Condition:
             if self.news is not None:
                 self.news.opened(*self._name, seconds)
 
+    def broke(self, now: float, tenant: str, answered: float) -> None:
+        """Tell that an answer broke which was counted at that time: it is a failure instead."""
+        self.breaker.retract(now, answered)
+        self.record.retract()
+        blame = self._blame.get(tenant)
+        if blame is not None and blame[0] and answered >= self._since:
+            blame[0] -= 1
+        self.failed(now, tenant, None, telling=True)
+
     def denied(self, now: float, probe: Probe | None, detail: str) -> None:
         """Tell that the provider refused our key: all that uses it is left alone."""
         if probe is not None and probe.target:

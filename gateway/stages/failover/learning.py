@@ -44,27 +44,27 @@ class Learning:
         """Heed an answer, and its end if it is a stream."""
         blocks = reply.blocks if isinstance(reply, Stream) else None
         streamed = blocks is not None
+        began: float | None = None
         for note in reversed(exchange.notes):
             if isinstance(note, Attempted):
-                now = note.ended
-                condition.answered(now, exchange.caller.tenant, probe)
-                condition.timed(now - note.started, now, first_token=streamed)
+                began = note.ended
+                condition.answered(began, exchange.caller.tenant, probe)
+                condition.timed(began - note.started, began, first_token=streamed)
                 break
             streamed = streamed or isinstance(note, StreamEnded)
         else:  # another stage answered in place of the target
             condition.released(probe)
         if isinstance(blocks, Watched):
-            blocks.then(lambda: self._ended(condition, exchange))
+            blocks.then(lambda: self._ended(condition, exchange, began))
         else:
             condition.outstanding -= 1
 
-    def _ended(self, condition: Condition, exchange: Exchange) -> None:
-        """Heed how a stream ended: one that breaks is a failure, though nobody else can help."""
+    def _ended(self, condition: Condition, exchange: Exchange, began: float | None) -> None:
+        """Heed how a stream ended: one that breaks was no answer, though nobody else can help."""
         condition.leave()
         end = exchange.notes.last(StreamEnded)
-        if end is not None and end.reason == "upstream_cut":
-            now = self._clock.monotonic()
-            condition.failed(now, exchange.caller.tenant, None, telling=True)
+        if began is not None and end is not None and end.reason == "upstream_cut":
+            condition.broke(self._clock.monotonic(), exchange.caller.tenant, began)
 
     def interrupted(
         self, condition: Condition, exchange: Exchange, probe: Probe | None, deadline: float

@@ -1,6 +1,7 @@
 """What a request's fate says of its target."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -77,6 +78,18 @@ async def test_a_caller_who_leaves_a_stream_does_not_blame_the_target() -> None:
     await stream.blocks.aclose()
     condition = house.condition("a", "one")
     assert (condition.outstanding, condition.record.good, condition.record.tries) == (0, 1, 1)
+
+
+async def test_a_target_that_breaks_most_streams_is_shut() -> None:
+    house = House({"model": "one"})
+    for turn in range(20):
+        house.a.does = (lambda _: [STREAM[0], StreamCut("cut")]) if turn % 3 else well
+        with contextlib.suppress(StreamCut):
+            await read(await house.stream(f"prompt {turn}"))
+    condition = house.condition("a", "one")
+    assert condition.record.tries == pytest.approx(20)
+    assert condition.record.good == pytest.approx(7)
+    assert not condition.breaker.closed
 
 
 async def test_first_tokens_are_learnt_from_streams_and_from_what_is_gathered() -> None:
