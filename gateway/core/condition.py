@@ -1,5 +1,6 @@
 """What is known of one target: whether it may be asked, how fast it is, how often it fails."""
 
+from math import inf
 from random import Random
 from typing import Final, Protocol
 
@@ -76,6 +77,7 @@ class Condition:
             "_blame",
             "_random",
             "_since",
+            "_stepped_at",
             "_streak",
             "_told_until",
             "_credential",
@@ -107,6 +109,7 @@ class Condition:
         self.answered_at = -WINDOW
         self._random = random
         self._streak = 0
+        self._stepped_at = -inf
         self._blame: dict[str, list[int]] = {}
         """Tenant -> answers and failures since `_since`; `_before`: those of the window before."""
         self._before: dict[str, list[int]] = {}
@@ -219,9 +222,15 @@ class Condition:
             if self.news is not None:
                 self.news.denied(self.provider, detail)
 
-    def pause(self, now: float, seconds: float | None) -> None:
-        """Leave it alone for as long as it asked for, or for a chance time that grows."""
+    def pause(self, now: float, seconds: float | None, began: float = inf) -> None:
+        """Leave it alone for as long as it asked for, or for a chance time that grows.
+
+        `began` is when it was asked: refusals that were under way together are one step.
+        """
         if seconds is None:
+            if began < self._stepped_at:
+                return
+            self._stepped_at = now
             longest = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2**self._streak)
             seconds = self._random.uniform(0, longest)
             self._streak = min(self._streak + 1, 10)

@@ -101,13 +101,13 @@ class Learning:
         if is_key_trouble(error):
             condition.denied(now, probe, error.code)
             return False
+        attempt = exchange.notes.last(Attempted)
         if error.retry is Retry.SAME:
-            condition.pause(now, error.retry_after)
+            condition.pause(now, error.retry_after, attempt.started if attempt else now)
         if not is_strike(error):
             condition.released(probe)
             return False
         if isinstance(error, UpstreamTimeout):
-            attempt = exchange.notes.last(Attempted)
             waited = attempt.ended - attempt.started if attempt else 0.0
             condition.timed(waited, now, first_token=exchange.request.stream)
         suspects, name = self._suspects, _name(exchange)
