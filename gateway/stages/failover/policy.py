@@ -1,7 +1,7 @@
 """`stage: failover` in a policy: its fields, and what its types cannot say."""
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
@@ -28,6 +28,8 @@ _SPREAD: Final = frozenset({"weighted", "balanced"})
 
 class FailoverPolicy(StagePolicy, frozen=True, tag="failover", kw_only=True):
     """Try targets until one answers, within one deadline, one retry budget and one cost ceiling."""
+
+    once: ClassVar[bool] = True
 
     targets: Annotated[
         tuple[TargetPolicy, ...], Meta(min_length=1, description="Where requests may go.")
