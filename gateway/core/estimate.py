@@ -121,17 +121,18 @@ def output_limit(request: ChatRequest, model: Model) -> int | None:
         return None
     if model.max_output is not None and model.max_output < most:
         most = model.max_output
-    return most * _answers(request) if "n" in fields or "best_of" in fields else most
+    return most * answers_of(request) if "n" in fields or "best_of" in fields else most
 
 
 def expected_output(learned: int, request: ChatRequest, model: Model) -> int:
     """Return what an answer without a stated limit is expected to have, given what was learned."""
     if model.max_output is None:
         return learned
-    return min(learned, model.max_output * _answers(request))
+    return min(learned, model.max_output * answers_of(request))
 
 
-def _answers(request: ChatRequest) -> int:
+def answers_of(request: ChatRequest) -> int:
+    """Return how many answers the request asks for (`n`)."""
     fields, answers = request.fields, 1
     for name in _COUNT_FIELDS:
         if name in fields:

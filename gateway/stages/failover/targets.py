@@ -10,7 +10,7 @@ from gateway.core.capacity import Slots
 from gateway.core.catalogue import Target
 from gateway.core.chat import ChatRequest
 from gateway.core.condition import Condition
-from gateway.core.estimate import input_tokens
+from gateway.core.estimate import answers_of, input_tokens, output_limit
 from gateway.core.exchange import Exchange, Route
 from gateway.core.money import cost
 from gateway.core.notes import Routed
@@ -21,7 +21,6 @@ from gateway.core.retry_budget import RetryBudget
 
 ANSWER: Final = 4096
 """Tokens that an answer is taken to have at most, where neither caller nor catalogue says."""
-_LIMITS: Final = ("max_completion_tokens", "max_tokens")
 _ANY_LENGTH: Final = 1 << 40
 _SURE: Final = 2
 """Bytes a token: a body with fewer bytes than this times the context fits, whatever it holds."""
@@ -109,16 +108,18 @@ class Candidate:
         return ""
 
     def worst_cost(self, request: ChatRequest, ceiling: int) -> int:
-        """Return micro-dollars for the input as guessed and the longest answer.
+        """Return micro-dollars for the input as guessed and the longest answers.
 
         An unknown price is above every ceiling.
         """
-        price = self.model.price
+        model, price = self.model, self.model.price
         if price is None:
             return ceiling + 1
-        asked = (request.fields.get(name) for name in _LIMITS)
-        limit = next((tokens for tokens in asked if isinstance(tokens, int)), None)
-        output = limit if limit is not None else self.model.max_output or ANSWER
+        if self.params:
+            request = request.with_fields(**self.params)
+        output = output_limit(request, model)
+        if output is None:
+            output = (model.max_output or ANSWER) * answers_of(request)
         return cost(Usage(input=input_tokens(request), output=output), price)
 
 

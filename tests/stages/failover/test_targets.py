@@ -34,7 +34,14 @@ async def test_the_asked_model_is_not_tried_twice() -> None:
 
 @pytest.mark.parametrize(
     ("fields", "dollars"),
-    [({"max_tokens": 100}, 0.001), ({"max_completion_tokens": 10}, 0.0001), ({}, 0.04096)],
+    [
+        ({"max_tokens": 100}, 0.001),
+        ({"max_completion_tokens": 10}, 0.0001),
+        ({}, 0.04096),
+        ({"max_tokens": -1}, 0.04096),
+        ({"max_tokens": 100, "n": 5}, 0.005),
+        ({"n": 5}, 0.2048),
+    ],
 )
 def test_the_worst_cost_is_that_of_the_longest_answer(fields: Any, dollars: float) -> None:
     house = House({"model": "one"})
@@ -43,3 +50,9 @@ def test_the_worst_cost_is_that_of_the_longest_answer(fields: Any, dollars: floa
     [candidate] = targets.of(exchange).candidates
     found = candidate.worst_cost(exchange.request, 0) / 1e6
     assert found == pytest.approx(dollars, abs=0.00002)
+
+
+async def test_a_targets_own_parameters_count_for_its_worst_cost() -> None:
+    house = House({"model": "one", "params": {"max_tokens": 4000}}, {"model": "two"})
+    assert await house.served_by(max_tokens=10, max_cost=10_000) == "b"
+    assert house.route == "failover: one lacks cost"

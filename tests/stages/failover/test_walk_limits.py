@@ -12,6 +12,7 @@ from gateway.core.errors import (
     BadRequest,
     Forbidden,
     Overloaded,
+    StreamCut,
     UpstreamRefused,
     UpstreamTimeout,
 )
@@ -57,6 +58,14 @@ async def test_the_policys_ceiling_holds_too_and_an_unknown_price_is_above_any()
     house = House({"model": "three"}, {"model": "two"}, max_cost=0.002)
     assert await house.served_by(max_tokens=1_000) == "b"
     assert isinstance(await house.failure(max_tokens=1_000, max_cost=500), BadRequest)
+
+
+async def test_what_broke_while_it_was_gathered_counts_for_the_ceiling() -> None:
+    house = House({"model": "two"}, {"model": "one"}, mode="buffered")
+    house.b.does = lambda _: [STREAM[0], StreamCut("cut")]
+    assert await house.served_by(max_tokens=1_000, max_cost=10_100) == "a"
+    error = await house.failure(max_tokens=1_000, max_cost=10_010)
+    assert (error.code, house.asked) == ("upstream_truncated", ["b"])
 
 
 # --- typed fallbacks -----------------------------------------------------------------------------
