@@ -21,7 +21,7 @@ _SURE: Final = 2.0
 _WORTH_TELLING: Final = 1.0
 """Seconds of a pause below which others need not hear of it."""
 _BLAMED: Final = 4
-"""Failures of one tenant that count in a window in which others fare well: too few to open."""
+"""Failures of one tenant that count while others fare well, in two windows: too few to open."""
 _OTHERS: Final = 5
 _FARE_WELL: Final = 0.25
 
@@ -181,8 +181,11 @@ class Condition:
             usual = self.first_tokens.quantile(0.99)
             self.usual = None if usual is None else max(LEAST_PATIENCE, PATIENCE * usual)
 
-    def failed(self, now: float, tenant: str, probe: Probe | None, *, telling: bool) -> None:
-        """Tell that the target failed; `telling` is whether that may be held against it."""
+    def failed(self, now: float, tenant: str, probe: Probe | None, *, telling: bool) -> bool:
+        """Tell that the target failed; `telling` is whether that may be held against it.
+
+        Return whether the tenant is to blame instead, since its neighbours fare well here.
+        """
         self.record.count(now, good=False)
         if now - self._since > WINDOW:
             self._turn(now)
@@ -191,7 +194,9 @@ class Condition:
         if probe is not None and probe.key:
             self.key.released()
         openings = self.breaker.openings
-        weight = float(telling and not (blame[1] > _BLAMED and self._others_fare_well(tenant)))
+        failures = blame[1] + self._before.get(tenant, (0, 0))[1]
+        blamed = failures > _BLAMED and self._others_fare_well(tenant)
+        weight = float(telling and not blamed)
         self.breaker.failed(now, weight, probe=probe is not None and probe.target)
         if self.breaker.openings > openings:
             seconds = self.breaker.until - now
@@ -200,6 +205,7 @@ class Condition:
             )
             if self.news is not None:
                 self.news.opened(*self._name, seconds)
+        return blamed
 
     def broke(self, now: float, tenant: str, answered: float) -> None:
         """Tell that an answer broke which was counted at that time: it is a failure instead."""

@@ -114,7 +114,8 @@ class Learning:
         telling = suspects.strike(name, condition, now)
         answers_others = now - condition.answered_at <= WINDOW
         poison = answers_others and suspects.accuse(name, error, targets, now)
-        condition.failed(now, tenant, probe, telling=telling)
+        if condition.failed(now, tenant, probe, telling=telling):
+            suspects.blame(name)
         return poison
 
 
