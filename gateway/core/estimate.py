@@ -1,6 +1,7 @@
 """Tokens without a tokeniser: cheap enough for every request, and said to be a guess."""
 
 from collections import deque
+from collections.abc import Mapping
 from math import ceil
 from typing import Any, Final
 
@@ -112,16 +113,22 @@ def output_limit(request: ChatRequest, model: Model) -> int | None:
     if request.endpoint in ALWAYS_WHOLE:
         return 0
     fields = request.fields
-    most, other = fields.get("max_tokens"), fields.get("max_completion_tokens")
-    if type(most) is not int or not 0 < most <= _MAX_TOKENS:
-        most = 0
-    if type(other) is int and most < other <= _MAX_TOKENS:
-        most = other
+    most = stated_output(fields)
     if not most:
         return None
     if model.max_output is not None and model.max_output < most:
         most = model.max_output
     return most * answers_of(request) if "n" in fields or "best_of" in fields else most
+
+
+def stated_output(fields: Mapping[str, Any]) -> int:
+    """Return the most output tokens that each answer may have, as far as that is stated; else 0."""
+    most, other = fields.get("max_tokens"), fields.get("max_completion_tokens")
+    if type(most) is not int or not 0 < most <= _MAX_TOKENS:
+        most = 0
+    if type(other) is int and most < other <= _MAX_TOKENS:
+        most = other
+    return most
 
 
 def expected_output(learned: int, request: ChatRequest, model: Model) -> int:

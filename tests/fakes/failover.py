@@ -35,6 +35,7 @@ MODELS = {
     "one": Model(provider="a", name="one", price=PRICE, context=8_000),
     "two": Model(provider="b", name="two", price=Price(input=0.1, output=1), context=200_000),
     "three": Model(provider="c", name="three", context=1_000),
+    "short": Model(provider="a", name="short", max_output=500),
     "plain": Model(provider="b", name="plain", capabilities=frozenset({"streaming"})),
 }
 BODY = json.dumps({"choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}}]})

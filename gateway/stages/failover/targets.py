@@ -10,7 +10,7 @@ from gateway.core.capacity import Slots
 from gateway.core.catalogue import Target
 from gateway.core.chat import ChatRequest
 from gateway.core.condition import Condition
-from gateway.core.estimate import answers_of, input_tokens, output_limit
+from gateway.core.estimate import answers_of, input_tokens, output_limit, stated_output
 from gateway.core.exchange import Exchange, Route
 from gateway.core.money import cost
 from gateway.core.notes import Routed
@@ -22,6 +22,7 @@ from gateway.core.retry_budget import RetryBudget
 ANSWER: Final = 4096
 """Tokens that an answer is taken to have at most, where neither caller nor catalogue says."""
 _ANY_LENGTH: Final = 1 << 40
+_LENGTHS: Final = ("max_tokens", "max_completion_tokens", "best_of")
 _SURE: Final = 2
 """Bytes a token: a body with fewer bytes than this times the context fits, whatever it holds."""
 
@@ -34,8 +35,8 @@ class Candidate:
     """One target with all that is known of it."""
 
     __slots__ = (
-        *("allows", "condition", "first", "first_token", "model", "params", "slots", "sure"),
-        *("target", "weight"),
+        *("_lengths", "_longest", "_sure", "allows", "condition", "first", "first_token"),
+        *("model", "params", "slots", "target", "weight"),
     )
 
     def __init__(
@@ -57,7 +58,9 @@ class Candidate:
         self.params = policy.params
         self.allows = allows
         self.first_token = policy.first_token
-        self.sure = _SURE * (target.model.context or _ANY_LENGTH)
+        self._lengths = {name: value for name, value in policy.params.items() if name in _LENGTHS}
+        self._longest = target.model.max_output or _ANY_LENGTH
+        self._sure = _SURE * (target.model.context or _ANY_LENGTH)
         """Bytes of a body that fits whatever it holds."""
         self.first = self.routed(strategy)
         """The note of a request that goes here first."""
@@ -85,7 +88,7 @@ class Candidate:
             and self.allows is None
             and slots.in_use < slots.limit  # not through `full`: a call less a request
             and not slots.turns
-            and len(exchange.request.body) <= self.sure
+            and self._surely_fits(exchange.request, self._output(exchange.request))
         )
 
     def routed(self, reason: str) -> Routed:
@@ -93,7 +96,7 @@ class Candidate:
         return Routed(self.model.name, self.model.provider, reason)
 
     def misfit(self, exchange: Exchange, ceiling: int | None) -> str:
-        """Return why the request cannot go here: `tenant`, `context`, `cost`, or nothing.
+        """Return why it cannot go here: `tenant`, `context`, `max_output`, `cost`, or nothing.
 
         `ceiling` is what it may cost in micro-dollars, None for anything. What a model is not
         able to do is not looked at: the relay says that before it asks.
@@ -101,8 +104,13 @@ class Candidate:
         model, request = self.model, exchange.request
         if self.allows is not None and not self.allows(exchange.caller.tenant):
             return "tenant"
-        if len(request.body) > self.sure and input_tokens(request) >= (model.context or 0):
-            return "context"
+        output = self._output(request)
+        if output > self._longest:
+            return "max_output"
+        if not self._surely_fits(request, output):
+            least = input_tokens(request) + max(1, output)
+            if model.context is not None and least > model.context:
+                return "context"
         if ceiling is not None and self.worst_cost(request, ceiling) > ceiling:
             return "cost"
         return ""
@@ -115,12 +123,20 @@ class Candidate:
         model, price = self.model, self.model.price
         if price is None:
             return ceiling + 1
-        if self.params:
-            request = request.with_fields(**self.params)
+        if self._lengths:
+            request = request.with_fields(**self._lengths)
         output = output_limit(request, model)
         if output is None:
             output = (model.max_output or ANSWER) * answers_of(request)
         return cost(Usage(input=input_tokens(request), output=output), price)
+
+    def _output(self, request: ChatRequest) -> int:
+        """Return the most output tokens that are asked of this target, 0 where nothing says."""
+        fields = request.fields
+        return stated_output({**fields, **self._lengths} if self._lengths else fields)
+
+    def _surely_fits(self, request: ChatRequest, output: int) -> bool:
+        return output <= self._longest and len(request.body) <= self._sure - _SURE * output
 
 
 class TargetPolicy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
