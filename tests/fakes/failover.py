@@ -152,6 +152,8 @@ class House:
         content: str = "hi",
         *,
         tenant: str = "local",
+        models: frozenset[str] | None = None,
+        aliases: frozenset[str] = frozenset(),
         deadline: float = 600.0,
         route: Route | None = None,
         max_cost: int | None = None,
@@ -161,7 +163,7 @@ class House:
         self.notes = Notes()
         return Exchange(
             id="req-1",
-            caller=Caller(tenant=tenant),
+            caller=Caller(tenant=tenant, models=models, aliases=aliases),
             request=parse_request("chat", json.dumps(body).encode()),
             deadline=self.clock.now + deadline,
             notes=self.notes,

@@ -86,6 +86,7 @@ class Candidate:
             and condition.key.closed
             and now >= condition.paused_until
             and self.allows is None
+            and (exchange.caller.models is None or self._is_for(exchange))
             and slots.in_use < slots.limit  # not through `full`: a call less a request
             and not slots.turns
             and self._surely_fits(exchange.request, self._output(exchange.request))
@@ -102,7 +103,7 @@ class Candidate:
         able to do is not looked at: the relay says that before it asks.
         """
         model, request = self.model, exchange.request
-        if self.allows is not None and not self.allows(exchange.caller.tenant):
+        if not self._is_for(exchange):
             return "tenant"
         output = self._output(request)
         if output > self._longest:
@@ -129,6 +130,12 @@ class Candidate:
         if output is None:
             output = (model.max_output or ANSWER) * answers_of(request)
         return cost(Usage(input=input_tokens(request), output=output), price)
+
+    def _is_for(self, exchange: Exchange) -> bool:
+        caller = exchange.caller
+        if self.allows is not None and not self.allows(caller.tenant):
+            return False
+        return caller.may_be_served_by(self.model.name, exchange.request.model)
 
     def _output(self, request: ChatRequest) -> int:
         """Return the most output tokens that are asked of this target, 0 where nothing says."""

@@ -117,6 +117,32 @@ async def test_a_target_may_be_for_some_tenants_only() -> None:
     assert isinstance(await closed.failure(tenant="iron"), Forbidden)
 
 
+async def test_a_tenants_list_of_models_holds_for_fallbacks() -> None:
+    listed = frozenset({"one", "default"})
+    house = House({"model": "one"}, {"model": "two"}, on_context_window=[{"model": "three"}])
+    assert await house.served_by(models=listed) == "a"
+    house.a.does = breaks()
+    await house.failure(models=listed)
+    assert (house.asked, house.route) == (["a"], "ordered")
+    house.a.does = fails(400, TOO_LONG)
+    await house.failure(models=listed)
+    assert house.asked == ["a"]
+    other = House({"model": "two"}, {"model": "one"})
+    assert await other.served_by(models=listed) == "a"
+    assert other.route == "failover: two lacks tenant"
+    error = await House({"model": "two"}).failure(models=listed)
+    assert (error.status, error.code) == (403, "model_not_allowed")
+
+
+async def test_an_alias_on_a_tenants_list_leads_where_the_policy_says() -> None:
+    house = House({"model": "one"}, {"model": "two"})
+    house.a.does = breaks()
+    names: Any = {"models": frozenset({"default", "one"}), "aliases": frozenset({"default"})}
+    assert await house.served_by(model="default", **names) == "b"
+    await house.failure(model="one", **names)
+    assert house.asked == ["a"]
+
+
 async def test_another_key_of_the_model_that_is_asked_for() -> None:
     house = House({}, {"provider": "spare"})
     house.a.does = breaks()
