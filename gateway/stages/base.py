@@ -20,6 +20,8 @@ class StagePolicy(Struct, frozen=True, forbid_unknown_fields=True, tag_field="st
 
     answers: ClassVar[bool] = False
     """Whether no request gets past it."""
+    once: ClassVar[bool] = False
+    """Whether the first one that runs for a request is the only one of its kind."""
 
     when: Annotated[
         When | None,
