@@ -114,6 +114,13 @@ class Breaker:
         if hopeless or (volume >= enough and bad >= RATIO * volume):
             self._open(now, down=hopeless)
 
+    def retract(self, now: float, counted: float) -> None:
+        """Uncount an answer that was counted at that time and broke since: `failed` follows."""
+        slot = int(counted)
+        kept = self.closed and counted > self._closed_at and int(now) - slot < WINDOW
+        if kept and self._good[slot % WINDOW]:
+            self._good[slot % WINDOW] -= 1
+
     def heed(self, now: float, seconds: float, *, down: bool) -> None:
         """Open for so long because another process did; what is open here stays so at least."""
         if self._probing:

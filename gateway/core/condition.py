@@ -1,5 +1,6 @@
 """What is known of one target: whether it may be asked, how fast it is, how often it fails."""
 
+from math import inf
 from random import Random
 from typing import Final, Protocol
 
@@ -20,7 +21,7 @@ _SURE: Final = 2.0
 _WORTH_TELLING: Final = 1.0
 """Seconds of a pause below which others need not hear of it."""
 _BLAMED: Final = 4
-"""Failures of one tenant that count in a window in which others fare well: too few to open."""
+"""Failures of one tenant that count while others fare well, in two windows: too few to open."""
 _OTHERS: Final = 5
 _FARE_WELL: Final = 0.25
 
@@ -76,6 +77,7 @@ class Condition:
             "_blame",
             "_random",
             "_since",
+            "_stepped_at",
             "_streak",
             "_told_until",
             "_credential",
@@ -107,6 +109,7 @@ class Condition:
         self.answered_at = -WINDOW
         self._random = random
         self._streak = 0
+        self._stepped_at = -inf
         self._blame: dict[str, list[int]] = {}
         """Tenant -> answers and failures since `_since`; `_before`: those of the window before."""
         self._before: dict[str, list[int]] = {}
@@ -178,8 +181,11 @@ class Condition:
             usual = self.first_tokens.quantile(0.99)
             self.usual = None if usual is None else max(LEAST_PATIENCE, PATIENCE * usual)
 
-    def failed(self, now: float, tenant: str, probe: Probe | None, *, telling: bool) -> None:
-        """Tell that the target failed; `telling` is whether that may be held against it."""
+    def failed(self, now: float, tenant: str, probe: Probe | None, *, telling: bool) -> bool:
+        """Tell that the target failed; `telling` is whether that may be held against it.
+
+        Return whether the tenant is to blame instead, since its neighbours fare well here.
+        """
         self.record.count(now, good=False)
         if now - self._since > WINDOW:
             self._turn(now)
@@ -188,7 +194,9 @@ class Condition:
         if probe is not None and probe.key:
             self.key.released()
         openings = self.breaker.openings
-        weight = float(telling and not (blame[1] > _BLAMED and self._others_fare_well(tenant)))
+        failures = blame[1] + self._before.get(tenant, (0, 0))[1]
+        blamed = failures > _BLAMED and self._others_fare_well(tenant)
+        weight = float(telling and not blamed)
         self.breaker.failed(now, weight, probe=probe is not None and probe.target)
         if self.breaker.openings > openings:
             seconds = self.breaker.until - now
@@ -197,6 +205,16 @@ class Condition:
             )
             if self.news is not None:
                 self.news.opened(*self._name, seconds)
+        return blamed
+
+    def broke(self, now: float, tenant: str, answered: float) -> None:
+        """Tell that an answer broke which was counted at that time: it is a failure instead."""
+        self.breaker.retract(now, answered)
+        self.record.retract()
+        blame = self._blame.get(tenant)
+        if blame is not None and blame[0] and answered >= self._since:
+            blame[0] -= 1
+        self.failed(now, tenant, None, telling=True)
 
     def denied(self, now: float, probe: Probe | None, detail: str) -> None:
         """Tell that the provider refused our key: all that uses it is left alone."""
@@ -210,9 +228,15 @@ class Condition:
             if self.news is not None:
                 self.news.denied(self.provider, detail)
 
-    def pause(self, now: float, seconds: float | None) -> None:
-        """Leave it alone for as long as it asked for, or for a chance time that grows."""
+    def pause(self, now: float, seconds: float | None, began: float = inf) -> None:
+        """Leave it alone for as long as it asked for, or for a chance time that grows.
+
+        `began` is when it was asked: refusals that were under way together are one step.
+        """
         if seconds is None:
+            if began < self._stepped_at:
+                return
+            self._stepped_at = now
             longest = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2**self._streak)
             seconds = self._random.uniform(0, longest)
             self._streak = min(self._streak + 1, 10)

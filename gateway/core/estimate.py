@@ -1,6 +1,7 @@
 """Tokens without a tokeniser: cheap enough for every request, and said to be a guess."""
 
 from collections import deque
+from collections.abc import Mapping
 from math import ceil
 from typing import Any, Final
 
@@ -112,26 +113,33 @@ def output_limit(request: ChatRequest, model: Model) -> int | None:
     if request.endpoint in ALWAYS_WHOLE:
         return 0
     fields = request.fields
+    most = stated_output(fields)
+    if not most:
+        return None
+    if model.max_output is not None and model.max_output < most:
+        most = model.max_output
+    return most * answers_of(request) if "n" in fields or "best_of" in fields else most
+
+
+def stated_output(fields: Mapping[str, Any]) -> int:
+    """Return the most output tokens that each answer may have, as far as that is stated; else 0."""
     most, other = fields.get("max_tokens"), fields.get("max_completion_tokens")
     if type(most) is not int or not 0 < most <= _MAX_TOKENS:
         most = 0
     if type(other) is int and most < other <= _MAX_TOKENS:
         most = other
-    if not most:
-        return None
-    if model.max_output is not None and model.max_output < most:
-        most = model.max_output
-    return most * _answers(request) if "n" in fields or "best_of" in fields else most
+    return most
 
 
 def expected_output(learned: int, request: ChatRequest, model: Model) -> int:
     """Return what an answer without a stated limit is expected to have, given what was learned."""
     if model.max_output is None:
         return learned
-    return min(learned, model.max_output * _answers(request))
+    return min(learned, model.max_output * answers_of(request))
 
 
-def _answers(request: ChatRequest) -> int:
+def answers_of(request: ChatRequest) -> int:
+    """Return how many answers the request asks for (`n`)."""
     fields, answers = request.fields, 1
     for name in _COUNT_FIELDS:
         if name in fields:

@@ -26,6 +26,8 @@ class Caller(Struct, frozen=True):
     labels: Mapping[str, str] = {}
     models: frozenset[str] | None = None
     """The names, aliases too, that it may ask for; None means every one."""
+    aliases: frozenset[str] = frozenset()
+    """Those of them that are aliases on its list: where they lead is the operator's choice."""
     priority: Priority = "normal"
     limits: tuple[LimitRule, ...] = ()
     """The tenant's own; a `rate_limit` stage of its policy counts them."""
@@ -42,6 +44,10 @@ class Caller(Struct, frozen=True):
                 code="model_not_allowed",
                 param="model",
             )
+
+    def may_be_served_by(self, model: str, asked: str) -> bool:
+        """Whether a request of its own for `asked` may go to `model`, which it did not name."""
+        return self.models is None or model in self.models or asked in self.aliases
 
 
 class Route(Struct, frozen=True):

@@ -74,6 +74,11 @@ class Record:
         if good:
             self.good += 1
 
+    def retract(self) -> None:
+        """Uncount a success that was none in the end."""
+        self.good = max(0.0, self.good - 1)
+        self.tries = max(0.0, self.tries - 1)
+
     def bound(self) -> float:
         """Return the least share of successes that is likely, 0 when nothing is known."""
         return wilson(self.good, self.tries)

@@ -130,7 +130,9 @@ def _by_status(status: int, body: bytes, dialect: Dialect, detail: str) -> Upstr
     if status in {429, 503, 529}:
         return UpstreamBusy(_BUSY, status=status, body=body, dialect=dialect, detail=detail)
     if status in {408, 504}:
-        return UpstreamTimeout("The provider did not answer in time.", detail=detail)
+        late = UpstreamTimeout("The provider did not answer in time.", detail=detail)
+        late.provider_status = status
+        return late
     if status < 500:  # noqa: PLR2004 - what is left of HTTP's 4xx
         return UpstreamRefused(_REFUSED, status=status, body=body, dialect=dialect, detail=detail)
     return UpstreamBroken("The provider failed.", code="bad_upstream", detail=detail)

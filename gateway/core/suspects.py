@@ -20,13 +20,13 @@ def fingerprint(tenant: str, body: bytes) -> bytes:
 
 
 class _Suspect:
-    __slots__ = ("at", "error", "held_until", "helped", "strikes", "targets")
+    __slots__ = ("at", "blamed", "error", "held_until", "helped", "strikes", "targets")
 
     def __init__(self) -> None:
         self.at = 0.0
         self.targets: dict[object, float] = {}
         self.strikes = 0
-        self.helped = False
+        self.helped = self.blamed = False
         self.held_until = 0.0
         self.error: GatewayError | None = None
 
@@ -58,7 +58,8 @@ class Suspects:
     def strike(self, name: bytes, target: object, now: float) -> bool:
         """Note a failure; return whether it says something about the target.
 
-        What failed there within 10 seconds already does not, until it is answered elsewhere.
+        What failed there within 10 seconds already does not, until it is answered elsewhere; nor
+        does one whose tenant was to blame for its failure at another target.
         """
         suspect = self.known.pop(name, None) or _Suspect()
         self.known[name] = suspect
@@ -66,7 +67,14 @@ class Suspects:
         suspect.targets[target] = suspect.at = now
         if len(self.known) > _MOST:
             del self.known[next(iter(self.known))]
-        return suspect.helped or last is None or now - last > WINDOW
+        again = last is not None and now - last <= WINDOW
+        return suspect.helped or not (again or suspect.blamed)
+
+    def blame(self, name: bytes) -> None:
+        """Note that its tenant was to blame for a failure: another target need not suffer it."""
+        suspect = self.known.get(name)
+        if suspect is not None:
+            suspect.blamed = True
 
     def accuse(self, name: bytes, error: GatewayError, targets: int, now: float) -> bool:
         """Note that the target which failed answers others; return whether that makes it poison.

@@ -33,8 +33,6 @@ _SEND_BUFFER: Final = 64 << 10
 _LAST_WORDS: Final = 2.0
 _FAREWELL: Final = 0.1
 """Seconds that an error takes on its way from the chain to the socket, and more."""
-_SLACK: Final = 0.01
-"""Seconds that a timer may be early."""
 _FRAMES: Final = 3
 
 
@@ -312,8 +310,7 @@ async def open_edge(
 def _cause(visit: Visit, error: BaseException) -> GatewayError | None:
     """Return what to tell the caller about a failure, None when nobody is there to be told."""
     if isinstance(error, GatewayError):
-        own = is_deadline(error) and visit.clock.monotonic() >= visit.own_deadline - _SLACK
-        return out_of_time(visit) if own else error
+        return out_of_time(visit, error.detail) if is_deadline(error) else error
     if isinstance(error, asyncio.CancelledError):
         task = visit.connection.task
         if visit.interruption is not None and task is not None:

@@ -1,6 +1,5 @@
 """Streams to the caller: one write per block, signs of life, and never a silent end."""
 
-from math import inf
 from typing import Final
 
 from gateway.core.catalogue import Catalogue
@@ -20,6 +19,8 @@ from gateway.edge.visit import ClientGone, Visit
 
 _LINES: Final = "cache-control: no-cache\r\nx-accel-buffering: no\r\n"
 _LAST_CHUNK: Final = b"0\r\n\r\n"
+_SLACK: Final = 0.01
+"""Seconds that a timer may be early."""
 _SIGN_OF_LIFE: Final = {
     "openai": comment("keep-alive"),
     "anthropic": encode_event(b'{"type": "ping"}', "ping"),
@@ -171,8 +172,8 @@ def send_broken_end(visit: Visit, error: GatewayError, dialect: Dialect) -> None
     visit.write(data)
 
 
-def out_of_time(visit: Visit) -> GatewayError:
+def out_of_time(visit: Visit, detail: str = "") -> GatewayError:
     """Return the error for a request whose deadline has passed: its caller's own, or ours."""
-    if visit.own_deadline < inf:
-        return DeadlineExceeded(OUT_OF_TIME)
-    return UpstreamTimeout(OUT_OF_TIME, code=DeadlineExceeded.code)
+    if visit.clock.monotonic() >= visit.own_deadline - _SLACK:
+        return DeadlineExceeded(OUT_OF_TIME, detail=detail)
+    return UpstreamTimeout(OUT_OF_TIME, code=DeadlineExceeded.code, detail=detail)

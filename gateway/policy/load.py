@@ -213,11 +213,17 @@ def _answers_all(block: StagePolicy) -> bool:
 def _check_policy(read: _Read, names: Names) -> None:
     """Report what cannot work."""
     document, answered = read.document, False
+    taken: set[str] = set()
     for index, block in enumerate(read.file.pipeline):
         at = ("pipeline", index)
         if answered:
             what = f"`{block.name}` is never reached: the stage above answers every request."
             document.report(at, f"{what} Move it up, or give that one a `when`.")
+        elif block.name in taken:
+            what = f"`{block.name}` is never used: the one above takes every request."
+            document.report(at, f"{what} Leave one out, or give that one a `when`.")
+        if block.once and block.when is None:
+            taken.add(block.name)
         _check_block(document, at, block, names)
         answered = _answers_all(block) and not document.lost(at)
 

@@ -28,7 +28,8 @@ class Tenant(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Annotated[tuple[str, ...], Meta(min_length=1)] | None,
         Meta(
             description="The models and aliases it may ask for, `*` for any text; a model brings"
-            " its aliases. Left out: all.",
+            " its aliases. No other model serves it, but for an alias that stands here itself."
+            " Left out: all.",
         ),
     ] = None
     limits: Annotated[
@@ -97,6 +98,7 @@ def callers_of(tenants: Mapping[str, Tenant] | None, known: Known) -> Mapping[st
             policy=tenant.policy,
             labels=tenant.labels,
             models=_allowed(tenant, known.catalogue),
+            aliases=frozenset(known.catalogue.aliases).intersection(tenant.models or ()),
             priority=tenant.priority,
             limits=tenant.limits,
             overflow=tenant.overflow,

@@ -24,6 +24,8 @@ class StagePolicy(Struct, frozen=True, forbid_unknown_fields=True, tag_field="st
     """The request headers that it goes by, in lower case, but for those of `when`."""
     shapes_answers: ClassVar[bool] = True
     """Whether answers may be others when its fields are."""
+    once: ClassVar[bool] = False
+    """Whether the first one that runs for a request is the only one of its kind."""
 
     when: Annotated[
         When | None,

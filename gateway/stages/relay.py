@@ -176,7 +176,7 @@ class Relay:
             tally = stream.tally
             slot.ended(tally)
             late = self._clock.monotonic() >= exchange.deadline
-            if error is not None and exchange.hurried and is_deadline(error):
+            if error is not None and is_deadline(error):
                 late, error = True, GeneratorExit()
             reason, code = _end(error, tally, late=late)
             exchange.notes.add(

@@ -53,6 +53,28 @@ def test_twenty_failures_in_a_row_open_it_whatever_went_before() -> None:
     assert breaker.down
 
 
+def test_an_answer_that_broke_is_a_failure_only() -> None:
+    breaker = make()
+    for turn in range(20):
+        assert breaker.closed
+        breaker.succeeded(100 + turn / 4)
+        breaker.retract(100.2 + turn / 4, 100 + turn / 4)
+        breaker.failed(100.2 + turn / 4)
+    assert breaker.state(105) == "open"
+
+
+def test_an_answer_that_no_longer_counts_is_not_taken_from_others() -> None:
+    breaker = make()
+    breaker.succeeded(95)
+    for _ in range(19):
+        breaker.succeeded(105)
+    breaker.retract(105, 95)
+    fail(breaker, 105, 18)
+    assert breaker.closed, "of 37 outcomes 18 are failures"
+    breaker.failed(105)
+    assert not breaker.closed
+
+
 def test_what_is_older_than_ten_seconds_is_forgotten() -> None:
     breaker = make()
     fail(breaker, 100, 10)

@@ -21,6 +21,19 @@ def test_the_longer_of_two_pauses_counts() -> None:
     assert small.available(130)
 
 
+def test_refusals_that_were_under_way_together_are_one_step_of_a_growing_pause() -> None:
+    small = make()
+    for _ in range(12):
+        small.pause(100.1, None, began=100.0)
+    assert small.paused_until <= 100.6
+    longest = []
+    for step in range(1, 9):
+        now = small.paused_until + 100 * step
+        small.pause(now, None, began=now - 0.1)
+        longest.append(small.paused_until - now)
+    assert max(longest) > 5, "what is asked anew makes it grow"
+
+
 def test_it_recovers_when_the_last_obstacle_is_gone() -> None:
     small = make()
     assert small.recovers_at(100) == 100

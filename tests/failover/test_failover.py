@@ -188,6 +188,15 @@ async def test_the_deadline_is_one_for_the_whole_chain() -> None:
     assert 600 < pool.events[0]["duration_ms"] < 1_500
 
 
+@pytest.mark.parametrize("stream", [True, False])
+async def test_the_policys_deadline_is_told_as_such(stream: bool) -> None:
+    slow = answers.stream("openai", keep=3, then=[STALL]) if stream else raw_reply([STALL])
+    async with open_pool([slow], failover={"deadline": 0.3}) as pool:
+        answer = await pool.ask(stream=stream, headers={"x-turnout-deadline-ms": "60000"})
+    assert b'"deadline_exceeded"' in answer.body
+    assert (pool.events[0]["code"], pool.events[0]["fault"]) == ("deadline_exceeded", "upstream")
+
+
 async def test_the_ceiling_of_the_caller_holds() -> None:
     async with open_pool(WHOLE, WHOLE) as pool:
         good = await pool.ask(stream=False, headers={"x-turnout-max-cost": "0.01"})

@@ -35,6 +35,7 @@ MODELS = {
     "one": Model(provider="a", name="one", price=PRICE, context=8_000),
     "two": Model(provider="b", name="two", price=Price(input=0.1, output=1), context=200_000),
     "three": Model(provider="c", name="three", context=1_000),
+    "short": Model(provider="a", name="short", max_output=500),
     "plain": Model(provider="b", name="plain", capabilities=frozenset({"streaming"})),
 }
 BODY = json.dumps({"choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}}]})
@@ -151,6 +152,8 @@ class House:
         content: str = "hi",
         *,
         tenant: str = "local",
+        models: frozenset[str] | None = None,
+        aliases: frozenset[str] = frozenset(),
         deadline: float = 600.0,
         route: Route | None = None,
         max_cost: int | None = None,
@@ -160,7 +163,7 @@ class House:
         self.notes = Notes()
         return Exchange(
             id="req-1",
-            caller=Caller(tenant=tenant),
+            caller=Caller(tenant=tenant, models=models, aliases=aliases),
             request=parse_request("chat", json.dumps(body).encode()),
             deadline=self.clock.now + deadline,
             notes=self.notes,

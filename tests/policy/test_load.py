@@ -62,6 +62,17 @@ def test_nothing_may_follow_a_stage_that_always_answers(tmp_path: Path) -> None:
     ]
 
 
+def test_of_two_failover_stages_the_second_must_be_left_something(tmp_path: Path) -> None:
+    one = "  - stage: failover\n    targets: [{model: small}]\n"
+    what = (
+        "default.yaml:4: pipeline[1]: `failover` is never used: the one above takes every request."
+        " Leave one out, or give that one a `when`."
+    )
+    assert problems(tmp_path, default=f"pipeline:\n{one}{one}") == [what]
+    some = f"{one}    when: {{stream: true}}\n"
+    assert len(load(tmp_path, default=f"pipeline:\n{some}{one}").policies["default"].pipeline) == 3
+
+
 def test_a_policy_is_called_as_it_says_or_else_as_its_file(tmp_path: Path) -> None:
     rules = load(
         tmp_path, default="pipeline: []\n", research="pipeline: []\n", other="name: bulk\n"

@@ -54,6 +54,17 @@ def test_a_model_brings_its_aliases_and_an_alias_brings_itself() -> None:
     assert allowed("*") == frozenset({*CATALOGUE.models, *CATALOGUE.aliases})
 
 
+def test_only_an_alias_that_is_written_out_leads_anywhere() -> None:
+    def may(*models: str) -> bool:
+        caller = callers_of({"alice": Tenant(models=models)}, KNOWN)["alice"]
+        return caller.may_be_served_by("gpt-4o", "cheap")
+
+    assert may("cheap")
+    assert may("gpt-4o-mini", "cheap")
+    assert not may("gpt-4o-mini")
+    assert may("gpt-4o")
+
+
 def test_without_any_key_everybody_is_local_and_may_be_given_a_policy() -> None:
     known = Known(catalogue=CATALOGUE)
     assert list(callers_of(None, known)) == ["local"]

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from gateway.core.condition import Condition
 from gateway.core.errors import AllProvidersDown, CapabilityMissing, GatewayError
 from gateway.core.exchange import Exchange
-from gateway.core.notes import Routed, Used, Wasted
+from gateway.core.notes import Routed, Wasted
+from gateway.core.outcome import gather
 from gateway.stages.failover.ends import all_down, unfit
 from gateway.stages.failover.rules import NAME
 from gateway.stages.failover.targets import Candidate
@@ -139,9 +140,9 @@ class Choice:
     def _fits(self, candidate: Candidate) -> bool:
         ceiling = self._ceiling
         if ceiling is not None:
-            notes = self._exchange.notes
-            ceiling -= sum(used.micro_dollars or 0 for used in notes.all(Used))
-            ceiling -= sum(lost.micro_dollars or 0 for lost in self.lost)
+            facts = gather(self._exchange.notes)  # what broke while it was gathered is paid for too
+            spent = [facts.passed or facts.used, *facts.wasted, *self.lost]
+            ceiling -= sum(each.micro_dollars or 0 for each in spent if each is not None)
         reason = candidate.misfit(self._exchange, ceiling)
         if reason:
             self.skip(candidate, reason, None)

@@ -27,8 +27,6 @@ def unfit(reasons: Collection[str], lacks: CapabilityMissing | None) -> GatewayE
     """Return what to tell of a request that no target can or may serve, for these reasons."""
     if lacks is not None:
         return lacks
-    if "context" in reasons:
-        return CapabilityMissing("No model here can hold so long a prompt.", param="messages")
     if "cost" in reasons:
         return BadRequest(
             "No model here is sure to answer within the cost that is allowed. Allow more, or ask"
@@ -36,4 +34,9 @@ def unfit(reasons: Collection[str], lacks: CapabilityMissing | None) -> GatewayE
             code="max_cost_exceeded",
             param="x-turnout-max-cost",
         )
+    if "context" in reasons:
+        what = "No model here can hold so long a prompt and its answer."
+        return CapabilityMissing(what, param="messages")
+    if "max_output" in reasons:
+        return CapabilityMissing("No model here can answer at such length.", param="max_tokens")
     return Forbidden("No model here is for this tenant.", code="model_not_allowed")

@@ -1,13 +1,24 @@
 """What a request's fate says of the target that it met."""
 
+from typing import Final
+
 from gateway.core.condition import WINDOW, Condition, Probe
-from gateway.core.errors import DeadlineExceeded, GatewayError, Retry, UpstreamTimeout
+from gateway.core.errors import (
+    DeadlineExceeded,
+    GatewayError,
+    Retry,
+    UpstreamTimeout,
+    is_deadline,
+)
 from gateway.core.exchange import Exchange
 from gateway.core.health import Health, is_key_trouble, is_strike
 from gateway.core.notes import Attempted, StreamEnded
 from gateway.core.ports import Clock
 from gateway.core.reply import Reply, Stream, Watched
 from gateway.core.suspects import fingerprint
+
+SILENT: Final = 30.0
+"""Seconds without a word that are a failure when our deadline ends them, as `first_byte` is."""
 
 
 class Learning:
@@ -33,38 +44,35 @@ class Learning:
         """Heed an answer, and its end if it is a stream."""
         blocks = reply.blocks if isinstance(reply, Stream) else None
         streamed = blocks is not None
+        began: float | None = None
         for note in reversed(exchange.notes):
             if isinstance(note, Attempted):
-                now = note.ended
-                condition.answered(now, exchange.caller.tenant, probe)
-                condition.timed(now - note.started, now, first_token=streamed)
+                began = note.ended
+                condition.answered(began, exchange.caller.tenant, probe)
+                condition.timed(began - note.started, began, first_token=streamed)
                 break
             streamed = streamed or isinstance(note, StreamEnded)
         else:  # another stage answered in place of the target
             condition.released(probe)
         if isinstance(blocks, Watched):
-            blocks.then(lambda: self._ended(condition, exchange))
+            blocks.then(lambda: self._ended(condition, exchange, began))
         else:
             condition.outstanding -= 1
 
-    def _ended(self, condition: Condition, exchange: Exchange) -> None:
-        """Heed how a stream ended: one that breaks is a failure, though nobody else can help."""
+    def _ended(self, condition: Condition, exchange: Exchange, began: float | None) -> None:
+        """Heed how a stream ended: one that breaks was no answer, though nobody else can help."""
         condition.leave()
         end = exchange.notes.last(StreamEnded)
-        if end is not None and end.reason == "upstream_cut":
-            now = self._clock.monotonic()
-            condition.failed(now, exchange.caller.tenant, None, telling=True)
+        if began is not None and end is not None and end.reason == "upstream_cut":
+            condition.broke(self._clock.monotonic(), exchange.caller.tenant, began)
 
     def interrupted(
         self, condition: Condition, exchange: Exchange, probe: Probe | None, deadline: float
     ) -> None:
-        """Heed that the caller left, or that the deadline came before an answer did.
-
-        How little time a caller allows says nothing of the target.
-        """
+        """Heed that the caller left, or that the deadline came before an answer did."""
         condition.leave()
         now = self._clock.monotonic()
-        if deadline <= now and deadline < exchange.own_deadline:
+        if deadline <= now and deadline < exchange.own_deadline and _was_silent(exchange):
             condition.failed(now, exchange.caller.tenant, probe, telling=True)
         else:
             condition.released(probe)
@@ -83,7 +91,8 @@ class Learning:
         `targets` is how many the request may go to.
         """
         now, tenant = self._clock.monotonic(), exchange.caller.tenant
-        if isinstance(error, DeadlineExceeded):
+        ran_out = isinstance(error, DeadlineExceeded) or is_deadline(error)
+        if ran_out and (exchange.hurried or not _was_silent(exchange)):
             condition.released(probe)
             return False
         if error.retry is Retry.NEVER:
@@ -92,21 +101,31 @@ class Learning:
         if is_key_trouble(error):
             condition.denied(now, probe, error.code)
             return False
+        attempt = exchange.notes.last(Attempted)
         if error.retry is Retry.SAME:
-            condition.pause(now, error.retry_after)
+            condition.pause(now, error.retry_after, attempt.started if attempt else now)
         if not is_strike(error):
             condition.released(probe)
             return False
         if isinstance(error, UpstreamTimeout):
-            attempt = exchange.notes.last(Attempted)
             waited = attempt.ended - attempt.started if attempt else 0.0
             condition.timed(waited, now, first_token=exchange.request.stream)
         suspects, name = self._suspects, _name(exchange)
         telling = suspects.strike(name, condition, now)
         answers_others = now - condition.answered_at <= WINDOW
         poison = answers_others and suspects.accuse(name, error, targets, now)
-        condition.failed(now, tenant, probe, telling=telling)
+        if condition.failed(now, tenant, probe, telling=telling):
+            suspects.blame(name)
         return poison
+
+
+def _was_silent(exchange: Exchange) -> bool:
+    """Whether the last attempt got nothing for so long that the target is at fault.
+
+    How little time a caller or a policy allows says nothing of the target.
+    """
+    attempt = exchange.notes.last(Attempted)
+    return attempt is not None and attempt.code != "" and attempt.ended - attempt.started >= SILENT
 
 
 def _name(exchange: Exchange) -> bytes:

@@ -1,7 +1,7 @@
 """`stage: failover` in a policy: its fields, and what its types cannot say."""
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
@@ -11,7 +11,7 @@ from gateway.documents import suggest
 from gateway.stages.base import StagePolicy
 from gateway.stages.failover.hedge import HedgePolicy, Hedging
 from gateway.stages.failover.learning import Learning
-from gateway.stages.failover.reach import check_reach
+from gateway.stages.failover.reach import check_lists, check_reach
 from gateway.stages.failover.rules import Rules
 from gateway.stages.failover.stage import Failover
 from gateway.stages.failover.strategies import Strategy, strategy
@@ -28,6 +28,8 @@ _SPREAD: Final = frozenset({"weighted", "balanced"})
 
 class FailoverPolicy(StagePolicy, frozen=True, tag="failover", kw_only=True):
     """Try targets until one answers, within one deadline, one retry budget and one cost ceiling."""
+
+    once: ClassVar[bool] = True
 
     targets: Annotated[
         tuple[TargetPolicy, ...], Meta(min_length=1, description="Where requests may go.")
@@ -79,6 +81,7 @@ class FailoverPolicy(StagePolicy, frozen=True, tag="failover", kw_only=True):
                 yield from _check_target(target, (field, index), names)
             yield from _twins(field, targets)
         yield from check_reach(self.targets, self.on_context_window, self.when, names)
+        yield from check_lists(self.targets, self.when, names)
         if self.sticky and self.strategy not in _SPREAD:
             what = f"`{self.strategy}` needs no `sticky`, or is undone by it."
             yield Problem(("sticky",), f"{what} It is for `weighted` and `balanced`.")

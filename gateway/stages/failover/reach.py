@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from gateway.core.catalogue import Capability, Model
+from gateway.core.patterns import matcher
 from gateway.stages.failover.targets import TargetPolicy
 from gateway.stages.names import Names, Problem
 from gateway.stages.needs import needs
-from gateway.stages.when import When
+from gateway.stages.when import When, several
 
 _ABILITIES: Final[Mapping[Capability, str]] = {
     "tools": "take tools",
@@ -39,6 +40,25 @@ def check_reach(
         if other is not None and other.context is not None and other.context <= widest:
             what = f"`{other.name}` holds {other.context} tokens, no more than the targets do."
             yield Problem(("on_context_window", index), what, "warning")
+
+
+def check_lists(
+    targets: Sequence[TargetPolicy], when: When | None, names: Names
+) -> Iterator[Problem]:
+    """Yield a warning for each target that tenants never reach, since their lists lack its model.
+
+    A tenant whose list has an alias may still get there.
+    """
+    admits = matcher(several(when.tenant) if when and when.tenant else ("*",))
+    bound = [each for each in names.callers if admits(each.tenant) and not each.aliases]
+    for index, target in enumerate(targets):
+        model, allows = _model(target, names), matcher(target.tenants or ("*",))
+        if model is None:
+            continue
+        shut = [c.tenant for c in bound if not c.may_be_served_by(model.name, "")]
+        if shut := sorted(filter(allows, shut)):
+            what = f"`{model.name}` is not on the list of {', '.join(shut)}: such requests skip it."
+            yield Problem(("targets", index), what, "warning")
 
 
 def _model(target: TargetPolicy, names: Names) -> Model | None:

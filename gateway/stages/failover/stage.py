@@ -21,7 +21,12 @@ class Failover:
         self._plain = rules.plain
 
     async def __call__(self, exchange: Exchange, proceed: Next, /) -> Reply:
-        """Return the first answer. Raises the last target's GatewayError when there is none."""
+        """Return the first answer. Raises the last target's GatewayError when there is none.
+
+        A request that another such stage has sent to a target goes on: tries would multiply.
+        """
+        if exchange.route is not None and exchange.route.sent is not None:
+            return await proceed(exchange)
         rules = self._rules
         now = self._now()
         group = self._targets.fixed or self._targets.of(exchange)

@@ -10,7 +10,7 @@ from gateway.core.capacity import Slots
 from gateway.core.catalogue import Target
 from gateway.core.chat import ChatRequest
 from gateway.core.condition import Condition
-from gateway.core.estimate import input_tokens
+from gateway.core.estimate import answers_of, input_tokens, output_limit, stated_output
 from gateway.core.exchange import Exchange, Route
 from gateway.core.money import cost
 from gateway.core.notes import Routed
@@ -21,8 +21,8 @@ from gateway.core.retry_budget import RetryBudget
 
 ANSWER: Final = 4096
 """Tokens that an answer is taken to have at most, where neither caller nor catalogue says."""
-_LIMITS: Final = ("max_completion_tokens", "max_tokens")
 _ANY_LENGTH: Final = 1 << 40
+_LENGTHS: Final = ("max_tokens", "max_completion_tokens", "best_of")
 _SURE: Final = 2
 """Bytes a token: a body with fewer bytes than this times the context fits, whatever it holds."""
 
@@ -35,8 +35,8 @@ class Candidate:
     """One target with all that is known of it."""
 
     __slots__ = (
-        *("allows", "condition", "first", "first_token", "model", "params", "slots", "sure"),
-        *("target", "weight"),
+        *("_lengths", "_longest", "_sure", "allows", "condition", "first", "first_token"),
+        *("model", "params", "slots", "target", "weight"),
     )
 
     def __init__(
@@ -58,7 +58,9 @@ class Candidate:
         self.params = policy.params
         self.allows = allows
         self.first_token = policy.first_token
-        self.sure = _SURE * (target.model.context or _ANY_LENGTH)
+        self._lengths = {name: value for name, value in policy.params.items() if name in _LENGTHS}
+        self._longest = target.model.max_output or _ANY_LENGTH
+        self._sure = _SURE * (target.model.context or _ANY_LENGTH)
         """Bytes of a body that fits whatever it holds."""
         self.first = self.routed(strategy)
         """The note of a request that goes here first."""
@@ -84,9 +86,10 @@ class Candidate:
             and condition.key.closed
             and now >= condition.paused_until
             and self.allows is None
+            and (exchange.caller.models is None or self._is_for(exchange))
             and slots.in_use < slots.limit  # not through `full`: a call less a request
             and not slots.turns
-            and len(exchange.request.body) <= self.sure
+            and self._surely_fits(exchange.request, self._output(exchange.request))
         )
 
     def routed(self, reason: str, *, fallback: bool = False) -> Routed:
@@ -94,32 +97,53 @@ class Candidate:
         return Routed(self.model.name, self.model.provider, reason, fallback)
 
     def misfit(self, exchange: Exchange, ceiling: int | None) -> str:
-        """Return why the request cannot go here: `tenant`, `context`, `cost`, or nothing.
+        """Return why it cannot go here: `tenant`, `context`, `max_output`, `cost`, or nothing.
 
         `ceiling` is what it may cost in micro-dollars, None for anything. What a model is not
         able to do is not looked at: the relay says that before it asks.
         """
         model, request = self.model, exchange.request
-        if self.allows is not None and not self.allows(exchange.caller.tenant):
+        if not self._is_for(exchange):
             return "tenant"
-        if len(request.body) > self.sure and input_tokens(request) >= (model.context or 0):
-            return "context"
+        output = self._output(request)
+        if output > self._longest:
+            return "max_output"
+        if not self._surely_fits(request, output):
+            least = input_tokens(request) + max(1, output)
+            if model.context is not None and least > model.context:
+                return "context"
         if ceiling is not None and self.worst_cost(request, ceiling) > ceiling:
             return "cost"
         return ""
 
     def worst_cost(self, request: ChatRequest, ceiling: int) -> int:
-        """Return micro-dollars for the input as guessed and the longest answer.
+        """Return micro-dollars for the input as guessed and the longest answers.
 
         An unknown price is above every ceiling.
         """
-        price = self.model.price
+        model, price = self.model, self.model.price
         if price is None:
             return ceiling + 1
-        asked = (request.fields.get(name) for name in _LIMITS)
-        limit = next((tokens for tokens in asked if isinstance(tokens, int)), None)
-        output = limit if limit is not None else self.model.max_output or ANSWER
+        if self._lengths:
+            request = request.with_fields(**self._lengths)
+        output = output_limit(request, model)
+        if output is None:
+            output = (model.max_output or ANSWER) * answers_of(request)
         return cost(Usage(input=input_tokens(request), output=output), price)
+
+    def _is_for(self, exchange: Exchange) -> bool:
+        caller = exchange.caller
+        if self.allows is not None and not self.allows(caller.tenant):
+            return False
+        return caller.may_be_served_by(self.model.name, exchange.request.model)
+
+    def _output(self, request: ChatRequest) -> int:
+        """Return the most output tokens that are asked of this target, 0 where nothing says."""
+        fields = request.fields
+        return stated_output({**fields, **self._lengths} if self._lengths else fields)
+
+    def _surely_fits(self, request: ChatRequest, output: int) -> bool:
+        return output <= self._longest and len(request.body) <= self._sure - _SURE * output
 
 
 class TargetPolicy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -163,7 +163,7 @@ class Walk:
         """
         rules, condition = self.rules, candidate.condition
         before = self._tries(candidate) if self.attempts else 0
-        self.notes.several = self.notes.several or self.sent
+        self.notes.several = self.notes.several or self.sent or token is not None
         self.notes.add(self.choice.routed(candidate))
         probe = condition.enter(now)
         sent = self._sent if token is None else token.spend
@@ -217,9 +217,10 @@ class Walk:
     def _failed(self, candidate: Candidate, error: GatewayError, probe: Probe | None) -> None:
         self.attempts += 1
         self.sent = True
-        attempt = self.notes.last(Attempted)
-        if attempt is not None and attempt.work == "unknown":
-            self.choice.lost.append(wasted(candidate, self.exchange.request))
+        attempt, request = self.notes.last(Attempted), self.exchange.request
+        billed = attempt is not None and attempt.work == "unknown"
+        if billed and request.endpoint != "count_tokens":
+            self.choice.lost.append(wasted(candidate, request))
         poison = self.rules.learning.failed(
             candidate.condition, self.exchange, error, probe, targets=self.choice.count
         )

@@ -1,10 +1,14 @@
 """What a request's fate says of its target."""
 
 import asyncio
+import contextlib
 
 import pytest
 
-from gateway.core.errors import StreamCut
+from gateway.core.errors import StreamCut, UpstreamTimeout
+from gateway.core.stream_errors import reported
+from gateway.providers.transport.upstream_errors import timed_out
+from gateway.stages.failover.learning import SILENT
 from tests.fakes.failover import House, fails, well
 from tests.fakes.relay import STREAM, read
 
@@ -21,17 +25,51 @@ async def test_a_caller_who_leaves_says_nothing_of_the_target() -> None:
     assert (condition.outstanding, condition.record.tries, house.a.cancelled) == (0, 0, 1)
 
 
-async def test_a_target_that_outlasts_the_deadline_has_failed() -> None:
+@pytest.mark.parametrize(("deadline", "tries"), [(5.0, 0), (SILENT, 1)])
+async def test_a_target_that_outlasts_the_deadline_has_failed_if_that_was_not_short(
+    deadline: float, tries: int
+) -> None:
     house = House({"model": "one"})
-    house.a.takes = 10.0
-    asking = asyncio.ensure_future(house.chain(house.exchange(deadline=5)))
-    await house.clock.advance(5)
+    house.a.takes = 100.0
+    asking = asyncio.ensure_future(house.chain(house.exchange(deadline=deadline)))
+    await house.clock.advance(deadline)
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
-    assert (house.condition("a", "one").record.tries, house.condition("a", "one").record.good) == (
-        1,
-        0,
-    )
+    record = house.condition("a", "one").record
+    assert (record.tries, record.good) == (tries, 0)
+
+
+@pytest.mark.parametrize(("seconds", "closed"), [(5.0, True), (SILENT, False)])
+async def test_a_deadline_that_a_provider_ran_into_is_no_strike_if_it_was_short(
+    seconds: float, closed: bool
+) -> None:
+    house = House({"model": "one"})
+    house.a.does, house.a.takes = (lambda _: timed_out("upstream_timeout")), seconds
+    for turn in range(20):
+        await house.failure(f"prompt {turn}", deadline=seconds)
+    condition = house.condition("a", "one")
+    assert (condition.breaker.closed, condition.outstanding) == (closed, 0)
+
+
+@pytest.mark.parametrize("mode", ["direct", "buffered"])
+async def test_a_deadline_in_the_middle_of_a_stream_is_no_strike(mode: str) -> None:
+    house = House({"model": "one"}, mode=mode)
+    house.a.does = lambda _: [STREAM[0], timed_out("upstream_timeout")]
+    for turn in range(20):
+        if mode == "buffered":
+            await house.failure(f"prompt {turn}")
+        else:
+            with pytest.raises(UpstreamTimeout):
+                await read(await house.stream(f"prompt {turn}"))
+    assert house.condition("a", "one").breaker.closed
+
+
+async def test_a_timeout_that_the_provider_reports_is_no_deadline_of_ours() -> None:
+    house = House({"model": "one"})
+    house.a.does = lambda _: reported(b'{"error":{"type":"timeout_error"}}', primed=False)
+    for turn in range(20):
+        await house.failure(f"prompt {turn}")
+    assert not house.condition("a", "one").breaker.closed
 
 
 async def test_a_caller_who_leaves_a_stream_does_not_blame_the_target() -> None:
@@ -40,6 +78,18 @@ async def test_a_caller_who_leaves_a_stream_does_not_blame_the_target() -> None:
     await stream.blocks.aclose()
     condition = house.condition("a", "one")
     assert (condition.outstanding, condition.record.good, condition.record.tries) == (0, 1, 1)
+
+
+async def test_a_target_that_breaks_most_streams_is_shut() -> None:
+    house = House({"model": "one"})
+    for turn in range(20):
+        house.a.does = (lambda _: [STREAM[0], StreamCut("cut")]) if turn % 3 else well
+        with contextlib.suppress(StreamCut):
+            await read(await house.stream(f"prompt {turn}"))
+    condition = house.condition("a", "one")
+    assert condition.record.tries == pytest.approx(20)
+    assert condition.record.good == pytest.approx(7)
+    assert not condition.breaker.closed
 
 
 async def test_first_tokens_are_learnt_from_streams_and_from_what_is_gathered() -> None:

@@ -19,11 +19,11 @@ NAMES = Names(
 )
 
 
-def problems(*targets: Any, **fields: Any) -> Sequence[tuple[str, str, str]]:
+def problems(*targets: Any, names: Names = NAMES, **fields: Any) -> Sequence[tuple[str, str, str]]:
     block = {"stage": "failover", "targets": list(targets), **fields}
     policy: Any = msgspec.convert(block, AnyStage)
     return [
-        (".".join(map(str, each.path)), each.what, each.severity) for each in policy.check(NAMES)
+        (".".join(map(str, each.path)), each.what, each.severity) for each in policy.check(names)
     ]
 
 

@@ -1,6 +1,11 @@
 """Each target can do what its stage admits."""
 
-from tests.stages.failover.test_policy import problems
+from typing import Any
+
+from msgspec.structs import replace
+
+from gateway.core.exchange import Caller
+from tests.stages.failover.test_policy import NAMES, problems
 
 
 def test_a_target_that_cannot_do_what_the_first_can_is_told() -> None:
@@ -32,3 +37,15 @@ def test_a_fallback_for_long_prompts_holds_more() -> None:
     found = problems({"model": "one"}, on_context_window=[{"model": "three"}])
     assert [at for at, _, _ in found] == ["on_context_window.0"]
     assert not problems({"model": "one"}, on_context_window=[{"model": "two"}])
+
+
+def test_targets_that_a_tenants_list_shuts_out_are_told() -> None:
+    listed = Caller(tenant="bob", models=frozenset({"one"}))
+    wide = Caller(tenant="al", models=frozenset({"default"}), aliases=frozenset({"default"}))
+    names = replace(NAMES, tenants={"bob": listed, "al": wide})
+    targets: Any = ({"model": "one"}, {"model": "three"})
+    [(at, said, severity)] = problems(*targets, names=names)
+    assert (at, severity) == ("targets.1", "warning")
+    assert said == "`three` is not on the list of bob: such requests skip it."
+    assert not problems(*targets, names=names, when={"tenant": "al"})
+    assert not problems({"model": "one"}, {"model": "three", "tenants": ["al"]}, names=names)

@@ -253,6 +253,19 @@ async def test_f05_a_thousand_different_poisons_of_one_tenant_open_nothing_eithe
     assert house.condition("b", "two").breaker.closed
 
 
+async def test_f05_poisons_of_one_tenant_do_not_open_a_standby_that_nobody_else_uses() -> None:
+    house = House({"model": "one"}, {"model": "two"})
+    for actor in house.actors.values():
+        actor.does = poisoned
+    for turn in range(1_000):
+        house.clock.now += 0.05
+        await house.ask(f"hello {turn}", tenant="good")
+        await house.failure(f"poison {turn}", tenant="bad")
+    assert len(house.b.calls) > 100
+    assert house.condition("a", "one").breaker.closed
+    assert house.condition("b", "two").breaker.closed
+
+
 async def test_f05_a_broken_target_opens_though_one_tenant_sends_one_prompt_only() -> None:
     house = House({"model": "one"}, {"model": "two"})
     house.a.does = breaks()

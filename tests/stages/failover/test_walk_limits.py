@@ -12,6 +12,7 @@ from gateway.core.errors import (
     BadRequest,
     Forbidden,
     Overloaded,
+    StreamCut,
     UpstreamRefused,
     UpstreamTimeout,
 )
@@ -57,6 +58,14 @@ async def test_the_policys_ceiling_holds_too_and_an_unknown_price_is_above_any()
     house = House({"model": "three"}, {"model": "two"}, max_cost=0.002)
     assert await house.served_by(max_tokens=1_000) == "b"
     assert isinstance(await house.failure(max_tokens=1_000, max_cost=500), BadRequest)
+
+
+async def test_what_broke_while_it_was_gathered_counts_for_the_ceiling() -> None:
+    house = House({"model": "two"}, {"model": "one"}, mode="buffered")
+    house.b.does = lambda _: [STREAM[0], StreamCut("cut")]
+    assert await house.served_by(max_tokens=1_000, max_cost=10_100) == "a"
+    error = await house.failure(max_tokens=1_000, max_cost=10_010)
+    assert (error.code, house.asked) == ("upstream_truncated", ["b"])
 
 
 # --- typed fallbacks -----------------------------------------------------------------------------
@@ -106,6 +115,32 @@ async def test_a_target_may_be_for_some_tenants_only() -> None:
     assert await house.served_by(tenant="iron") == "b"
     closed = House({"model": "one", "tenants": ["gold"]})
     assert isinstance(await closed.failure(tenant="iron"), Forbidden)
+
+
+async def test_a_tenants_list_of_models_holds_for_fallbacks() -> None:
+    listed = frozenset({"one", "default"})
+    house = House({"model": "one"}, {"model": "two"}, on_context_window=[{"model": "three"}])
+    assert await house.served_by(models=listed) == "a"
+    house.a.does = breaks()
+    await house.failure(models=listed)
+    assert (house.asked, house.route) == (["a"], "ordered")
+    house.a.does = fails(400, TOO_LONG)
+    await house.failure(models=listed)
+    assert house.asked == ["a"]
+    other = House({"model": "two"}, {"model": "one"})
+    assert await other.served_by(models=listed) == "a"
+    assert other.route == "failover: two lacks tenant"
+    error = await House({"model": "two"}).failure(models=listed)
+    assert (error.status, error.code) == (403, "model_not_allowed")
+
+
+async def test_an_alias_on_a_tenants_list_leads_where_the_policy_says() -> None:
+    house = House({"model": "one"}, {"model": "two"})
+    house.a.does = breaks()
+    names: Any = {"models": frozenset({"default", "one"}), "aliases": frozenset({"default"})}
+    assert await house.served_by(model="default", **names) == "b"
+    await house.failure(model="one", **names)
+    assert house.asked == ["a"]
 
 
 async def test_another_key_of_the_model_that_is_asked_for() -> None:
