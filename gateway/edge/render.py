@@ -61,12 +61,14 @@ def error_body(error: GatewayError, dialect: Dialect, request_id: str) -> bytes:
     return wire.encode(_shape(error, dialect, message, request_id))
 
 
-def error_event(error: GatewayError, dialect: Dialect, request_id: str) -> Block:
-    """Return the one event that tells a stream's caller that it broke."""
+def error_event(error: GatewayError, dialect: Dialect, request_id: str, delivered: int) -> Block:
+    """Return the one event that tells a stream's caller that it broke behind `delivered` tokens."""
     message = error.public
     if isinstance(error, StreamCut) and error.body:
         message = _provider_message(error.body) or message
-    body = wire.encode(_shape(error, dialect, message, request_id))
+    whole = _shape(error, dialect, message, request_id)
+    whole["error"]["delivered_tokens"] = delivered
+    body = wire.encode(whole)
     return encode_event(body, "error" if dialect == "anthropic" else "")
 
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from gateway.core.catalogue import Catalogue
+from gateway.core.charge import charge_of
 from gateway.core.chat import Dialect
 from gateway.core.errors import (
     OUT_OF_TIME,
@@ -140,10 +141,8 @@ class Relay:
         visit, stream = self._visit, self._stream
         facts, tally = visit.facts(), stream.tally
         amount = price_of(facts, self._catalogue, stream.answered, tally.usage)
-        price = "" if amount is None else f"cost={dollars(amount)} "
         waited = tally.waited if facts.stream is None else 0.0  # else the facts know it
-        spent = facts.overhead(visit.started + waited, visit.clock.monotonic())
-        return comment(f"turnout {price}overhead-ms={milliseconds(spent)}")
+        return _cost_line(visit, amount, waited)
 
     def _with_explanation(self, block: Block) -> Block:
         """Put the explanation right before the terminal event of the block that carries it."""
@@ -164,10 +163,24 @@ def _terminal(raw: Block, dialect: Dialect) -> bool:
     return event.data.startswith(b"[DONE]")
 
 
+def _cost_line(visit: Visit, amount: int | None, waited: float) -> Block:
+    """Return the comment that says what a stream cost, and the time that was our own.
+
+    `waited` are seconds of waiting for blocks that the visit's facts do not have yet.
+    """
+    price = "" if amount is None else f"cost={dollars(amount)} "
+    spent = visit.facts().overhead(visit.started + waited, visit.clock.monotonic())
+    return comment(f"turnout {price}overhead-ms={milliseconds(spent)}")
+
+
 def send_broken_end(visit: Visit, error: GatewayError, dialect: Dialect) -> None:
     """Tell a stream's caller that it broke: one error event, then the end, never [DONE]."""
     visit.keep = False
-    block = error_event(error, dialect, visit.id)
+    facts = visit.facts()
+    seen, charge = facts.passed or facts.used, charge_of(facts)
+    told = error_event(error, dialect, visit.id, seen.usage.output if seen else 0)
+    amount = None if charge.counted == "nothing" else charge.amounts.micro_dollars
+    block = _cost_line(visit, amount, 0.0) + told
     data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(block), block) if visit.chunked else block
     visit.write(data)
 

@@ -103,8 +103,10 @@ def test_words_that_make_no_sense_are_replaced_by_ours(words: bytes) -> None:
 
 def test_the_error_event_is_one_event_in_the_callers_dialect() -> None:
     cut = StreamCut("Ended early.")
-    assert error_event(cut, "openai", "r").startswith(b'data: {"error":{"message":"Ended early."')
-    event = error_event(cut, "anthropic", "r")
+    assert error_event(cut, "openai", "r", 3).startswith(
+        b'data: {"error":{"message":"Ended early."'
+    )
+    event = error_event(cut, "anthropic", "r", 3)
     assert event.startswith(b'event: error\ndata: {"type":"error"')
     assert event.count(b"\n\n") == 1
 

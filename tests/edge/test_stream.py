@@ -134,8 +134,9 @@ async def test_a_stream_that_breaks_ends_with_one_error_event(dialect: Dialect) 
     ):
         answer = await client.ask(ask(dialect))
         assert await client.closed() == b""
-    first, event, rest = answer.body.split(b"\n\n")
+    first, explained, event, rest = answer.body.split(b"\n\n")
     assert first + b"\n\n" == A
+    assert explained.startswith(b": turnout overhead-ms=")
     assert rest == b""
     name, data = event.split(b"\n") if dialect == "anthropic" else (b"", event)
     error = json.loads(data.removeprefix(b"data: "))
@@ -200,7 +201,8 @@ async def test_an_http_1_0_client_gets_plain_bytes_and_an_honest_end() -> None:
     async with open_house(make_stream([A, StreamCut("Cut.")])) as house:
         async with connect(house.port) as client:
             answer = await client.ask(post(STREAM, version="1.0"))
-        assert answer.body.startswith(A + b'data: {"error"')
+        assert answer.body.startswith(A + b": turnout ")
+        assert b'\n\ndata: {"error"' in answer.body
         house.chain.reply = make_stream([A, asyncio.Event()])
         async with connect(house.port) as client:
             client.send(post(STREAM, version="1.0"))

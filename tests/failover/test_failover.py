@@ -159,8 +159,12 @@ async def test_f11_after_the_first_token_there_is_one_error_event_and_no_second_
     async with open_pool(script, GOOD) as pool:
         answer = await pool.ask()
         assert pool.tries() == [1, 0]
-    assert broken(answer.body, "openai")["code"] == code
+    told = broken(answer.body, "openai")
     [event] = pool.events
+    assert (told["code"], told["delivered_tokens"]) == (code, event["tokens_out"])
+    assert event["tokens_out"] > 0
+    assert event["cost_usd"] > 0
+    assert f"\n: turnout cost={event['cost_usd']:.6f} overhead-ms=".encode() in answer.body
     assert (event["attempts"], event["stream_end"]) == (1, "upstream_cut")
 
 
