@@ -1,0 +1,1 @@
+"""Stored answers: exact ones first, then near ones behind gates."""
