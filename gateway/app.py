@@ -1,13 +1,13 @@
 """The composition root: the one file that puts concrete things together."""
 
 import asyncio
-import errno
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 from msgspec import Struct, structs
 
+from gateway.core.cache import Cache, open_cache
 from gateway.core.capacity import Capacity
 from gateway.core.errors import StateUnavailable
 from gateway.core.health import Health
@@ -16,8 +16,10 @@ from gateway.core.secret import Secret
 from gateway.core.state import IssuedKey, State
 from gateway.edge.admin import Admin, open_admin
 from gateway.edge.admin_routes import admin_routes
+from gateway.edge.cache_desk import CacheDesk
 from gateway.edge.identity import Identity
 from gateway.edge.key_desk import KeyDesk
+from gateway.edge.listening import CannotStart, listening
 from gateway.edge.process import Process
 from gateway.edge.readiness import Readiness
 from gateway.edge.server import Edge, open_edge
@@ -32,17 +34,14 @@ from gateway.providers.embedder import lend
 from gateway.providers.rotation import Rotation
 from gateway.providers.transport.client import PoolStats, Transport
 from gateway.runtime import open_runtime
-from gateway.semantic.opening import open_semantic
+from gateway.semantic.opening import Semantic, open_semantic
 from gateway.settings import Address, parse_address
 from gateway.state.pepper import pepper_of
+from gateway.telemetry.cache_metrics import CacheSize
 from gateway.telemetry.health import HealthMetrics, HealthNews
 from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.report import Report
-
-
-class CannotStart(Exception):
-    """An address or a folder is not to be had; the text says which, why and the cure."""
 
 
 class Gateway(Struct, frozen=True):
@@ -69,15 +68,14 @@ async def open_gateway(
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(open_runtime(_failed(log)))
         providers = _providers(setup, runtime, stack)
-        opening = open_semantic(setup.embedder, runtime, data, providers, log.warning)
-        semantic = await stack.enter_async_context(opening)
-        lend(semantic.embedder if semantic else None, providers)
+        semantic = await _semantic(setup, runtime, log, data, providers=providers, stack=stack)
         state = await stack.enter_async_context(open_state(setup, runtime, data))
-        tools = _tools(setup, runtime, log, state, providers)
-        readiness = Readiness(store=tools.state.problem)
-        holder, reloader = _policies(setup, tools, readiness, log)
         pepper = await asyncio.to_thread(pepper_for, setup, data, runtime.new_secret)
         log.register(pepper)
+        cache = _cache(state, pepper, semantic)
+        tools = _tools(setup, runtime, log, state=state, providers=providers, cache=cache)
+        readiness = Readiness(store=tools.state.problem)
+        holder, reloader = _policies(setup, tools, readiness, log)
         metrics = _metrics(tools, reloader, lambda: edge.in_flight)
         service = Service(
             runtime=runtime,
@@ -90,7 +88,8 @@ async def open_gateway(
         )
         edge = await stack.enter_async_context(_door(setup, service, shared=shared))
         desk = _keys_desk(tools, pepper, holder, log)
-        process = Process(readiness, metrics, reloader, desk, tools)
+        cached = CacheDesk(cache, state.limiter.now, log.info)
+        process = Process(readiness, metrics, reloader, desk=desk, cache_desk=cached, tools=tools)
         operator = await stack.enter_async_context(_desk(setup, process, admin))
         warming = Warming(readiness, runtime.clock, log)
         warming.start(setup.providers, tools.providers, runtime.spawn)
@@ -114,22 +113,6 @@ def secrets_of(setup: Setup) -> Iterator[Secret]:
     for config in (*setup.providers.values(), setup.state):
         held += structs.asdict(config).values()
     yield from (value for value in held if isinstance(value, Secret) and value.present)
-
-
-@contextmanager
-def listening(address: Address) -> Iterator[None]:
-    """Turn a failure to bind `address` into CannotStart, in words that help."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or "it cannot be bound"
-        if error.errno == errno.EADDRINUSE:
-            reason = "another process listens there already. Stop it, or choose another address"
-        elif error.errno == errno.EACCES:
-            reason = "only a privileged process may listen there. Choose a port above 1023"
-        raise CannotStart(
-            f"{address.host if address.host.startswith('/') else address}: {reason}."
-        ) from error
 
 
 @asynccontextmanager
@@ -254,8 +237,36 @@ def _providers(setup: Setup, runtime: Runtime, stack: AsyncExitStack) -> Mapping
     return providers
 
 
+async def _semantic(
+    setup: Setup,
+    runtime: Runtime,
+    log: Log,
+    data: Path,
+    *,
+    providers: Mapping[str, Provider],
+    stack: AsyncExitStack,
+) -> Semantic | None:
+    """Return what finds near texts, also lent to the providers that embed for callers."""
+    opening = open_semantic(setup.embedder, runtime, data, providers, log.warning)
+    semantic = await stack.enter_async_context(opening)
+    lend(semantic.embedder if semantic else None, providers)
+    return semantic
+
+
+def _cache(state: State, pepper: Secret, semantic: Semantic | None) -> Cache:
+    """Return where answers are kept and found."""
+    embedder, index = (semantic.embedder, semantic.index) if semantic else (None, None)
+    return open_cache(state.answers, pepper.reveal().encode(), embedder, index)
+
+
 def _tools(
-    setup: Setup, runtime: Runtime, log: Log, state: State, providers: Mapping[str, Provider]
+    setup: Setup,
+    runtime: Runtime,
+    log: Log,
+    *,
+    state: State,
+    providers: Mapping[str, Provider],
+    cache: Cache,
 ) -> Tools:
     """Return what stages are built from."""
     rules = {name: setup.providers[name].concurrency for name in providers}
@@ -266,6 +277,7 @@ def _tools(
         state=state,
         capacity=Capacity(runtime.clock, runtime.random, rules),
         health=Health(runtime.random, HealthNews(log)),
+        cache=cache,
     )
 
 
@@ -319,7 +331,10 @@ def _metrics(tools: Tools, reloader: Reloader, in_flight: Callable[[], int]) -> 
         config=lambda: (reloader.last.version, reloader.last.ok),
         state=lambda: not tools.state.problem(),
         targets=tools.capacity.targets,
-        others=[HealthMetrics(tools.health, tools.runtime.clock)],
+        others=[
+            HealthMetrics(tools.health, tools.runtime.clock),
+            *([CacheSize(tools.cache)] if tools.cache is not None else ()),
+        ],
     )
 
 

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 import gateway.state.redis.limiter  # noqa: F401 - loading it inside of a test's loop would block that
-from gateway.app import CannotStart
+from gateway.edge.listening import CannotStart
 from tests.fakes.gateway import OpenGateway, open_test_gateway
 
 HELLO = {"model": "simulated/demo", "messages": [{"role": "user", "content": "Hello!"}]}

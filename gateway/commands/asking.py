@@ -13,7 +13,7 @@ ASK: Final = 2.0
 
 
 class PassedOn:
-    """A key desk that lets a worker answer, with the name of who asked."""
+    """Desks that let a worker answer, with the name of who asked."""
 
     def __init__(self, live: Callable[[], Sequence[str]]) -> None:
         """`live` returns the sockets of the workers that are up."""
@@ -34,6 +34,14 @@ class PassedOn:
     async def tenants(self, request: AdminRequest) -> AdminAnswer:
         """Return every tenant."""
         return await self._ask("GET", "/admin/tenants", request)
+
+    async def purge(self, request: AdminRequest) -> AdminAnswer:
+        """Forget stored answers."""
+        return await self._ask("DELETE", "/admin/cache", request)
+
+    async def feedback(self, request: AdminRequest) -> AdminAnswer:
+        """Forget an answer that was wrong. Only one worker is asked: a second would not find it."""
+        return await self._ask("POST", "/admin/cache/feedback", request, tries=1)
 
     async def _ask(
         self, method: str, target: str, request: AdminRequest, tries: int = 3

@@ -13,6 +13,8 @@ from gateway.policy.tenants import Tenant, TenantsFile
 from gateway.semantic import AnyEmbedder
 from gateway.stages import AnyStage
 from gateway.stages.failover.targets import TargetPolicy
+from gateway.stages.semantic_cache.lookup import SemanticPolicy
+from gateway.stages.semantic_cache.policy import SemanticCachePolicy
 from gateway.stages.when import When
 
 TABLES: Final[dict[str, Any]] = {
@@ -27,6 +29,8 @@ TABLES: Final[dict[str, Any]] = {
     "tenant": Tenant,
     "concurrency": Concurrency,
     "limit": LimitRule,
+    "semantic_cache": SemanticCachePolicy,
+    "semantic": SemanticPolicy,
     "embedder": AnyEmbedder,
 }
 _BASIC: Final = {inspect.BoolType: "true or false", inspect.AnyType: "anything"}

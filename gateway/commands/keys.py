@@ -6,13 +6,15 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
-from gateway.app import CannotStart, open_state, pepper_for
+from gateway.app import open_state, pepper_for
+from gateway.commands.columns import lines_of
 from gateway.commands.options import Commands, add_data, add_folders, setup_of
 from gateway.core import wire
 from gateway.core.errors import StateUnavailable
 from gateway.core.keys import mark_of
 from gateway.core.secret import Secret
 from gateway.core.state import IssuedKey, Keys
+from gateway.edge.listening import CannotStart
 from gateway.policy.issue import Issuer, Misfit, facts
 from gateway.policy.setup import Setup
 from gateway.runtime import new_secret, open_runtime
@@ -165,12 +167,7 @@ async def revoke(issuer: Issuer, given: argparse.Namespace) -> int:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the lines of a table."""
-    cells = [HEAD, *map(_cells, rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(HEAD))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    ]
+    return lines_of([HEAD, *map(_cells, rows)])
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:

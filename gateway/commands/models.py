@@ -2,6 +2,7 @@
 
 import argparse
 
+from gateway.commands.columns import lines_of
 from gateway.commands.options import Commands, add_folders, setup_of
 from gateway.core.catalogue import Catalogue, Model
 
@@ -30,11 +31,7 @@ def run(given: argparse.Namespace) -> int:
 def table(catalogue: Catalogue) -> list[str]:
     """Return the lines of the table."""
     rows = [HEAD, *(_row(model, catalogue) for model in catalogue.models.values())]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    lines = lines_of(rows)
     lines += [f"{alias} -> {name}" for alias, name in catalogue.aliases.items()]
     return lines
 

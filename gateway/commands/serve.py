@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
-from gateway.app import CannotStart, Gateway, open_gateway
+from gateway.app import Gateway, open_gateway
 from gateway.commands.banner import announce
 from gateway.commands.options import Commands, add_data, add_folders, address, setup_of
 from gateway.commands.signals import Stop
 from gateway.commands.tuning import tune_gc, tune_malloc
 from gateway.commands.workers import prepare, supervise
+from gateway.edge.listening import CannotStart
 from gateway.policy.setup import Setup
 from gateway.runtime import SystemClock
 from gateway.telemetry.log import Log, open_log

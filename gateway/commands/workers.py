@@ -14,7 +14,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.app import CannotStart, listening
 from gateway.commands.asking import PassedOn, ask
 from gateway.commands.banner import announce
 from gateway.commands.signals import Stop
@@ -22,6 +21,7 @@ from gateway.core import wire
 from gateway.core.ports import Clock
 from gateway.edge.admin import open_admin
 from gateway.edge.admin_routes import admin_routes
+from gateway.edge.listening import CannotStart, listening
 from gateway.policy.setup import Setup
 from gateway.runtime import SystemClock
 from gateway.settings import Address, parse_address
@@ -121,6 +121,11 @@ class Fleet:
         return PassedOn(lambda: [each.socket_path for each in self.workers if each.report])
 
     @property
+    def cache_desk(self) -> PassedOn:
+        """Who forgets answers: any of the workers, for the others follow the store."""
+        return self.desk
+
+    @property
     def readiness(self) -> "Fleet":
         """Who knows whether all are ready."""
         return self
@@ -159,6 +164,10 @@ class Fleet:
     async def providers(self) -> Mapping[str, Any]:
         """Return what each worker knows of every target's health."""
         return {"workers": await self._ask_all("/admin/providers", "GET")}
+
+    async def cache(self) -> Mapping[str, Any]:
+        """Return what each worker has of stored answers."""
+        return {"workers": await self._ask_all("/admin/cache", "GET")}
 
     async def reload(self) -> Mapping[str, Any]:
         """Let every worker read the policies again; one that is starting reads them anyway."""

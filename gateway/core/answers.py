@@ -4,12 +4,18 @@ Times are epoch seconds by `Limiter.now`; sizes are bytes.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from sys import getsizeof
+from typing import Final, Protocol, TypeAlias
 
 from msgspec import Struct
 
 from gateway.core.chat import Endpoint
 from gateway.core.reply import Usage
+
+_FIXED: Final = 1_500
+"""Bytes of an answer's other fields in memory, measured with names of usual length."""
+_PAIR: Final = 300
+_WORD: Final = 80
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -36,7 +42,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     context: tuple[tuple[str, str], ...] = ()
     """Ordered (chunk, content hash) pairs that were injected; another context is a miss."""
     question: str = ""
-    """The last user message, for the evidence gates; empty where no semantic look-up may find it."""
+    """The last user message, for the gates; empty where no semantic look-up may find it."""
     vector: bytes = b""
     """The question's embedding, little-endian float32 of norm 1; empty as above."""
     embedder: str = ""
@@ -49,12 +55,13 @@ class Answer(Struct, frozen=True, kw_only=True):
     stored: float
     fresh_until: float
     gone_at: float
-    """After `fresh_until` it is stale, and served only where the policy says so; then it is gone."""
+    """After `fresh_until` it is stale, served only where the policy says so; then it is gone."""
 
     @property
     def size(self) -> int:
         """About what it takes in memory."""
-        return len(self.body) + len(self.vector) + 2 * len(self.question) + 1024
+        lists = _PAIR * len(self.context) + _WORD * (len(self.tags) + len(self.corpora))
+        return len(self.body) + len(self.vector) + getsizeof(self.question) + lists + _FIXED
 
 
 class Selection(Struct, frozen=True, kw_only=True):
@@ -88,19 +95,74 @@ class Stored(Struct, frozen=True):
 
 
 class Removed(Struct, frozen=True):
-    """A change: these answers are gone (purged, evicted or run out), by whichever process."""
+    """A change: these are gone (replaced, purged, evicted, run out or could not be kept)."""
 
     ids: tuple[str, ...]
 
 
-Change = Stored | Removed
+class Cleared(Struct, frozen=True):
+    """A change: changes were missed. Forget every answer; what is there follows as it is stored."""
+
+
+Change: TypeAlias = Stored | Removed | Cleared
+Follower: TypeAlias = Callable[[Sequence[Change]], None]
+
+
+class Held(Struct, frozen=True):
+    """How many answers there are of one kind, and the bytes that they take."""
+
+    tenant: str
+    policy: str
+    asked: str
+    model: str
+    answers: int
+    size: int
+    oldest: float
+    """When the oldest of them was stored."""
+
+    def with_one(self, size: int, stored: float) -> "Held":
+        """Return this with one more answer."""
+        kind = (self.tenant, self.policy, self.asked, self.model)
+        return Held(*kind, self.answers + 1, self.size + size, min(self.oldest, stored))
+
+
+class StoreCounts(Struct):
+    """What befell answers in this process since it started."""
+
+    dropped: int = 0
+    """Not kept: too much waited to be written, the store was away, or it was too large."""
+    damaged: int = 0
+    """Not what was stored, or of another embedder: neither returned nor told."""
+    evicted: int = 0
+    """Removed for others, because there is no more room."""
+    expired: int = 0
+    missed: int = 0
+    """Times that changes were missed, so that followers had to forget everything."""
 
 
 class AnswerStore(Protocol):
-    """Answers on disk or in a server, shared by workers and nodes. Fails by StateUnavailable."""
+    """Answers on disk or in a server, shared by workers and nodes. Fails by StateUnavailable.
+
+    Bounded in bytes: the oldest answers of the tenant with the most bytes go first.
+    """
+
+    @property
+    def counts(self) -> StoreCounts: ...
+
+    def expect(self, embedder: str, dimensions: int, /) -> None:
+        """From now on treat answers whose vector is of another embedder or size as damaged."""
+        ...
 
     async def get(self, key: str, /) -> Answer | None:
         """Return the answer of this exact key, unless it is gone."""
+        ...
+
+    async def find(self, which: Selection, /, *, most: int) -> Sequence[Answer]:
+        """Return answers that are not gone, the newest first, up to `most`. Quick for an id."""
+        ...
+
+    async def held(self) -> Sequence[Held]:
+        """Return what there is, by tenant, policy, and model asked and answering."""
         ...
 
     def put(self, answer: Answer, /) -> None:
@@ -111,15 +173,18 @@ class AnswerStore(Protocol):
         ...
 
     async def remove(self, which: Selection, /, *, dry_run: bool = False) -> int:
-        """Remove answers for good, also from disk; return how many. Seen by all within a second."""
+        """Remove answers for good, also from disk; return how many. Seen by all within a second.
+
+        What was put before by this process is among them.
+        """
         ...
 
-    async def load(self, since: float, /) -> Sequence[Answer]:
-        """Return the answers that are not gone and have a vector, newest first, up to a bound."""
-        ...
+    def follow(self, callback: Follower, /) -> None:
+        """Call back with what is there, in chunks up to a bound, then within a second of changes.
 
-    def follow(self, callback: Callable[[Sequence[Change]], None], /) -> None:
-        """Call back within a second of changes, also those of other processes and nodes."""
+        In the order in which it happened, whichever process or node did it, this one included.
+        When changes cannot be read for a second, or were missed, `Cleared` is told.
+        """
         ...
 
     async def flush(self) -> None:

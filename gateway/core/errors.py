@@ -5,7 +5,7 @@ GatewayError
 |  |- BadRequest 400, Unauthenticated 401, Forbidden 403, NotFound 404, UnknownModel 404,
 |  |- MethodNotAllowed 405, ClientTooSlow 408, TooLarge 413, UnsupportedMedia 415,
 |  |- ExpectationFailed 417, UpgradeRefused 426, HeadersTooLarge 431, CapabilityMissing 400,
-|  |- LimitReached 429
+|  |- LimitReached 429, NotCached 504
 |- UpstreamError       a provider is at fault
 |  |- UpstreamTimeout 504 OTHER      no connection, first token or end in time
 |  |- UpstreamBusy 429|503|529 SAME  it said "later"; retry_after says when
@@ -173,6 +173,13 @@ class HeadersTooLarge(CallerError):
 
     status = 431
     code = "headers_too_large"
+
+
+class NotCached(CallerError):
+    """504, as RFC 9111 says: only a stored answer would do, and there is none."""
+
+    status = 504
+    code = "not_cached"
 
 
 class UpstreamError(GatewayError):

@@ -1,6 +1,6 @@
 """The one noun: a request on its way, with who sent it and what is known so far."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -55,7 +55,7 @@ class Exchange(Struct, frozen=True):
 
     `deadline` is a `Clock.monotonic()` time in seconds; nothing may run past it. `drop_params`
     is the caller's or policy's leave to drop parameters that a target cannot take. `headers` holds
-    those request headers, names in lower case, that some policy's `when` names, and no others.
+    those request headers, names in lower case, that some policy asks about, and no others.
     """
 
     id: str
@@ -67,6 +67,14 @@ class Exchange(Struct, frozen=True):
     route: Route | None = None
     drop_params: bool = False
     headers: Mapping[str, str] = {}
+    version: str = ""
+    """Changes whenever the policy may answer differently."""
+    context: tuple[tuple[str, str], ...] = ()
+    """Ordered (chunk, content hash) pairs that were put into the request."""
+    corpora: tuple[str, ...] = ()
+    """The names of what they come from."""
+    again: "Again | None" = None
+    """Sends a request on the caller's behalf through the whole policy: limited, charged, logged."""
     max_cost: int | None = None
     """Micro-dollars that the whole chain may cost at most, as the caller says."""
     address: str = ""
@@ -79,3 +87,7 @@ class Exchange(Struct, frozen=True):
     def with_route(self, route: Route) -> "Exchange":
         """Return a copy that goes elsewhere."""
         return replace(self, route=route)
+
+
+Again = Callable[[Exchange], Awaitable[None]]
+"""Takes what is to be asked; id, time and notes will be new. What becomes of it, the log says."""

@@ -11,6 +11,7 @@ from gateway.core.state import LimitStatus
 End = Literal["done", "client_gone", "upstream_cut", "error"]
 Work = Literal["none", "refused", "unknown", "done"]
 """What a provider did for an attempt: never asked, answered no, may have worked, answered."""
+CacheResult = Literal["hit-exact", "hit-semantic", "miss", "bypass"]
 Family = Literal["", "requests", "tokens", "input-tokens", "output-tokens"]
 """Under which name callers are told of a limit; those of no family they are not told of."""
 
@@ -29,6 +30,8 @@ class Routed(Struct, frozen=True):
     model: str
     provider: str
     reason: str
+    fallback: bool = False
+    """Whether it stands in for one that is ill, full or failed."""
 
 
 class Attempted(Struct, frozen=True):
@@ -99,6 +102,27 @@ class Wasted(Struct, frozen=True):
     """None when the model has no price: unknown, never free."""
 
 
+class Cached(Struct, frozen=True):
+    """What the cache made of the request."""
+
+    result: CacheResult
+    reason: str = ""
+    """Why a bypass or a miss, or what is special about a hit."""
+    age: float = 0.0
+    """Seconds since the answer was stored."""
+    id: str = ""
+    """The entry's, of a hit."""
+    model: str = ""
+    """The model that the answer came from."""
+    saved: int | None = None
+    """Micro-dollars that the answer had cost; None when that is unknown."""
+
+    @property
+    def hit(self) -> bool:
+        """Whether a stored answer was served."""
+        return self.result in {"hit-exact", "hit-semantic"}
+
+
 class Verdict(Struct, frozen=True):
     """What a stage decided, in a word or two: `rate_limit`, `admitted`."""
 
@@ -107,9 +131,21 @@ class Verdict(Struct, frozen=True):
 
 
 Note: TypeAlias = (
-    Routed | Queued | Attempted | StreamEnded | Used | Wasted | Passed | Limited | Verdict
+    Routed | Queued | Attempted | StreamEnded | Used | Wasted | Passed | Limited | Cached | Verdict
 )
-N = TypeVar("N", Routed, Queued, Attempted, StreamEnded, Used, Wasted, Passed, Limited, Verdict)
+N = TypeVar(
+    "N",
+    Routed,
+    Queued,
+    Attempted,
+    StreamEnded,
+    Used,
+    Wasted,
+    Passed,
+    Limited,
+    Cached,
+    Verdict,
+)
 
 
 class Notes:

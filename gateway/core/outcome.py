@@ -6,6 +6,7 @@ from gateway.core.errors import Fault
 from gateway.core.exchange import Caller
 from gateway.core.notes import (
     Attempted,
+    Cached,
     Limited,
     Note,
     Notes,
@@ -38,6 +39,7 @@ class Facts(Struct):
     passed: Passed | None = None
     limited: list[Limited] = []
     verdicts: list[Verdict] = []
+    cached: Cached | None = None
 
     @property
     def micro_dollars(self) -> int | None:
@@ -88,6 +90,9 @@ def _add_rarer(facts: Facts, note: Note) -> None:
         facts.queued = (facts.queued or 0.0) + note.seconds
     elif type(note) is Wasted:
         facts.wasted.append(note)
+    elif type(note) is Cached:
+        facts.cached = note
+        facts.model = facts.model or note.model
 
 
 def _decide(facts: Facts) -> None:

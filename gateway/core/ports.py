@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct, field
 
+from gateway.core.cache import Cache
 from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue, Target
 from gateway.core.chat import ChatRequest
@@ -111,3 +112,5 @@ class Tools(Struct, frozen=True):
     capacity: Capacity
     history: OutputHistory = field(default_factory=OutputHistory)
     """How long answers were."""
+    cache: Cache | None = None
+    """Where a `semantic_cache` stage keeps answers; None where there is no such stage."""

@@ -104,7 +104,7 @@ class Watched:
     (the client left), anything else is what broke it.
     """
 
-    __slots__ = ("_ended", "_inner", "_last", "_now", "_open", "_tally", "_then")
+    __slots__ = ("_ended", "_inner", "_last", "_now", "_open", "_tally", "_tap", "_then")
 
     def __init__(
         self,
@@ -121,6 +121,7 @@ class Watched:
         self._open = True
         self._last = now()
         self._then: list[Callable[[], None]] = []
+        self._tap: Callable[[Block], None] | None = None
 
     def then(self, callback: Callable[[], None]) -> None:
         """Call back once, after `ended`; at once when it is over already."""
@@ -129,6 +130,10 @@ class Watched:
         else:
             callback()
 
+    def tap(self, take: Callable[[Block], None]) -> None:
+        """Show every block to `take`, too, before it goes on. One at most can look."""
+        self._tap = take
+
     def __aiter__(self) -> "Watched":
         return self
 
@@ -136,7 +141,7 @@ class Watched:
         begun = self._now()
         try:
             try:
-                return await self._inner.__anext__()
+                block = await self._inner.__anext__()
             finally:
                 now, tally = self._now(), self._tally
                 tally.waited += now - begun
@@ -150,6 +155,9 @@ class Watched:
         except BaseException as error:
             self._end(error)
             raise
+        if self._tap is not None:
+            self._tap(block)
+        return block
 
     async def aclose(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""What outlives a request: limits with their leases, issued keys and the ledger.
+"""What outlives a request: limits with their leases, issued keys, the ledger and answers.
 
 Amounts are whole numbers (requests, tokens, micro-dollars) from 0 to MAX_AMOUNT. Times are epoch
 seconds by `Limiter.now`, which steps of this machine's wall clock do not move.
@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
+
+from gateway.core.answers import AnswerStore
 
 MAX_AMOUNT: Final = 1 << 50
 """Sums of these stay exact in every back end; as micro-dollars it is a thousand million dollars."""
@@ -255,4 +257,5 @@ class State(Struct, frozen=True):
     limiter: Limiter
     keys: Keys
     ledger: Ledger
+    answers: AnswerStore
     problem: Callable[[], str]

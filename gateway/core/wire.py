@@ -38,6 +38,8 @@ _raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encoder = msgspec.json.Encoder()
 
 encode = _encoder.encode
+encode_sorted = msgspec.json.Encoder(order="sorted").encode
+"""Writes equal content as equal bytes, whatever order its keys came in."""
 
 
 def decoder(shape: type[T]) -> "msgspec.json.Decoder[T]":

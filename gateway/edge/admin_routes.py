@@ -26,6 +26,13 @@ class Desk(Protocol):
     async def tenants(self, request: AdminRequest, /) -> AdminAnswer: ...
 
 
+class CacheDesk(Protocol):
+    """Where stored answers are forgotten."""
+
+    async def purge(self, request: AdminRequest, /) -> AdminAnswer: ...
+    async def feedback(self, request: AdminRequest, /) -> AdminAnswer: ...
+
+
 class Operations(Protocol):
     """What one process, or all workers as one, can tell and do for an operator."""
 
@@ -35,12 +42,19 @@ class Operations(Protocol):
     @property
     def desk(self) -> Desk: ...
 
+    @property
+    def cache_desk(self) -> CacheDesk: ...
+
     async def metrics(self) -> bytes:
         """Return the Prometheus text."""
         ...
 
     async def providers(self) -> Mapping[str, Any]:
         """Return what is known of every target's health."""
+        ...
+
+    async def cache(self) -> Mapping[str, Any]:
+        """Return what is stored of answers, and what happened to them."""
         ...
 
     async def reload(self) -> Mapping[str, Any]:
@@ -65,6 +79,9 @@ def admin_routes(operations: Operations) -> list[AdminRoute]:
     async def providers(_request: AdminRequest) -> AdminAnswer:
         return json_answer(await operations.providers(), HTTPStatus.OK)
 
+    async def cache(_request: AdminRequest) -> AdminAnswer:
+        return json_answer(await operations.cache(), HTTPStatus.OK)
+
     async def reload(_request: AdminRequest) -> AdminAnswer:
         done = await operations.reload()
         bad = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -80,4 +97,7 @@ def admin_routes(operations: Operations) -> list[AdminRoute]:
         AdminRoute("POST", "/admin/keys", operations.desk.create),
         AdminRoute("DELETE", "/admin/keys/{id}", operations.desk.revoke),
         AdminRoute("GET", "/admin/tenants", operations.desk.tenants),
+        AdminRoute("GET", "/admin/cache", cache),
+        AdminRoute("DELETE", "/admin/cache", operations.cache_desk.purge),
+        AdminRoute("POST", "/admin/cache/feedback", operations.cache_desk.feedback),
     ]

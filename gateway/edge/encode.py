@@ -11,6 +11,7 @@ from gateway.core.errors import GatewayError, Unauthenticated, UpgradeRefused, U
 from gateway.core.money import cost
 from gateway.core.outcome import Facts
 from gateway.core.reply import Answered, Usage, Whole
+from gateway.edge.cache_headers import cache_lines
 from gateway.edge.limit_headers import limit_lines
 from gateway.edge.render import error_body, retry_headers, status_of
 from gateway.edge.routes import WrongMethod
@@ -70,6 +71,8 @@ def explain(visit: Visit, answered: Answered, facts: Facts) -> str:
     if answered.request_id:
         lines += f"x-turnout-upstream-request-id: {safe(answered.request_id)}\r\n"
         visit.upstream_id = answered.request_id
+    if facts.cached is not None:
+        lines += cache_lines(facts.cached)
     if facts.limited:
         lines += limit_lines(facts.limited, visit.dialect, visit.clock.wall())
     return lines
@@ -85,6 +88,8 @@ def price_of(
     facts: Facts, catalogue: Catalogue, answered: Answered, usage: Usage | None
 ) -> int | None:
     """Return what the answer costs in micro-dollars, None when that is not known."""
+    if facts.cached is not None and facts.cached.hit and not facts.attempts:
+        return 0
     if facts.used is not None:
         return facts.micro_dollars
     model = catalogue.models.get(answered.model)

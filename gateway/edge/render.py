@@ -10,6 +10,7 @@ from gateway.core.errors import (
     Forbidden,
     GatewayError,
     LimitReached,
+    NotCached,
     StreamCut,
     Unauthenticated,
     UpstreamAnswered,
@@ -86,7 +87,7 @@ def _useless_to_retry(error: GatewayError) -> bool:
         return b'"insufficient_quota"' in error.body or b'"billing_error"' in error.body
     if isinstance(error, LimitReached):
         return error.retry_after is None
-    return isinstance(error, (Unauthenticated, Forbidden, UpstreamDenied))
+    return isinstance(error, (Unauthenticated, Forbidden, NotCached, UpstreamDenied))
 
 
 def _shape(error: GatewayError, dialect: Dialect, message: str, request_id: str) -> dict[str, Any]:

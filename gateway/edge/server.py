@@ -16,6 +16,7 @@ from gateway.core.errors import CallerError, Draining, GatewayError, InternalErr
 from gateway.core.exchange import Exchange
 from gateway.core.reply import Whole
 from gateway.edge import decode
+from gateway.edge.again import Again
 from gateway.edge.connection import Connection, Head
 from gateway.edge.encode import send, send_error, send_whole
 from gateway.edge.identity import STRANGER, wrong_key
@@ -47,6 +48,7 @@ class Edge:
         self._service = service
         self._pages = ModelPages(service.catalogue)
         self._bodies = decode.Bodies(service.limits)
+        self._again = Again(service)
         self._visits: set[Visit] = set()
         self._wake = asyncio.Event()
         service.keys.follow(self._expel)
@@ -174,6 +176,8 @@ class Edge:
             policy=policy,
             drop_params=drop,
             headers=decode.named_headers(head, snapshot.headers),
+            version=snapshot.answers.get(policy, ""),
+            again=self._again,
             max_cost=decode.cost_allowed(head),
             address=visit.connection.address,
         )

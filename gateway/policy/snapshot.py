@@ -1,7 +1,7 @@
 """Policies as they run: chains folded once, behind one reference that a reload swaps."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 
 import msgspec
@@ -13,7 +13,7 @@ from gateway.core.exchange import Caller, Exchange
 from gateway.core.ports import Tools
 from gateway.core.reply import Reply
 from gateway.core.stage import Next, Stage, compose
-from gateway.policy.load import Rules
+from gateway.policy.load import Policy, Rules
 from gateway.policy.tenants import OnRevoke
 from gateway.stages.base import StagePolicy
 from gateway.stages.when import Conditional, predicate
@@ -26,13 +26,15 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 
     version: str
     chains: Mapping[str, Next]
+    answers: Mapping[str, str] = {}
+    """By policy what changes whenever it may answer differently."""
     callers: Mapping[str, Caller]
     """Every tenant that may call, as its requests carry it."""
     closed: bool = True
     """Whether nobody else may call. False without tenants.yaml: an issued key may name others."""
     on_revoke: OnRevoke = "cut"
     headers: tuple[str, ...] = ()
-    """The request headers that some policy asks about."""
+    """The request headers that some policy or stage asks about."""
 
 
 class Holder:
@@ -92,8 +94,20 @@ def build_snapshot(rules: Rules, tools: Tools, wrap: Wrap | None = None) -> Snap
         callers=rules.callers,
         closed=rules.tenants is not None,
         on_revoke=rules.on_revoke,
-        headers=tuple(sorted({name for b in blocks if b.when for name in b.when.header})),
+        answers={name: _digest(_shaping(policy)) for name, policy in rules.policies.items()},
+        headers=tuple(sorted({name for block in blocks for name in _headers(block)})),
     )
+
+
+def _headers(block: StagePolicy) -> Iterator[str]:
+    yield from block.reads
+    if block.when is not None:
+        yield from block.when.header
+
+
+def _shaping(policy: Policy) -> list[StagePolicy]:
+    """Return the stages by which the policy's answers may differ from another's."""
+    return [block for block in policy.pipeline if block.shapes_answers]
 
 
 def fingerprint(rules: Rules) -> str:
@@ -104,6 +118,10 @@ def fingerprint(rules: Rules) -> str:
         "closed": rules.tenants is not None,
         "on_revoke": rules.on_revoke,
     }
+    return _digest(content)
+
+
+def _digest(content: object) -> str:
     plain = msgspec.to_builtins(content, order="sorted")
     return sha256(wire.encode(plain)).hexdigest()[:12]
 

@@ -5,5 +5,6 @@ from typing import TypeAlias
 from gateway.stages.failover.policy import FailoverPolicy
 from gateway.stages.rate_limit import RateLimitPolicy
 from gateway.stages.relay import RelayPolicy
+from gateway.stages.semantic_cache.policy import SemanticCachePolicy
 
-AnyStage: TypeAlias = RateLimitPolicy | FailoverPolicy | RelayPolicy
+AnyStage: TypeAlias = RateLimitPolicy | SemanticCachePolicy | FailoverPolicy | RelayPolicy

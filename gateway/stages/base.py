@@ -20,6 +20,10 @@ class StagePolicy(Struct, frozen=True, forbid_unknown_fields=True, tag_field="st
 
     answers: ClassVar[bool] = False
     """Whether no request gets past it."""
+    reads: ClassVar[tuple[str, ...]] = ()
+    """The request headers that it goes by, in lower case, but for those of `when`."""
+    shapes_answers: ClassVar[bool] = True
+    """Whether answers may be others when its fields are."""
 
     when: Annotated[
         When | None,

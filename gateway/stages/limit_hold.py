@@ -10,7 +10,7 @@ from gateway.core.chat import ALWAYS_WHOLE
 from gateway.core.estimate import OutputHistory
 from gateway.core.exchange import Exchange
 from gateway.core.money import Rates, at_most, cost
-from gateway.core.notes import Family, Used
+from gateway.core.notes import Cached, Family, Used
 from gateway.core.outcome import gather
 from gateway.core.reply import Usage
 from gateway.core.state import MAX_AMOUNT, Lease, Limiter
@@ -91,6 +91,8 @@ class Hold(Struct):
             brought, answer = usage.input, usage.output
             if exchange.request.endpoint not in ALWAYS_WHOLE:
                 books.history.observe(self.kind, answer)
+        elif type(newest) is Cached and newest.hit and not newest.reason:  # the usual hit
+            brought = answer = money = 0
         else:
             charge = charge_of(gather(exchange.notes))
             if charge.counted == "reserved":

@@ -6,7 +6,7 @@ from gateway.core import stream_errors
 from gateway.core.assemble import assembler_for
 from gateway.core.chat import ALWAYS_WHOLE, ChatRequest
 from gateway.core.errors import StreamCut, UpstreamBroken, UpstreamError
-from gateway.core.replay import whole_to_blocks
+from gateway.core.replay import PIECE, whole_to_blocks
 from gateway.core.reply import Block, Stream, Tally, Usage, Whole
 from gateway.core.sse import events
 
@@ -65,11 +65,15 @@ class Gathered:
             raise bad_upstream(str(error)) from error
 
 
-def told(reply: Whole, request: ChatRequest) -> Stream:
-    """Return a whole answer as a stream. Raises UpstreamBroken for one that makes no sense."""
+def told(reply: Whole, request: ChatRequest, *, piece: int = PIECE) -> Stream:
+    """Return a whole answer as a stream, up to `piece` characters of text in an event.
+
+    Raises UpstreamBroken for one that makes no sense.
+    """
     # Its usage is final from the start, whoever leaves early.
     tally = Tally(usage=reply.usage, finish="replayed")
-    blocks = whole_to_blocks(reply.body, request.endpoint, include_usage=request.wants_usage)
+    usage = request.wants_usage
+    blocks = whole_to_blocks(reply.body, request.endpoint, include_usage=usage, piece=piece)
     try:
         return Stream(_Told(list(blocks), tally), tally, reply.dialect, reply.answered)
     except ValueError as error:

@@ -1,7 +1,7 @@
 """Limits: what a request may use is reserved before it goes on, and settled when it is over."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta, Struct
 
@@ -40,6 +40,8 @@ class RateLimitPolicy(StagePolicy, frozen=True, tag="rate_limit", kw_only=True):
 
     The tenant's own limits, from tenants.yaml, are counted here too.
     """
+
+    shapes_answers: ClassVar[bool] = False
 
     limits: Annotated[
         tuple[LimitRule, ...], Meta(description="All of them must have room for a request.")

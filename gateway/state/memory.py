@@ -21,8 +21,11 @@ from gateway.core.state import (
     Sums,
 )
 from gateway.state.accounts import Accounts
-from gateway.state.base import SWEEP, StateConfig
+from gateway.state.answers_memory import MemoryAnswers
+from gateway.state.base import SWEEP, Bytes, StateConfig
 
+TRIAL: Final = 16 << 20
+"""Bytes of answers in a store that lives no longer than some requests."""
 ROWS: Final = 10_000
 """The newest requests that the ledger of this store remembers."""
 
@@ -32,25 +35,33 @@ class MemoryConfig(StateConfig, frozen=True, tag="memory", kw_only=True):
 
     shared: ClassVar[bool] = False
 
+    answers: Bytes = 256 << 20
+
     @asynccontextmanager
     async def open(self, runtime: Runtime, data: Path) -> AsyncIterator[State]:
         """Open an empty store."""
         del data
         limiter = MemoryLimiter(runtime.clock)
-        sweeping = runtime.spawn("sweep limits", limiter.keep_swept())
+        answers = MemoryAnswers(limiter.now, self.answers)
+        tasks = [
+            runtime.spawn("sweep limits", limiter.keep_swept()),
+            runtime.spawn("sweep answers", answers.keep_swept(runtime.clock)),
+        ]
         try:
-            yield _around(limiter)
+            yield _around(limiter, answers)
         finally:
-            sweeping.cancel()
+            for task in tasks:
+                task.cancel()
 
 
 def memory_state(clock: Clock) -> State:
     """Return an empty store that nobody sweeps, for what lives no longer than some requests."""
-    return _around(MemoryLimiter(clock))
+    limiter = MemoryLimiter(clock)
+    return _around(limiter, MemoryAnswers(limiter.now, TRIAL))
 
 
-def _around(limiter: "MemoryLimiter") -> State:
-    return State(limiter, MemoryKeys(), MemoryLedger(), problem=str)
+def _around(limiter: "MemoryLimiter", answers: MemoryAnswers) -> State:
+    return State(limiter, MemoryKeys(), MemoryLedger(), answers, problem=str)
 
 
 class MemoryLimiter:

@@ -1,4 +1,4 @@
-"""State in two SQLite files below the data directory, shared by all workers of a machine."""
+"""State in three SQLite files below the data directory, shared by all workers of a machine."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gateway.core.ports import Runtime
 from gateway.core.state import State
+from gateway.state.answers_file import AnswersFile
 from gateway.state.base import StateConfig
 from gateway.state.keys_file import KeysFile
 from gateway.state.ledger_file import LedgerFile
@@ -24,14 +25,18 @@ class SqliteConfig(StateConfig, frozen=True, tag="sqlite", kw_only=True):
             for writer in (limits.writer, ledger.writer):
                 await writer.start()
                 stack.push_async_callback(writer.close)
+            answers = AnswersFile(data, runtime.clock, limits.now, self.answers)
+            await answers.start()
+            stack.push_async_callback(answers.close)
             keys = KeysFile(ledger.writer, runtime.clock)
             for name, work in (
                 ("sweep limits", limits.keep_swept()),
                 ("follow keys", keys.keep_followed()),
+                *answers.tasks(),
             ):
                 stack.callback(runtime.spawn(name, work).cancel)
 
             def problem() -> str:
                 return limits.writer.problem or ledger.writer.problem
 
-            yield State(limits, keys, ledger, problem)
+            yield State(limits, keys, ledger, answers, problem)

@@ -32,6 +32,8 @@ Apply = Callable[[Connection, Sequence[Any]], Sequence[Any]]
 Prepare = Callable[[Connection], None]
 Read = Callable[[Connection], Any]
 Future = asyncio.Future[Any]
+_PRIMARY: Final = 0xFF
+"""The bits of an SQLite error's code that say what it is, rather than where."""
 _log = logging.getLogger(__name__)
 
 
@@ -48,7 +50,8 @@ class Writer:
     `apply` gets a group and returns a result for each; an exception among them is raised to who
     asked. When it raises, the group's operations are tried again one by one. With `durable` an
     answer means that the disk has it; without it the end of the process loses nothing, but a power
-    failure may lose the last seconds. `problem` says why the file cannot be written, else nothing.
+    failure may lose the last seconds. `problem` says why the file cannot be written, else nothing;
+    `damaged` tells that it was found not to be a database, or not a whole one, any more.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Writer:
         seconds at the latest.
         """
         self.problem = ""
+        self.damaged = False
         self._path = path
         self._prepare = prepare
         self._apply = apply
@@ -77,16 +81,20 @@ class Writer:
         self._timer: Timer | None = None
         self._jobs: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._run, name=path.name, daemon=True)
+        self._thread = threading.Thread(target=self._work, name=path.name, daemon=True)
 
     async def start(self) -> None:
         """Open the file. Raises StateUnavailable saying what is wrong with it."""
-        self._thread.start()
+        self.run()
         try:
             await self.flush()
         except StateUnavailable:
             await self.close()
             raise
+
+    def run(self) -> None:
+        """Open the file and begin; while it cannot be used everybody gets StateUnavailable."""
+        self._thread.start()
 
     def put(self, operation: object) -> None:
         """Have it done; it is tried again until it can be."""
@@ -126,10 +134,11 @@ class Writer:
             self._jobs.put(self._waiting)
             self._waiting = []
 
-    def _run(self) -> None:
+    def _work(self) -> None:
         try:
             connection = _open(self._path, self._prepare, durable=self._durable)
         except (sqlite3.Error, OSError, StateUnavailable) as error:
+            self._look_at(error)
             self._refuse(error)
             return
         kept: list[_Job] = []
@@ -193,6 +202,7 @@ class Writer:
                 connection.execute("ROLLBACK")
             if isinstance(error, (sqlite3.OperationalError, OSError)):
                 raise
+            self._look_at(error)
             if len(jobs) > 1:
                 return [pair for job in jobs for pair in self._transact(connection, [job])]
             _log.exception("%s: a change was dropped", self._path.name)
@@ -203,7 +213,12 @@ class Writer:
         try:
             return question(connection)
         except sqlite3.Error as error:
+            self._look_at(error)
             return StateUnavailable(PUBLIC, detail=f"{self._path} cannot be read: {error}")
+
+    def _look_at(self, error: Exception) -> None:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & _PRIMARY
+        self.damaged = self.damaged or code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
     def _unavailable(self) -> StateUnavailable:
         return StateUnavailable(PUBLIC, detail=self.problem, retry_after=1.0)

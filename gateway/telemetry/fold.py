@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from gateway.core.charge import Charge
-from gateway.core.notes import Limited, StreamEnded, Used
+from gateway.core.notes import Cached, Limited, StreamEnded, Used
 from gateway.core.outcome import Facts, Outcome
 from gateway.core.reply import Usage
 
@@ -51,6 +51,7 @@ def fold(
         "stages": [f"{v.stage}: {v.verdict}" for v in facts.verdicts] if facts.verdicts else (),
         **(_spent(facts.used, facts.micro_dollars) if facts.used else _NOTHING_SPENT),
         "counted": charge.counted if facts.attempts else None,
+        **(_cached(facts.cached) if facts.cached else _NO_CACHE),
         "limits": _reached(facts.limited) if facts.limited else (),
         "bytes_in": outcome.received,
         "bytes_out": outcome.sent,
@@ -97,6 +98,26 @@ def _spent(used: Used, price: int | None) -> dict[str, object]:
 _NOTHING_SPENT: Final = _spent(Used("", Usage(), None), None) | {
     "tokens_in": None,
     "tokens_out": None,
+}
+
+
+def _cached(cached: Cached) -> dict[str, object]:
+    hit = cached.hit
+    return {
+        "cache": cached.result,
+        "cache_reason": cached.reason,
+        "cache_age_s": cached.age * 1e3 // 1 / 1e3 if hit else None,
+        "cache_id": cached.id,
+        "saved_usd": cached.saved / 1e6 if hit and cached.saved is not None else None,
+    }
+
+
+_NO_CACHE: Final = {
+    "cache": None,
+    "cache_reason": "",
+    "cache_age_s": None,
+    "cache_id": "",
+    "saved_usd": None,
 }
 
 

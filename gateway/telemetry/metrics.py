@@ -16,6 +16,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from gateway.core.outcome import Facts, Outcome
+from gateway.telemetry.cache_metrics import CacheMetrics
 from gateway.telemetry.exposition import CONFIG_OK, STATE_OK
 from gateway.telemetry.limit_metrics import LimitMetrics
 from gateway.telemetry.names import Names
@@ -98,7 +99,8 @@ class Metrics(Collector):
     `in_flight` returns how many requests are being answered, `pools` each provider's connection
     pool, `config` the version of the policies in use and whether it is what their files say,
     `state` whether the store works, `targets` the slots of each target; all are asked when the
-    text is rendered. `limits` has families of its own, `others` are rendered behind all these.
+    text is rendered. `limits` and `cache` have families of their own, `others` are rendered behind
+    all these.
     """
 
     def __init__(
@@ -125,8 +127,8 @@ class Metrics(Collector):
         self._ends: dict[Labels, int] = defaultdict(int)
         self._tenants: dict[Labels, int] = defaultdict(int)
         self._registry = CollectorRegistry(auto_describe=False)
-        self.limits = LimitMetrics()
-        for collector in (self, self.limits, *others):
+        self.limits, self.cache = LimitMetrics(), CacheMetrics()
+        for collector in (self, self.limits, self.cache, *others):
             self._registry.register(collector)
 
     def observe(self, outcome: Outcome) -> None:
@@ -144,6 +146,7 @@ class Metrics(Collector):
             self._attempts[tried] += 1
         if facts.stream is not None:
             self._ends[facts.stream.reason,] += 1
+        self.cache.observe(outcome)
         _measure(self._series[endpoint, provider, model], outcome, facts)
 
     def render(self) -> bytes:

@@ -23,7 +23,7 @@ def _request(event: Mapping[str, object]) -> str:
     words = [
         f"{_DIM}{_time(event)}{_PLAIN} {colour}{status}{_PLAIN}",
         _safe(event["endpoint"]),
-        f"{_safe(event['model'])} via {_safe(event['answered_by'] or '-')}",
+        f"{_safe(event['model'])} via {_safe(event['answered_by'] or event.get('cache') or '-')}",
         f"{event['duration_ms']} ms ({event['overhead_ms']} ours)",
     ]
     if event["stream"] and event["ttft_ms"] is not None:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.core import wire
+from gateway.core.cache import open_cache
 from gateway.core.capacity import Capacity
 from gateway.core.chat import Endpoint
 from gateway.core.exchange import Caller, Exchange
@@ -139,11 +140,13 @@ def _door(trial: Trial, setup: Setup, runtime: Runtime, report: Callable[[Outcom
         name: _HEALTH[given.providers.get(name, "up")].build(name, runtime)
         for name in setup.providers
     }
+    state = memory_state(runtime.clock)
     tools = Tools(
         runtime=runtime,
         providers=providers,
         catalogue=catalogue,
-        state=memory_state(runtime.clock),
+        state=state,
+        cache=open_cache(state.answers, _KEY.encode()),
         health=Health(runtime.random),
         capacity=Capacity(runtime.clock, runtime.random),
     )

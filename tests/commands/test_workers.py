@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from gateway.app import CannotStart
 from gateway.commands.asking import ask
 from gateway.commands.workers import lock, reserve, socket_path
+from gateway.edge.listening import CannotStart
 from gateway.settings import Address
 from tests.fakes.gateway import write_config
 from tests.fakes.process import Process, command, connection, serving, until

@@ -38,6 +38,9 @@ OPERATORS = {
     "POST /admin/keys": (401, 401, 400),  # what is sent here is no key
     "DELETE /admin/keys/{id}": (401, 401, 404),
     "GET /admin/tenants": (401, 401, 200),
+    "GET /admin/cache": (401, 401, 200),
+    "DELETE /admin/cache": (401, 401, 400),  # nothing is named
+    "POST /admin/cache/feedback": (401, 401, 400),
 }
 BODY = {
     "model": "demo",

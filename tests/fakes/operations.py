@@ -25,10 +25,21 @@ class FakeDesk:
         return json_answer({"asked": "tenants"})
 
 
+class FakeCacheDesk:
+    """Says what it was asked."""
+
+    async def purge(self, request: AdminRequest) -> AdminAnswer:
+        return json_answer({"asked": "purge", "body": request.body.decode()})
+
+    async def feedback(self, request: AdminRequest) -> AdminAnswer:
+        return json_answer({"asked": "feedback", "body": request.body.decode()})
+
+
 class FakeOperations:
     def __init__(self, *, ok: bool = True) -> None:
         self.readiness = Readiness()
         self.desk = FakeDesk()
+        self.cache_desk = FakeCacheDesk()
         self.done: Mapping[str, Any] = {"ok": ok, "version": "abc"}
 
     async def metrics(self) -> bytes:
@@ -36,6 +47,9 @@ class FakeOperations:
 
     async def providers(self) -> Mapping[str, Any]:
         return {"targets": []}
+
+    async def cache(self) -> Mapping[str, Any]:
+        return {"at_hand": {}}
 
     async def reload(self) -> Mapping[str, Any]:
         return self.done

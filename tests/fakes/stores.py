@@ -15,12 +15,19 @@ from redis import Redis
 from gateway.core.ports import Clock
 from gateway.core.secret import Secret
 from gateway.core.state import Admitted, Budget, Limit, Rate, Refused, Reserve, Slots, State
+from gateway.state.answers_file import AnswersFile
+from gateway.state.answers_memory import MemoryAnswers
 from gateway.state.memory import MemoryConfig, MemoryLimiter
+from gateway.state.redis.answers import RedisAnswers
 from gateway.state.redis.limiter import RedisLimiter
 from gateway.state.redis.store import RedisConfig
 from gateway.state.sqlite import SqliteConfig
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import make_runtime
+
+
+async def _nothing() -> None:
+    """Do nothing."""
 
 
 class Counted(Struct, frozen=True):
@@ -37,6 +44,9 @@ class Store(Struct, frozen=True):
     age: Callable[[float], Awaitable[None]]
     sweep: Callable[[], Awaitable[None]]
     counted: Callable[[str], Awaitable[Counted]]
+    look: Callable[[], Awaitable[None]] = _nothing
+    """Have it look for changes of answers, which it does twice a second."""
+    sweep_answers: Callable[[], Awaitable[None]] = _nothing
 
     def now(self) -> float:
         return self.state.limiter.now()
@@ -79,6 +89,8 @@ def slots(limit: int, amount: int = 1, *, enforce: bool = True) -> Slots:
     return Slots("acme/slots", amount, limit, enforce)
 
 
+ANSWERS = 1 << 20
+"""Bytes of answers that a store keeps."""
 AWAY = "redis does not answer"
 
 
@@ -93,8 +105,8 @@ async def open_store(kind: str, folder: Path, url: str = "") -> AsyncIterator[St
 @asynccontextmanager
 async def _open_memory(folder: Path) -> AsyncIterator[Store]:
     clock = FakeClock()
-    async with MemoryConfig().open(make_runtime(clock), folder) as state:
-        limiter = state.limiter
+    async with MemoryConfig(answers=ANSWERS).open(make_runtime(clock), folder) as state:
+        limiter, answers = state.limiter, cast("MemoryAnswers", state.answers)
         assert isinstance(limiter, MemoryLimiter)
 
         async def age(seconds: float) -> None:
@@ -107,13 +119,17 @@ async def _open_memory(folder: Path) -> AsyncIterator[Store]:
             counter = limiter.accounts.counters.get(key)
             return Counted(counter.spent, counter.held) if counter else Counted()
 
-        yield Store("memory", state, clock, age, sweep, counted)
+        async def sweep_answers() -> None:
+            answers.sweep()
+
+        yield Store("memory", state, clock, age, sweep, counted, sweep_answers=sweep_answers)
 
 
 @asynccontextmanager
 async def _open_sqlite(folder: Path) -> AsyncIterator[Store]:
     clock = FakeClock()
-    async with SqliteConfig().open(make_runtime(clock), folder) as state:
+    async with SqliteConfig(answers=ANSWERS).open(make_runtime(clock), folder) as state:
+        answers = cast("AnswersFile", state.answers)
 
         def look(key: str) -> Counted:
             with closing(sqlite3.connect(folder / "limits.db")) as connection:
@@ -131,7 +147,10 @@ async def _open_sqlite(folder: Path) -> AsyncIterator[Store]:
             await state.limiter.flush()
             return await asyncio.to_thread(look, key)
 
-        yield Store("sqlite", state, clock, age, sweep, counted)
+        async def sweep_answers() -> None:
+            await answers.sweep()
+
+        yield Store("sqlite", state, clock, age, sweep, counted, answers._look, sweep_answers)
 
 
 @asynccontextmanager
@@ -140,11 +159,11 @@ async def open_redis(
 ) -> AsyncIterator[Store]:
     """Open a store in Redis; it looks for Redis by itself only when `clock` is a real one."""
     # A busy machine's Redis may take longer than 50 ms; a test that wants it slow says so.
-    defaults = {"prefix": f"{folder.name}:", "timeout": 1.0}
+    defaults = {"prefix": f"{folder.name}:", "timeout": 1.0, "answers": ANSWERS}
     fake, config = FakeClock(), RedisConfig(url=Secret(url, "test"), **{**defaults, **options})
     runtime = replace(make_runtime(clock or fake), new_id=lambda: uuid4().hex)
     async with config.open(runtime, folder) as state:
-        limiter = state.limiter
+        limiter, answers = state.limiter, cast("RedisAnswers", state.answers)
         assert isinstance(limiter, RedisLimiter)
 
         async def age(seconds: float) -> None:
@@ -164,7 +183,10 @@ async def open_redis(
             await limiter.flush()
             return await asyncio.to_thread(look, key)
 
-        yield Store("redis", state, fake, age, sweep, counted)
+        async def sweep_answers() -> None:
+            await answers.sweep()
+
+        yield Store("redis", state, fake, age, sweep, counted, answers.look, sweep_answers)
 
 
 async def until(reached: Callable[[], bool]) -> None:
@@ -189,7 +211,9 @@ def _age(url: str, prefix: str, seconds: float) -> None:
     with Redis.from_url(url) as client:
         for name in cast("list[bytes]", client.keys(f"{prefix}*")):
             kind = client.type(name)
-            if kind == b"zset":
+            # Of answers only the times are; all else there is in the order of numbers.
+            timeless = b":answers:" in name and not name.endswith((b":gone", b":purges"))
+            if kind == b"zset" and not timeless:
                 for member in cast("list[bytes]", client.zrange(name, 0, -1)):
                     client.zincrby(name, -seconds, member)
             if kind == b"hash" and client.hexists(name, "at"):

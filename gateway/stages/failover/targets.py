@@ -88,9 +88,9 @@ class Candidate:
             and len(exchange.request.body) <= self.sure
         )
 
-    def routed(self, reason: str) -> Routed:
+    def routed(self, reason: str, *, fallback: bool = False) -> Routed:
         """Return the note that says that a request goes here, and why."""
-        return Routed(self.model.name, self.model.provider, reason)
+        return Routed(self.model.name, self.model.provider, reason, fallback)
 
     def misfit(self, exchange: Exchange, ceiling: int | None) -> str:
         """Return why the request cannot go here: `tenant`, `context`, `cost`, or nothing.

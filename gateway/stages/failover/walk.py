@@ -66,7 +66,7 @@ class Walk:
 
     __slots__ = (
         *("attempts", "budget", "candidates", "ceiling", "deadline", "exchange", "last", "lacks"),
-        *("misfits", "notes", "paid", "proceed", "rules", "said", "tried"),
+        *("astray", "misfits", "notes", "paid", "proceed", "rules", "said", "tried"),
     )
 
     def __init__(
@@ -88,6 +88,8 @@ class Walk:
         self.last: GatewayError | None = None
         self.lacks: CapabilityMissing | None = None
         self.misfits: list[str] = []
+        self.astray = False
+        """Whether it does not go where a request like this goes when all is well."""
         self.said: list[str] = []
         """What was wrong with the targets so far, for the header that explains the route."""
         self.tried: list[Candidate] = []
@@ -183,7 +185,8 @@ class Walk:
     def _skip(self, candidate: Candidate, reason: str) -> None:
         self.tried.append(candidate)
         self.misfits.append(reason)
-        self._say(f"{candidate.model.name} lacks {reason}")
+        # What it can cost depends on more than the request; all else is the same every time.
+        self._say(f"{candidate.model.name} lacks {reason}", astray=reason == "cost")
 
     def _least_bad(self, now: float) -> Candidate | None:
         """Return a target that fails often rather than nothing: the last usable is never shut."""
@@ -261,7 +264,7 @@ class Walk:
 
     def _routed(self, candidate: Candidate) -> Routed:
         if self.said:
-            return candidate.routed(f"{NAME}: {', '.join(self.said)}")
+            return candidate.routed(f"{NAME}: {', '.join(self.said)}", fallback=self.astray)
         return candidate.first
 
     def _refused_here(self, candidate: Candidate, error: GatewayError) -> None:
@@ -313,7 +316,8 @@ class Walk:
         self.candidates = [each for each in found if each.condition not in asked]
         self.tried = []
 
-    def _say(self, what: str) -> None:
+    def _say(self, what: str, *, astray: bool = True) -> None:
+        self.astray = self.astray or astray
         if what not in self.said:
             self.said.append(what)
 

@@ -5,7 +5,7 @@ for the next one. After a timeout, an error or a cancel it is closed and never u
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, TypeAlias
 
@@ -20,6 +20,8 @@ LINGER: Final = 0.02
 """Seconds for which what nobody waits for may wait to share a round trip."""
 BATCH: Final = 200
 """Calls in one round trip at most, so that the first is answered in time."""
+BYTES: Final = "surrogateescape"
+"""How an answer that is not text becomes one, and bytes again."""
 PASSING: Final = (
     *("NOSCRIPT", "LOADING", "READONLY", "MASTERDOWN", "OOM", "MISCONF", "BUSY", "NOAUTH"),
     *("NOPERM", "NOREPLICAS"),
@@ -54,7 +56,14 @@ class Link:
     """Calls scripts. Only `connect` connects: without a connection a call fails at once."""
 
     def __init__(
-        self, url: str, prefix: str, timeout: float, connect_timeout: float, clock: Clock
+        self,
+        url: str,
+        prefix: str,
+        timeout: float,
+        connect_timeout: float,
+        clock: Clock,
+        *,
+        scripts: Sequence[Script] = ALL,
     ) -> None:
         """`url` is redis://, rediss:// or unix://; both timeouts are in seconds."""
         self._pool = ConnectionPool.from_url(url, protocol=2, driver_info=None)
@@ -64,6 +73,7 @@ class Link:
         self._timeout = timeout
         self._connect_timeout = connect_timeout
         self._clock = clock
+        self._scripts = scripts
         self._connection: AbstractConnection | None = None
         self._waiting: list[_Call] = []
         self._timer: Timer | None = None
@@ -82,7 +92,7 @@ class Link:
         try:
             async with asyncio.timeout(self._connect_timeout):
                 await connection.connect()  # type: ignore[no-untyped-call]  # no types there
-                for script in ALL:
+                for script in self._scripts:
                     await connection.send_command("SCRIPT", "LOAD", script.text)
                     await connection.read_response()
         except (RedisError, OSError, TimeoutError) as error:
@@ -180,7 +190,7 @@ async def _read(connection: AbstractConnection) -> str | Rejected:
         if str(error).startswith(PASSING) or type(error) is not ResponseError:
             raise
         return Rejected(str(error))
-    return answer.decode() if isinstance(answer, bytes) else str(answer)
+    return answer.decode(errors=BYTES) if isinstance(answer, bytes) else str(answer)
 
 
 async def _close(connection: AbstractConnection) -> None:

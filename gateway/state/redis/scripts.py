@@ -15,9 +15,9 @@ class Script(Struct, frozen=True):
     digest: str
 
 
-def _script(name: str) -> Script:
-    common = (_FOLDER / "common.lua").read_text(encoding="utf-8")
-    text = common + (_FOLDER / f"{name}.lua").read_text(encoding="utf-8")
+def _script(*names: str) -> Script:
+    parts = [(_FOLDER / f"{name}.lua").read_text(encoding="utf-8") for name in ("common", *names)]
+    text = "".join(parts)
     # The digest is a name that Redis chose, not a safeguard.
     return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
@@ -30,3 +30,12 @@ POLL = _script("poll")
 KEYS = _script("keys")
 KEYS_ALL = _script("keys_all")
 ALL = (RESERVE, SETTLE, SWEEP, RESTORE, POLL, KEYS, KEYS_ALL)
+PUT = _script("answers", "answers_put")
+GET = _script("answers", "answers_get")
+ROWS = _script("answers", "answers_rows")
+LIST = _script("answers", "answers_list")
+KILL = _script("answers", "answers_kill")
+MARK = _script("answers", "answers_mark")
+SWEEP_ANSWERS = _script("answers", "answers_sweep")
+FEED = _script("answers", "answers_feed")
+ANSWERS = (PUT, GET, ROWS, LIST, KILL, MARK, SWEEP_ANSWERS, FEED)

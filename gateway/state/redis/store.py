@@ -11,7 +11,7 @@ from gateway.core.errors import StateUnavailable
 from gateway.core.ports import Runtime
 from gateway.core.secret import Secret
 from gateway.core.state import State
-from gateway.state.base import StateConfig
+from gateway.state.base import Bytes, StateConfig
 from gateway.state.keys_file import KeysFile
 from gateway.state.ledger_file import LedgerFile
 from gateway.state.meter_file import MeterFile
@@ -46,6 +46,7 @@ class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
         Share,
         Meta(description="Part of each budget that one process may spend while Redis is away."),
     ] = 0.01
+    answers: Bytes = 256 << 20
 
     def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield what is wrong with the address, which is not shown: it may hold a password."""
@@ -61,17 +62,20 @@ class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
         Raises StateUnavailable when the ledger's file cannot be used, ValueError for a bad URL.
         """
         # The library is loaded only where it is used: it would add a tenth of a second to a start.
+        from gateway.state.redis.answers import RedisAnswers  # noqa: PLC0415 - see above
         from gateway.state.redis.keys import RedisKeys  # noqa: PLC0415 - see above
         from gateway.state.redis.limiter import RedisLimiter  # noqa: PLC0415 - see above
         from gateway.state.redis.link import Link  # noqa: PLC0415 - see above
         from gateway.state.redis.recovery import Recovery  # noqa: PLC0415 - see above
+        from gateway.state.redis.scripts import ANSWERS  # noqa: PLC0415 - see above
 
         clock = runtime.clock
         async with AsyncExitStack() as stack:
             ledger = LedgerFile(data, clock)
             await ledger.writer.start()
             stack.push_async_callback(ledger.writer.close)
-            link = Link(self.url.reveal(), self.prefix, self.timeout, self.connect_timeout, clock)
+            address = (self.url.reveal(), self.prefix, self.timeout, self.connect_timeout)
+            link = Link(*address, clock)
             stack.callback(runtime.spawn("call redis", link.work()).cancel)
             meter = MeterFile(ledger.writer, clock)
             stack.callback(meter.hand_over)
@@ -80,10 +84,17 @@ class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
             recovery = Recovery(limiter, keys, link, meter=meter, runtime=runtime)
             await recovery.start()
             stack.callback(runtime.spawn("watch redis", recovery.watch()).cancel)
+            large = Link(*address, clock, scripts=ANSWERS)
+            answers = RedisAnswers(large, runtime, limiter.now, self.answers)
+            for name, work in answers.tasks():
+                stack.callback(runtime.spawn(name, work).cancel)
+            if link.connected:
+                await answers.start()
 
             def problem() -> str:
                 return recovery.problem or ledger.writer.problem
 
-            yield State(limiter, keys, ledger, problem)
-            with suppress(StateUnavailable):
-                await limiter.flush()
+            yield State(limiter, keys, ledger, answers, problem)
+            for late in (limiter, answers):
+                with suppress(StateUnavailable):
+                    await late.flush()

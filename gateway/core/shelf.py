@@ -1,0 +1,176 @@
+"""The answers that a process has at hand: bounded in bytes, fair to tenants, nothing waits."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from gateway.core.answers import Answer
+
+LIMIT: Final = 256 << 20
+"""Bytes of all answers together."""
+LARGEST: Final = 8
+"""An answer may take this part of the limit: one eighth."""
+RAWS: Final = 4
+"""Digests of raw requests that lead to one answer; the oldest beyond them is forgotten."""
+RAW_SIZE: Final = 160
+"""Bytes of one such digest in memory, its places in dictionaries included."""
+ENTRY_SIZE: Final = 500
+"""Bytes of an answer's places in dictionaries."""
+
+
+class _Entry(Struct, gc=False):
+    answer: Answer
+    raws: list[bytes]
+    size: int
+
+
+class _Tenant(Struct, gc=False):
+    name: str
+    entries: OrderedDict[str, _Entry]
+    """By key, the longest unused first."""
+    size: int = 0
+
+
+class Shelf:
+    """Answers by key, by id and by the digest of a raw request.
+
+    A tenant may take all room that nobody else needs. When it runs out, what was unused longest
+    goes from one that has about the most: whoever has less than half of what the largest has
+    loses nothing to others. `now` is epoch seconds; an answer that is gone by then is not returned.
+    """
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        """`limit` is in bytes of memory."""
+        self.size = 0
+        self.evictions = 0
+        self._limit = limit
+        self._tenants: dict[str, _Tenant] = {}
+        self._crowds: dict[int, OrderedDict[str, _Tenant]] = {}
+        """Tenants by the magnitude of their size, so that a large one is found at once."""
+        self._by_key: dict[str, _Entry] = {}
+        self._by_id: dict[str, _Entry] = {}
+        self._keys: dict[bytes, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def raw(self, digest: bytes, now: float) -> Answer | None:
+        """Return the answer to a request that was just like this one."""
+        key = self._keys.get(digest)
+        return None if key is None else self.get(key, now)
+
+    def get(self, key: str, now: float) -> Answer | None:
+        """Return the answer of this exact key."""
+        return self._used(self._by_key.get(key), now)
+
+    def by_id(self, name: str, now: float) -> Answer | None:
+        """Return the answer of this id."""
+        return self._used(self._by_id.get(name), now)
+
+    def sizes(self) -> dict[str, int]:
+        """Return how many bytes each tenant takes."""
+        return {name: tenant.size for name, tenant in self._tenants.items()}
+
+    def put(self, answer: Answer, raw: bytes | None = None) -> Sequence[str]:
+        """Keep an answer, in place of one of the same key; return the ids that had to go for it.
+
+        `raw` is the digest of a request that it answers. To add another one put it again, which
+        costs little. One of more than an eighth of the limit is not kept.
+        """
+        entry = self._by_key.get(answer.key)
+        if entry is None or entry.answer.id != answer.id:
+            # The same key means the same question, whoever answered it.
+            raws = [] if entry is None else entry.raws
+            self.remove((answer.id,) if entry is None else (answer.id, entry.answer.id))
+            if answer.size + ENTRY_SIZE > self._limit // LARGEST:
+                return ()
+            entry = self._add(answer)
+            for digest in raws:
+                self._lead(digest, entry)
+        if raw is not None and raw not in self._keys:
+            self._lead(raw, entry)
+        return self._make_room(answer.tenant)
+
+    def remove(self, ids: Iterable[str]) -> None:
+        """Forget answers; ids that are not here are fine."""
+        for name in ids:
+            entry = self._by_id.get(name)
+            if entry is not None:
+                self._drop(entry)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.size = 0
+        for held in (self._tenants, self._crowds, self._by_key, self._by_id, self._keys):
+            held.clear()
+
+    def _used(self, entry: _Entry | None, now: float) -> Answer | None:
+        if entry is None:
+            return None
+        answer = entry.answer
+        if answer.gone_at <= now:
+            self._drop(entry)
+            return None
+        self._tenants[answer.tenant].entries.move_to_end(answer.key)
+        return answer
+
+    def _add(self, answer: Answer) -> _Entry:
+        entry = _Entry(answer, [], 0)
+        self._by_key[answer.key] = self._by_id[answer.id] = entry
+        tenant = self._tenants.get(answer.tenant)
+        if tenant is None:
+            tenant = self._tenants[answer.tenant] = _Tenant(answer.tenant, OrderedDict())
+        tenant.entries[answer.key] = entry
+        self._grow(entry, answer.size + ENTRY_SIZE)
+        return entry
+
+    def _lead(self, digest: bytes, entry: _Entry) -> None:
+        """Have a raw request's digest lead to this answer."""
+        self._keys[digest] = entry.answer.key
+        entry.raws.append(digest)
+        self._grow(entry, RAW_SIZE)
+        if len(entry.raws) > RAWS:
+            del self._keys[entry.raws.pop(0)]
+            self._grow(entry, -RAW_SIZE)
+
+    def _drop(self, entry: _Entry) -> None:
+        answer = entry.answer
+        tenant = self._tenants[answer.tenant]
+        del self._by_key[answer.key], self._by_id[answer.id], tenant.entries[answer.key]
+        for digest in entry.raws:
+            del self._keys[digest]
+        self._grow(entry, -entry.size)
+        if not tenant.entries:
+            del self._tenants[tenant.name]
+
+    def _grow(self, entry: _Entry, by: int) -> None:
+        tenant = self._tenants[entry.answer.tenant]
+        entry.size += by
+        self.size += by
+        before, after = tenant.size.bit_length(), (tenant.size + by).bit_length()
+        tenant.size += by
+        if before == after:
+            return
+        if before:
+            crowd = self._crowds[before]
+            del crowd[tenant.name]
+            if not crowd:
+                del self._crowds[before]
+        if after:
+            self._crowds.setdefault(after, OrderedDict())[tenant.name] = tenant
+
+    def _make_room(self, putter: str) -> Sequence[str]:
+        """Evict from the largest tenants, the one that puts first, then each in turn."""
+        gone: list[str] = []
+        while self.size > self._limit:
+            crowd = self._crowds[max(self._crowds)]
+            name = putter if putter in crowd else next(iter(crowd))
+            tenant = crowd[name]
+            crowd.move_to_end(name)
+            entry = next(iter(tenant.entries.values()))
+            gone.append(entry.answer.id)
+            self._drop(entry)
+        self.evictions += len(gone)
+        return gone

@@ -1,0 +1,83 @@
+"""Requests that nobody waits for, made on a caller's behalf: limited, charged and logged as any."""
+
+import asyncio
+from typing import Final
+
+from msgspec.structs import replace
+
+from gateway.core.errors import Draining, GatewayError
+from gateway.core.exchange import Exchange
+from gateway.core.notes import Notes
+from gateway.core.outcome import Outcome, gather
+from gateway.core.reply import Reply, Stream
+from gateway.edge.render import status_of
+from gateway.edge.routes import path_of
+from gateway.edge.service import Service
+
+_OK: Final = 200
+
+
+class Again:
+    """Sends a request through the policy of its caller as it is now."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Return when the answer is complete. What failed is reported, and never raised."""
+        service = self._service
+        if exchange.policy not in service.holder.current.chains:
+            return
+        runtime, snapshot = service.runtime, service.holder.take()
+        started = runtime.clock.monotonic()
+        own = replace(
+            exchange,
+            id=runtime.new_id(),
+            notes=Notes(),
+            deadline=started + service.limits.request,
+            version=snapshot.answers.get(exchange.policy, ""),
+            route=None,
+        )
+        failure: GatewayError | None = None
+        try:
+            await _to_its_end(await snapshot.chains[exchange.policy](own))
+        except GatewayError as error:
+            failure = error
+        except asyncio.CancelledError:
+            failure = Draining("This server is going away.")
+            raise
+        finally:
+            service.holder.give_back(snapshot)
+            service.report(self._outcome(own, started, failure))
+
+    def _outcome(self, own: Exchange, started: float, failure: GatewayError | None) -> Outcome:
+        request = own.request
+        return Outcome(
+            id=own.id,
+            endpoint=path_of(request.endpoint),
+            caller=own.caller,
+            policy=own.policy,
+            model=request.model,
+            stream=request.stream,
+            status=_OK if failure is None else status_of(failure, request.dialect),
+            started=started,
+            ended=self._service.runtime.clock.monotonic(),
+            first_byte=None,
+            received=len(request.body),
+            sent=0,
+            facts=gather(own.notes),
+            code="" if failure is None else failure.code,
+            fault=None if failure is None else failure.fault,
+            detail="" if failure is None else failure.detail,
+            address=own.address,
+        )
+
+
+async def _to_its_end(reply: Reply) -> None:
+    """Read a stream that nobody reads."""
+    if isinstance(reply, Stream):
+        try:
+            async for _ in reply.blocks:
+                pass
+        finally:
+            await reply.blocks.aclose()

@@ -1,0 +1,51 @@
+"""`stage: semantic_cache` as it is written."""
+
+import pytest
+from msgspec.structs import replace
+
+from gateway.core.catalogue import Catalogue
+from gateway.core.exchange import Caller
+from gateway.stages.names import Names
+from gateway.stages.semantic_cache.policy import SemanticCachePolicy
+from tests.fakes.cached import CachedHouse
+
+TENANTS = {
+    "a": Caller(tenant="a"),
+    "b": Caller(tenant="b"),
+    "c": Caller(tenant="c", labels={"team": "x"}),
+    "d": Caller(tenant="d", policy="other"),
+}
+NAMES = Names(catalogue=Catalogue(models={}), tenants=TENANTS)
+
+
+def test_who_would_share_answers_is_warned_of() -> None:
+    (problem,) = SemanticCachePolicy(shared=True).check(NAMES)
+    assert problem.severity == "warning"
+    assert problem.what.startswith("a, b get each other's answers.")
+
+
+def test_nobody_shares_without_being_told_to() -> None:
+    assert not list(SemanticCachePolicy().check(NAMES))
+    assert not list(SemanticCachePolicy(shared=True).check(replace(NAMES, tenants=None)))
+    assert not list(SemanticCachePolicy(shared=True).check(replace(NAMES, policy="other")))
+
+
+def test_it_reads_the_headers_by_which_requests_speak_to_caches() -> None:
+    assert SemanticCachePolicy.reads == ("cache-control", "x-turnout-cache")
+
+
+def test_tools_without_a_cache_build_none() -> None:
+    tools = replace(CachedHouse().tools, cache=None)
+    with pytest.raises(LookupError):
+        SemanticCachePolicy().build(tools)
+
+
+async def test_a_reload_forgets_nothing_and_a_new_epoch_everything() -> None:
+    house = CachedHouse()
+    await house.whole()
+    house.use(ttl=60)
+    await house.whole()
+    assert house.result == ("hit-exact", "")
+    house.use(epoch="2")
+    await house.whole()
+    assert house.result == ("miss", "")
