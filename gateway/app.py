@@ -67,7 +67,7 @@ async def open_gateway(
         log.register(secret)
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(open_runtime(_failed(log)))
-        providers = _providers(setup, runtime, stack)
+        providers = open_providers(setup, runtime, stack)
         semantic = await _semantic(setup, runtime, log, data, providers=providers, stack=stack)
         state = await stack.enter_async_context(open_state(setup, runtime, data))
         pepper = await asyncio.to_thread(pepper_for, setup, data, runtime.new_secret)
@@ -228,7 +228,7 @@ def follow(setup: Setup, tools: Tools, process: Process, log: Log) -> None:
     runtime.spawn("watch providers' keys", rotation.keep(runtime.clock))
 
 
-def _providers(setup: Setup, runtime: Runtime, stack: AsyncExitStack) -> Mapping[str, Provider]:
+def open_providers(setup: Setup, runtime: Runtime, stack: AsyncExitStack) -> Mapping[str, Provider]:
     """Return the providers that can be used; they are closed with the stack."""
     usable = {name: each for name, each in setup.providers.items() if not each.unusable()}
     providers = {name: config.build(name, runtime) for name, config in usable.items()}

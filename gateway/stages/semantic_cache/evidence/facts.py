@@ -179,7 +179,7 @@ def _kind(lowers: Sequence[str]) -> str:
     """Return what sort of answer is wanted; empty where that is not clear."""
     if lowers and lowers[0] in _WHETHER:
         return f"whether {_WHETHER[lowers[0]]}"
-    for lower, after in zip(lowers, [*lowers[1:], ""], strict=True):
+    for lower, after in zip(lowers, [*lowers[1:], ""], strict=False):
         kind = _KINDS.get(lower)
         if kind == "how" and after in _AMOUNTS:
             return f"how {after}"
