@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
-
 from gateway.app import open_providers
 from gateway.commands.columns import lines_of
 from gateway.commands.options import Commands, add_data, add_folders, setup_of

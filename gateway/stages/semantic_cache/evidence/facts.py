@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from gateway.stages.semantic_cache.evidence.lexicon import (
     ALIASES,
+    BEGINNINGS,
     COMMON,
     FUNCTION,
     MOMENTS,
@@ -62,6 +63,7 @@ _METHODS: Final = frozenset(
     {"way", "ways", "method", "methods", "step", "steps", "tip", "tips", "technique", "techniques"}
 )
 _REASONS: Final = frozenset({"reason", "reasons"})
+_LONGEST_NAME: Final = 4
 _PAST: Final = frozenset({"was", "were", "did", "had"})
 _FUTURE: Final = frozenset({"will", "shall"})
 
@@ -115,19 +117,25 @@ def facts(text: str) -> Facts:
 def _joined(given: Sequence[Word]) -> list[Word]:
     """Write names that have several spellings in one of them."""
     joined: list[Word] = []
-    at = 0
-    while at < len(given):
-        for length in (4, 3, 2, 1):
-            name = ALIASES.get("-".join(word.lower for word in given[at : at + length]))
-            word = given[at]
-            if name and not (name == "usa" and word.typed == "us"):
-                joined.append(Word(word.typed, name, name, word.opens))
-                at += length
-                break
-        else:
-            joined.append(given[at])
-            at += 1
+    skipped = 0
+    for at, word in enumerate(given):
+        if skipped:
+            skipped -= 1
+            continue
+        name = ""
+        if word.lower in BEGINNINGS and word.typed != "us":
+            name, skipped = _alias(given[at : at + _LONGEST_NAME])
+        joined.append(Word(word.typed, name, name, word.opens) if name else word)
     return joined
+
+
+def _alias(given: Sequence[Word]) -> tuple[str, int]:
+    """Return what stands for the name that begins here, and how many words more it has."""
+    for length in range(len(given), 0, -1):
+        name = ALIASES.get("-".join(word.lower for word in given[:length]))
+        if name:
+            return name, length - 1
+    return "", 0
 
 
 def _names(word: Word) -> bool:

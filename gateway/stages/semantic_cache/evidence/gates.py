@@ -1,6 +1,5 @@
 """The gates: each compares one thing that two questions say."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Final
@@ -15,7 +14,7 @@ from gateway.stages.semantic_cache.evidence.spelling import same_word, spelled_o
 MOST: Final = 24
 """Words that one question may have and the other not; more, and they are two."""
 _BE: Final = frozenset({"is", "are", "was", "were", "be", "been", "being"})
-_PREFIXES: Final = ("un", "non", "in", "im", "il", "ir", "dis", "mis", "de", "anti")
+_PREFIXES: Final = frozenset({"un", "non", "in", "im", "il", "ir", "dis", "mis", "de", "anti"})
 
 
 class Pair(Struct, frozen=True):
@@ -40,12 +39,15 @@ def veto(asked: Facts, stored: Facts) -> str:
 
 
 def _only(one: Facts, other: Facts) -> Mapping[str, str]:
-    return {form: one.typed[form] for form in one.forms - other.forms}
+    there = other.forms
+    return {
+        form: one.typed[form] for form, count in one.forms.items() if count > there.get(form, 0)
+    }
 
 
 def number(pair: Pair) -> bool:
     """Compare figures, each with its unit."""
-    return Counter(pair.asked.figures) != Counter(pair.stored.figures)
+    return sorted(pair.asked.figures) != sorted(pair.stored.figures)
 
 
 def unit(pair: Pair) -> bool:
@@ -68,18 +70,22 @@ def negation(pair: Pair) -> bool:
     asked, stored = pair.asked, pair.stored
     if len(asked.negated) != len(stored.negated):
         return True
-    if any(word in stored.content for word in set(asked.negated) - set(stored.negated)):
+    if _said(asked.negated, stored) or _said(stored.negated, asked):
         return True
-    return any(
-        _opposite(one, other) for one, other in product(pair.mine.values(), pair.theirs.values())
-    )
+    words = product(pair.mine.values(), pair.theirs.values())
+    return any(_opposite(one, other) for one, other in words)
+
+
+def _said(negated: tuple[str, ...], other: Facts) -> bool:
+    """Tell whether the other says without a negation what is negated here."""
+    return any(word in other.content and word not in other.negated for word in negated)
 
 
 def _opposite(one: str, other: str) -> bool:
     short, long = sorted((one, other), key=len)
-    if long.endswith("less") and long.removesuffix("less") == short.removesuffix("ful"):
-        return True
-    return any(long == prefix + short for prefix in _PREFIXES)
+    if long.endswith("less"):
+        return long.removesuffix("less") == short.removesuffix("ful")
+    return long.endswith(short) and long.removesuffix(short) in _PREFIXES
 
 
 def antonym(pair: Pair) -> bool:

@@ -86,5 +86,6 @@ MOMENTS: Final = _first_of_each("moments")
 NUMBERS: Final = {word: line[0] for line in lines("numbers") for word in line[1:]}
 ALIASES: Final = _first_of_each("alias")
 """Names of several words are joined by hyphens."""
+BEGINNINGS: Final = frozenset(name.partition("-")[0] for name in ALIASES)
 SAME: Final = {stem(word): stem(line[0]) for line in lines("same") for word in line}
 CONTRASTS: Final = _sets()
