@@ -50,6 +50,7 @@ _EMPTY: Final = re.compile(
 )
 """What adds nothing to a question."""
 _MAY_I: Final = re.compile(r"\bis it (?:possible|ok|okay) to\b", re.IGNORECASE)
+_FREE: Final = re.compile(r"\b(\w{1,40})-free\b", re.IGNORECASE)
 _WHETHER: Final = {
     "can": "may", "could": "may", "may": "may", "might": "may", "should": "must", "must": "must",
     "shall": "must", "need": "must", "is": "be", "are": "be", "was": "be", "were": "be",
@@ -94,7 +95,8 @@ class Facts(Struct, frozen=True):
 def facts(text: str) -> Facts:
     """Read a question. Takes time in proportion to its length, and no more than 8,192 of it."""
     text = text[:LONGEST]
-    read_words = _joined(list(read(_MAY_I.sub("can I", _EMPTY.sub("", text)))))
+    plain = _FREE.sub(r"without \1", _MAY_I.sub("can I", _EMPTY.sub("", text)))
+    read_words = _joined(list(read(plain)))
     content = tuple(word.form for word in read_words if not says_nothing(word.lower))
     lowers = [word.lower for word in read_words]
     kind = _kind(lowers) or ("what" if text.rstrip().endswith("?") else "")

@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from gateway.stages.semantic_cache.evidence.facts import Facts
-from gateway.stages.semantic_cache.evidence.lexicon import CONTRASTS, stem
+from gateway.stages.semantic_cache.evidence.lexicon import CONDITIONS, CONTRASTS, stem
 from gateway.stages.semantic_cache.evidence.reading import says_nothing
 from gateway.stages.semantic_cache.evidence.spelling import same_word, spelled_out
 
@@ -171,6 +171,11 @@ def _all_in(words: Sequence[str], others: Sequence[str]) -> bool:
     return all(any(same_word(word, other) for other in others) for word in words)
 
 
+def condition(pair: Pair) -> bool:
+    """Look for a condition that only one of them has."""
+    return any(word in CONDITIONS for words in (pair.mine, pair.theirs) for word in words.values())
+
+
 def length(pair: Pair) -> bool:
     """Refuse where one of them says much more."""
     return len(pair.mine) > MOST or len(pair.theirs) > MOST
@@ -185,6 +190,7 @@ GATES: Final[Mapping[str, Callable[[Pair], bool]]] = {
     "negation": negation,
     "antonym": antonym,
     "entity": entity,
+    "condition": condition,
     "tense": tense,
     "question": question,
     "order": order,

@@ -79,6 +79,7 @@ FUNCTION: Final = words("function")
 STALE: Final = words("stale")
 """Words after which an answer depends on when it is asked; those of a phrase joined by hyphens."""
 ACCOUNT: Final = words("account")
+CONDITIONS: Final = words("conditions")
 NEGATIONS: Final = words("negations")
 COMMON: Final = frozenset(map(stem, words("common"))) | frozenset(map(stem, words("contrasts")))
 UNITS: Final = _first_of_each("units")

@@ -11,20 +11,43 @@ class Flip(NamedTuple):
     stored: str
 
 
-NAMES = "Paris|London|Berlin|Tokyo|Madrid|Cairo|Lima|Oslo|Nairobi|Boston|Toronto|Mumbai".split("|")
-COUNTRIES = "Iran|Iraq|Austria|Australia|Niger|Nigeria|Slovakia|Slovenia|France|Spain|Chile".split(
-    "|"
-)
-PEOPLE = "Alice|Bob|Maria|Kenji|Priya|Omar|Ingrid|Pavel|Grace|Mark|Rose|Will".split("|")
-PRODUCTS = "Postgres|Kafka|Nginx|Redis|Docker|Terraform|Jenkins|Grafana|Ansible|Cassandra".split(
-    "|"
-)
-DRUGS = "aspirin|ibuprofen|warfarin|metformin|insulin|paracetamol|amoxicillin|naproxen".split("|")
-TEAMS = "Arsenal|Chelsea|Liverpool|Everton|Juventus|Milan|Ajax|Porto".split("|")
-MONTHS = "January|March|April|June|July|September|November|December".split("|")
-DAYS = "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday".split("|")
-LANGUAGES = "Python|Java|JavaScript|Rust|Ruby|Haskell|C|C++|C#|R".split("|")
-WORDS = "two three four five six seven eight nine ten eleven twelve fifteen twenty".split()
+def _listed(text: str) -> list[str]:
+    return text.split("|")
+
+
+NAMES = _listed("Paris|London|Berlin|Tokyo|Madrid|Cairo|Lima|Oslo|Nairobi|Boston|Toronto|Mumbai")
+COUNTRIES = [
+    "Iran",
+    "Iraq",
+    "Austria",
+    "Australia",
+    "Niger",
+    "Nigeria",
+    "Slovakia",
+    "Slovenia",
+    "France",
+    "Spain",
+    "Chile",
+]
+PEOPLE = _listed("Alice|Bob|Maria|Kenji|Priya|Omar|Ingrid|Pavel|Grace|Mark|Rose|Will")
+PRODUCTS = [
+    "Postgres",
+    "Kafka",
+    "Nginx",
+    "Redis",
+    "Docker",
+    "Terraform",
+    "Jenkins",
+    "Grafana",
+    "Ansible",
+    "Cassandra",
+]
+DRUGS = _listed("aspirin|ibuprofen|warfarin|metformin|insulin|paracetamol|amoxicillin|naproxen")
+TEAMS = _listed("Arsenal|Chelsea|Liverpool|Everton|Juventus|Milan|Ajax|Porto")
+MONTHS = _listed("January|March|April|June|July|September|November|December")
+DAYS = _listed("Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday")
+LANGUAGES = _listed("Python|Java|JavaScript|Rust|Ruby|Haskell|C|C++|C#|R")
+WORDS = _listed("two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty")
 UNITS = [
     ("kilometers", "miles"), ("kg", "pounds"), ("Celsius", "Fahrenheit"), ("meters", "feet"),
     ("litres", "gallons"), ("MB", "GB"), ("hours", "minutes"), ("days", "weeks"), ("cm", "inches"),
@@ -136,11 +159,16 @@ QUOTED = (
     "What does `{}` do in {language}?",
     "translate '{}' into Spanish",
 )
-PHRASES = (
-    "open_file|read_all|break a leg|see you later|max-age|over the moon|get_user|set_user".split(
-        "|"
-    )
-)
+PHRASES = [
+    "open_file",
+    "read_all",
+    "break a leg",
+    "see you later",
+    "max-age",
+    "over the moon",
+    "get_user",
+    "set_user",
+]
 
 POOLS: dict[str, Sequence[str]] = {
     "name": NAMES, "country": COUNTRIES, "person": PEOPLE, "product": PRODUCTS, "drug": DRUGS,

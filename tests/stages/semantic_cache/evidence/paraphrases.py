@@ -23,11 +23,11 @@ THINGS = (
 WHAT = ("What is {}?", "what's {}", "Explain {}", "Can you please explain {}?")
 BY_HAND = (
     ("What's the capital of Peru?", "What is the capital of Peru"),
-    ("What is the average salary of a nurse in Canada?", "What is the average pay of a nurse in Canada?"),
+    ("What is the salary of a nurse in Canada?", "What is the pay of a nurse in Canada?"),
     ("Which is the best laptop for students?", "What is the best laptop for a student?"),
     ("How do I buy a used car?", "How can I purchase a used car?"),
     ("Why is the sky blue?", "What is the reason the sky is blue?"),
-    ("How many planets are there in the solar system?", "How many planets does the solar system have?"),
+    ("How many planets are in the solar system?", "How many planets does the solar system have?"),
     ("In Python, how do I sort a dict?", "How do I sort a dict in Python?"),
     ("What is the difference between TCP and UDP?", "What is the difference between UDP and TCP?"),
     ("How long does a visa for the US take?", "How long does a visa for the USA take?"),

@@ -17,7 +17,7 @@ def test_of_a_thousand_flips_none_of_a_number_or_a_negation_is_served() -> None:
     pairs = set(flips(rounds=20))
     served = Counter(flip.kind for flip in pairs if let_through(flip.asked, flip.stored))
     share = served.total() / len(pairs)
-    print(f"\nB06: {len(pairs)} flips, {served.total()} served ({share:.2%}): {dict(served)}")
+    print(f"\nB06: {len(pairs)} flips, {served.total()} served ({share:.2%}): {dict(served)}")  # noqa: T201 - the figure itself
     assert len(pairs) >= 1000
     assert NEVER.isdisjoint(served)
     assert share <= 0.005
@@ -33,7 +33,7 @@ def test_most_paraphrases_are_let_through() -> None:
     pairs = set(paraphrases())
     served = sum(let_through(*pair) for pair in pairs)
     by_hand = sum(let_through(*pair) for pair in BY_HAND)
-    print(f"\nparaphrases: {served} of {len(pairs)} let through, by hand {by_hand}/{len(BY_HAND)}")
+    print(f"\nparaphrases: {served} of {len(pairs)} let through, by hand {by_hand}/{len(BY_HAND)}")  # noqa: T201 - the figure itself
     assert len(pairs) >= 300
     assert served / len(pairs) >= 0.8
     assert by_hand / len(BY_HAND) >= 0.6

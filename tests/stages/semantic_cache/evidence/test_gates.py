@@ -48,6 +48,7 @@ APART = {
         ("Is cake useful?", "Is cake useless?"),
         ("Is it refundable?", "Is it non-refundable?"),
         ("Tea with sugar?", "Tea without sugar?"),
+        ("Is gluten bread healthy?", "Is gluten-free bread healthy?"),
         ("Can members enter?", "Can only members enter?"),
         ("Should I buy it, not rent it?", "Should I rent it, not buy it?"),
     ],
@@ -55,6 +56,8 @@ APART = {
         ("How do I buy gold?", "How do I sell gold?"),
         ("Who is his boss?", "Who is her boss?"),
         ("What is my name?", "What is your name?"),
+        ("Can I return it within a week?", "Can I return it after a week?"),
+        ("Was it cut by a lot?", "Was it cut to a lot?"),
         ("Are there flights to Rome?", "Are there flights from Rome?"),
         ("What are the advantages?", "What are the advantages and disadvantages?"),
         ("Can I have tea and coffee?", "Can I have tea or coffee?"),
@@ -69,6 +72,10 @@ APART = {
         ("Who killed Oswald?", "Who did Oswald kill?"),
         ("What are good restaurants?", "What are good restaurants in Lisbon?"),
     ],
+    "condition": [
+        ("Is aspirin safe?", "Is aspirin safe during pregnancy?"),
+        ("Can I leave?", "Can I leave after lunch?"),
+    ],
     "tense": [("Who is the mayor?", "Who was the mayor?"), ("Who is mayor?", "Who will be mayor?")],
     "question": [
         ("Where do I register?", "When do I register?"),
@@ -82,12 +89,15 @@ APART = {
         ("Is 5 m more than 10 cm?", "Is 10 cm more than 5 m?"),
         ("How do I get from Rome to Paris?", "How do I get from Paris to Rome?"),
     ],
-    "word": [("How do I wash a shirt?", "How do I dry-clean a shirt?"), ("Is it soft?", "Is it old?")],
-    "length": [("Is it cold?", "Is it cold? " + " ".join(f"so {a}{b}" for a in "abcde" for b in "vwxyz"))],
+    "word": [
+        ("How do I wash a shirt?", "How do I dry-clean a shirt?"),
+        ("Is it soft?", "Is it old?"),
+    ],
+    "length": [("Is it?", " ".join(one + other for one in "abcde" for other in "vwxyz"))],
 }  # fmt: skip
 TOGETHER = [
     ("How do I learn French?", "How can I learn French?"),
-    ("What is the difference between a cat and a dog?", "What is the difference between a dog and a cat?"),
+    ("What differs between a cat and a dog?", "What differs between a dog and a cat?"),
     ("Do you like 1,000 dollars?", "Do you like 1000 dollars?"),
     ("Is it two meters?", "Is it 2 metres?"),
     ("In Python, how do I sort a list?", "How do I sort a list in python?"),
@@ -122,10 +132,11 @@ def test_any_text_may_have_its_own_answer(text: str) -> None:
     assert veto(facts(text), facts(text)) == ""
 
 
-WORDS = st.sampled_from(
+VOCABULARY = (
     "how do i not never buy sell 5 km miles two half Paris london who was is will the 'x' $ - + "
-    "in for between and or from to by cats US us e-mail email can't C++ monday am 3 my your".split()
+    "in for between and or from to by cats US us e-mail email can't C++ monday am 3 my your"
 )
+WORDS = st.sampled_from(VOCABULARY.split())
 
 
 @given(st.lists(WORDS, max_size=12), st.lists(WORDS, max_size=12))

@@ -7,7 +7,7 @@ from gateway.stages.semantic_cache.evidence.facts import LONGEST
 
 PIECES = (
     "a", "a ", "_", "a_", "1", "1.", "1,000,", "'", '"', "`", "a'", ";", "; ", " ", "\n", "\t", "/",
-    "a/", ".", "-", "--a ", "U.", "aA", "()", "not ", "between and ", "ß", "½", "é́", "$", "+1", "in a ",
+    "a/", ".", "-", "--a ", "U.", "aA", "()", "not ", "and ", "ß", "½", "é́", "$", "+1", "in a ",
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ UNFIT = {
         "What should I wear right now?",
         "How many days until Easter?",
     ],
-    "script": ["什么是光合作用？", "Что такое фотосинтез?", "What does 时尚达人和光合作用 mean?"],
+    "script": ["什么是光合作用", "Что такое фотосинтез?", "What does 时尚达人和光合作用 mean?"],
     "language": [
         "Wie lange dauert die Fahrt von Berlin nach Hamburg?",
         "¿Cuál es la capital de Francia y cuántos habitantes tiene?",
@@ -57,4 +57,4 @@ def test_a_text_that_the_embedder_cut_is_not_compared() -> None:
 
 
 def test_an_embedder_of_all_languages_reads_other_scripts() -> None:
-    assert unfit("什么是光合作用？", truncated=False, languages=frozenset()) == ""
+    assert unfit("什么是光合作用", truncated=False, languages=frozenset()) == ""
