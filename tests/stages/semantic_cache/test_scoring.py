@@ -31,9 +31,9 @@ OUTCOMES = [
 
 def test_a_pair_is_looked_up_by_its_cosine_and_its_gates() -> None:
     pair = Pair("How do I buy gold?", "How do I sell gold?", 0)
-    assert outcome(pair, NEAR, ASKED, LATIN) == Outcome(
-        right=False, cosine=pytest.approx(0.96), gate="antonym"
-    )
+    found = outcome(pair, NEAR, ASKED, LATIN)
+    assert found.cosine == pytest.approx(0.96)
+    assert (found.gate, found.right, found.exact) == ("antonym", False, False)
 
 
 def test_no_gate_is_asked_about_what_no_threshold_serves() -> None:
@@ -53,7 +53,8 @@ def test_one_question_in_normal_form_is_an_exact_hit_whatever_it_looks_like() ->
 def test_a_setting_is_scored_by_what_it_serves() -> None:
     found = score(OUTCOMES, 0.9, gates=True)
     assert (found.lookups, found.hits, found.exact, found.wrong) == (6, 4, 1, 2)
-    assert (found.precision, found.recall) == (0.5, pytest.approx(2 / 3))
+    assert found.precision == 0.5
+    assert found.recall == pytest.approx(2 / 3)
     assert found.wrong_per_lookup == pytest.approx(1 / 3)
     assert found.negatives_served == pytest.approx(2 / 3)
 

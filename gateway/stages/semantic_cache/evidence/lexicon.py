@@ -41,7 +41,7 @@ def _singular(word: str) -> str:
         return word.removesuffix("ies") + "y"
     if word.endswith(("sses", "xes", "ches", "shes", "zes")):
         return word.removesuffix("es")
-    if word.endswith("s") and word[-2:] not in _KEPT:
+    if word.endswith("s") and word[-2:] not in _KEPT and word != "news":
         return word.removesuffix("s")
     return word
 

@@ -16,32 +16,11 @@ def _listed(text: str) -> list[str]:
 
 
 NAMES = _listed("Paris|London|Berlin|Tokyo|Madrid|Cairo|Lima|Oslo|Nairobi|Boston|Toronto|Mumbai")
-COUNTRIES = [
-    "Iran",
-    "Iraq",
-    "Austria",
-    "Australia",
-    "Niger",
-    "Nigeria",
-    "Slovakia",
-    "Slovenia",
-    "France",
-    "Spain",
-    "Chile",
-]
+COUNTRIES = _listed(
+    "Iran|Iraq|Austria|Australia|Niger|Nigeria|Slovakia|Slovenia|France|Spain|Chile"
+)
 PEOPLE = _listed("Alice|Bob|Maria|Kenji|Priya|Omar|Ingrid|Pavel|Grace|Mark|Rose|Will")
-PRODUCTS = [
-    "Postgres",
-    "Kafka",
-    "Nginx",
-    "Redis",
-    "Docker",
-    "Terraform",
-    "Jenkins",
-    "Grafana",
-    "Ansible",
-    "Cassandra",
-]
+PRODUCTS = _listed("Postgres|Kafka|Nginx|Redis|Docker|Terraform|Jenkins|Grafana|Ansible|Cassandra")
 DRUGS = _listed("aspirin|ibuprofen|warfarin|metformin|insulin|paracetamol|amoxicillin|naproxen")
 TEAMS = _listed("Arsenal|Chelsea|Liverpool|Everton|Juventus|Milan|Ajax|Porto")
 MONTHS = _listed("January|March|April|June|July|September|November|December")
