@@ -35,7 +35,7 @@ class Again:
             id=runtime.new_id(),
             notes=Notes(),
             deadline=started + service.limits.request,
-            version=snapshot.answers.get(exchange.policy, ""),
+            version=snapshot.answers.get((exchange.policy, exchange.request.stream), ""),
             route=None,
         )
         failure: GatewayError | None = None

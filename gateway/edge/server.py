@@ -176,7 +176,7 @@ class Edge:
             policy=policy,
             drop_params=drop,
             headers=decode.named_headers(head, snapshot.headers),
-            version=snapshot.answers.get(policy, ""),
+            version=snapshot.answers.get((policy, chat.stream), ""),
             again=self._again,
             max_cost=decode.cost_allowed(head),
             address=visit.connection.address,

@@ -26,8 +26,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 
     version: str
     chains: Mapping[str, Next]
-    answers: Mapping[str, str] = {}
-    """By policy what changes whenever it may answer differently."""
+    answers: Mapping[tuple[str, bool], str] = {}
+    """What changes whenever a policy may answer differently, for whole answers and for streams."""
     callers: Mapping[str, Caller]
     """Every tenant that may call, as its requests carry it."""
     closed: bool = True
@@ -94,7 +94,11 @@ def build_snapshot(rules: Rules, tools: Tools, wrap: Wrap | None = None) -> Snap
         callers=rules.callers,
         closed=rules.tenants is not None,
         on_revoke=rules.on_revoke,
-        answers={name: _digest(_shaping(policy)) for name, policy in rules.policies.items()},
+        answers={
+            (name, stream): _digest(_shaping(policy, stream=stream))
+            for name, policy in rules.policies.items()
+            for stream in (False, True)
+        },
         headers=tuple(sorted({name for block in blocks for name in _headers(block)})),
     )
 
@@ -105,9 +109,10 @@ def _headers(block: StagePolicy) -> Iterator[str]:
         yield from block.when.header
 
 
-def _shaping(policy: Policy) -> list[StagePolicy]:
+def _shaping(policy: Policy, *, stream: bool) -> list[StagePolicy]:
     """Return the stages by which the policy's answers may differ from another's."""
-    return [block for block in policy.pipeline if block.shapes_answers]
+    blocks = [block for block in policy.pipeline if block.shapes_answers]
+    return [block for block in blocks if block.when is None or block.when.stream in {None, stream}]
 
 
 def fingerprint(rules: Rules) -> str:

@@ -12,6 +12,7 @@ from gateway.core.chat import parse_request
 from gateway.core.errors import InternalError
 from gateway.core.exchange import Caller, Exchange
 from gateway.core.health import Health
+from gateway.core.limits import LimitRule
 from gateway.core.notes import Notes, Verdict
 from gateway.core.ports import Call, Tools
 from gateway.core.reply import Reply, Whole
@@ -19,9 +20,12 @@ from gateway.core.stage import Stage
 from gateway.policy.load import Policy, Rules
 from gateway.policy.snapshot import Holder, build_snapshot, fingerprint
 from gateway.stages.base import StagePolicy
+from gateway.stages.rate_limit import RateLimitPolicy
 from gateway.stages.relay import Relay, RelayPolicy
+from gateway.stages.semantic_cache.policy import SemanticCachePolicy
 from gateway.stages.when import When
 from gateway.state.memory import memory_state
+from tests.fakes.cached import CachedHouse
 from tests.fakes.runtime import make_runtime
 
 WHOLE = Whole(b"{}")
@@ -149,3 +153,31 @@ def test_whether_the_tenants_are_all_is_part_of_a_snapshot_and_of_its_version() 
     assert build_snapshot(closed, tools()).closed
     assert build_snapshot(kind, tools()).on_revoke == "finish"
     assert len({fingerprint(each) for each in (plain, closed, kind)}) == 3
+
+
+def answers(*pipeline: StagePolicy) -> tuple[str, str]:
+    """What names the answers of a policy: whole ones, and streams."""
+    policy = Policy(name="default", pipeline=pipeline)  # type: ignore[arg-type]  # stages of any kind
+    found = build_snapshot(rules(policy), replace(tools(), cache=CachedHouse().cache)).answers
+    return found["default", False], found["default", True]
+
+
+def test_answers_are_named_by_the_stages_that_can_change_them() -> None:
+    plain, buffered = answers(RelayPolicy()), answers(RelayPolicy(mode="buffered"))
+    assert plain[0] == plain[1] != buffered[0] == buffered[1]
+    limited = RateLimitPolicy(limits=(LimitRule(requests=1, every="1m"),))
+    assert answers(limited, RelayPolicy()) == plain
+    assert answers(SemanticCachePolicy(ttl=9), RelayPolicy()) == plain
+
+
+def test_where_streams_go_another_way_they_have_another_name() -> None:
+    streamed = RelayPolicy(mode="replay", when=When(stream=True))
+    whole, stream = answers(streamed, RelayPolicy())
+    assert whole == answers(RelayPolicy())[0]
+    assert stream != whole
+
+
+def test_headers_that_a_stage_reads_are_named() -> None:
+    policy = Policy(name="default", pipeline=(SemanticCachePolicy(), RelayPolicy()))
+    found = build_snapshot(rules(policy), replace(tools(), cache=CachedHouse().cache))
+    assert found.headers == ("cache-control", "x-turnout-cache")

@@ -21,7 +21,7 @@ from gateway.core.errors import (
 )
 from gateway.core.exchange import Exchange
 from gateway.core.flights import Flight
-from gateway.core.notes import Cached, CacheResult, StreamEnded, Verdict
+from gateway.core.notes import Cached, CacheResult, Queued, StreamEnded, Verdict
 from gateway.core.ports import Runtime
 from gateway.core.reply import Reply, Stream, Watched, Whole, when_over
 from gateway.core.stage import Next
@@ -116,7 +116,7 @@ class Errand:
         if answer is not None:
             reply = self._served(Found(answer))
             if reply is not None:
-                cache.take(answer, self.asked.raw)
+                cache.shelf.put(answer, self.asked.raw)
                 return reply
         if self.wish.only:
             return await self._only()
@@ -171,7 +171,10 @@ class Errand:
         """Wait for the answer to an equal request."""
         events = self.parts.cache.events
         events["flight", "followed"] += 1
+        clock = self.parts.runtime.clock
+        began = clock.monotonic()
         landed = await flight.wait()
+        self.exchange.notes.add(Queued(clock.monotonic() - began))
         if isinstance(landed, Flight):
             events["flight", "promoted"] += 1
             return await self._lead(landed)

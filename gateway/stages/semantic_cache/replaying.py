@@ -2,10 +2,13 @@
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from gateway.core.answers import Answer
 from gateway.core.exchange import Exchange
+from gateway.core.notes import End, StreamEnded
 from gateway.core.ports import Clock
-from gateway.core.reply import Answered, Block, Blocks, Reply, Stream, Whole
+from gateway.core.reply import Answered, Block, Blocks, Reply, Stream, Watched, Whole
 from gateway.stages.modes import told
 
 _NAMES: Final = {"chat": b"chatcmpl-", "completions": b"cmpl-", "messages": b"msg_"}
@@ -24,10 +27,23 @@ def replay(
     if not request.stream:
         return whole
     if tokens_per_second is None:
-        return told(whole, request)
+        return _noted(told(whole, request), exchange, clock)
     stream = told(whole, request, piece=_WORD)
     blocks = _Paced(stream.blocks, clock, _TOKENS / tokens_per_second)
-    return Stream(blocks, stream.tally, stream.dialect, stream.answered)
+    return _noted(replace(stream, blocks=blocks), exchange, clock)
+
+
+def _noted(stream: Stream, exchange: Exchange, clock: Clock) -> Stream:
+    """Return the stream with its end noted, as that of any other."""
+    tally = stream.tally
+
+    def ended(_: BaseException | None) -> None:
+        reason: End = "done" if tally.clean else "client_gone"
+        exchange.notes.add(
+            StreamEnded(reason, tally.blocks, tally.size, tally.longest_gap, tally.waited)
+        )
+
+    return replace(stream, blocks=Watched(stream.blocks, tally, ended, clock.monotonic))
 
 
 def _named(answer: Answer, exchange: Exchange, clock: Clock) -> bytes:

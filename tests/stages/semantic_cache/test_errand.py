@@ -8,7 +8,7 @@ import pytest
 from gateway.core.charge import charge_of
 from gateway.core.errors import UpstreamBroken, UpstreamRefused
 from gateway.core.exchange import Exchange
-from gateway.core.notes import Attempted, Cached
+from gateway.core.notes import Attempted, Cached, Queued
 from gateway.core.outcome import gather
 from gateway.core.reply import Reply, Stream, Whole
 from gateway.core.sse import DONE
@@ -54,6 +54,8 @@ async def test_b08_a_hundred_equal_requests_are_one_call() -> None:
     assert results == [("miss", "")] + [("hit-exact", "coalesced")] * 99
     assert [paid(each) for each, _ in asked] == [170] + [0] * 99
     assert len(house.cache.flights) == 0
+    waited = [each.notes.last(Queued) for each, _ in asked]
+    assert [note is not None for note in waited] == [False] + [True] * 99
 
 
 async def test_b08_when_the_leader_fails_one_is_promoted() -> None:

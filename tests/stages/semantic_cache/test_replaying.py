@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.core.assemble import assembler_for
+from gateway.core.notes import StreamEnded
 from gateway.core.reply import Reply, Stream, Whole
 from gateway.core.sse import DONE
 from tests.fakes.cached import ANSWER, ASK, CachedHouse
@@ -100,6 +101,20 @@ async def test_a_paced_stream_comes_as_if_it_were_written_now() -> None:
     assert reply.tally.clean
     await reply.blocks.aclose()
     assert began + 10 == house.clock.now
+
+
+async def test_the_end_of_a_replayed_stream_is_noted_as_that_of_any_other() -> None:
+    house = await kept()
+    await house.stream()
+    ended = house.notes.last(StreamEnded)
+    assert ended is not None
+    assert (ended.reason, ended.code) == ("done", "")
+    assert ended.blocks > 3
+    left = await house.ask(stream=True)
+    assert isinstance(left, Stream)
+    await left.blocks.__anext__()
+    await left.blocks.aclose()
+    assert [note.reason for note in house.notes.all(StreamEnded)] == ["client_gone"]
 
 
 async def test_every_replay_has_a_name_of_its_own() -> None:
