@@ -38,7 +38,7 @@ class Opened(Struct, frozen=True):
 async def open_tools(setup: Setup, runtime: Runtime, log: Log, data: Path) -> AsyncIterator[Opened]:
     """Open what the configuration names until the end of the block. Raises CannotStart."""
     async with AsyncExitStack() as stack:
-        providers = _providers(setup, runtime, stack)
+        providers = open_providers(setup, runtime, stack)
         semantic = await _semantic(setup, runtime, log, data, providers=providers, stack=stack)
         state = await stack.enter_async_context(open_state(setup, runtime, data))
         pepper = await asyncio.to_thread(pepper_for, setup, data, runtime.new_secret)
@@ -88,7 +88,7 @@ def pepper_for(setup: Setup, data: Path, fresh: Callable[[], str]) -> Secret:
         return pepper_of(data, fresh)
 
 
-def _providers(setup: Setup, runtime: Runtime, stack: AsyncExitStack) -> Mapping[str, Provider]:
+def open_providers(setup: Setup, runtime: Runtime, stack: AsyncExitStack) -> Mapping[str, Provider]:
     """Return the providers that can be used; they are closed with the stack."""
     usable = {name: each for name, each in setup.providers.items() if not each.unusable()}
     providers = {name: config.build(name, runtime) for name, config in usable.items()}

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from msgspec.structs import asdict
 
+from gateway.commands.cache_eval import add_eval
 from gateway.commands.columns import lines_of
 from gateway.commands.options import Commands, add_data, add_folders, setup_of
 from gateway.core import wire
@@ -50,15 +51,16 @@ def add_to(commands: Commands) -> None:
     """Add the command and its verbs."""
     parser = commands.add_parser(
         "cache",
-        help="look into the cache's store, and purge it",
+        help="look into the cache's store, purge it, and measure similar questions",
         description="Look into the store of answers, and purge it. A gateway that runs on the "
-        "same store goes by it within a second.",
+        "same store goes by it within a second. `eval` measures how often similar questions hit.",
     )
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     summed = verbs.add_parser("stats", help="sum up what there is, by tenant, policy and model")
     _finish(summed, stats)
     _add_inspect(verbs)
     _add_purge(verbs)
+    add_eval(verbs)
 
 
 def _add_inspect(verbs: Commands) -> None:

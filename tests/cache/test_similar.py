@@ -9,10 +9,8 @@ import aiohttp
 import pytest
 
 from gateway.policy.setup import load_setup
-from gateway.stages.semantic_cache import policy
 from tests.fakes.gateway import OpenGateway, serve_setup, write_config
 from tests.fakes.metered import HELLO, limited_config, open_metered
-from tests.fakes.near import FigureGates
 
 pytest.importorskip("onnxruntime", reason="the extra `semantic` is not installed")
 pytest.importorskip("faiss", reason="the extra `semantic` is not installed")
@@ -39,9 +37,8 @@ async def ask(gateway: OpenGateway, text: str, **fields: Any) -> Mapping[str, st
 
 @pytest.mark.slow
 async def test_a_similar_question_is_answered_also_after_a_restart(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(policy, "GATES", FigureGates())
     async with open_metered() as (meter, upstream):
         config = limited_config(upstream)
         config["pipeline"].append(

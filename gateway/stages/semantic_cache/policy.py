@@ -9,6 +9,7 @@ from gateway.core.ports import Tools
 from gateway.core.stage import Stage
 from gateway.stages.base import StagePolicy
 from gateway.stages.names import Names, Problem
+from gateway.stages.semantic_cache import evidence
 from gateway.stages.semantic_cache.directives import HEADERS
 from gateway.stages.semantic_cache.errand import Parts
 from gateway.stages.semantic_cache.keeping import Keeper, Times
@@ -16,7 +17,7 @@ from gateway.stages.semantic_cache.lookup import Gates, Lookup, SemanticPolicy
 from gateway.stages.semantic_cache.scope import Scopes
 from gateway.stages.semantic_cache.stage import SemanticCache
 
-GATES: Final[Gates | None] = None
+GATES: Final[Gates] = evidence
 """What two questions must agree in, besides looking alike."""
 Seconds = Annotated[float, Meta(ge=0, le=30 * 86_400)]
 
