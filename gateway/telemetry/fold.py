@@ -10,7 +10,7 @@ from msgspec import Struct
 from gateway.core.charge import Charge
 from gateway.core.errors import Fault
 from gateway.core.notes import Attempted, End, Limited
-from gateway.core.outcome import Outcome
+from gateway.core.outcome import Facts, Outcome
 from gateway.core.reply import Usage
 from gateway.core.state import Counted
 
@@ -18,7 +18,6 @@ OTHER: Final = "other"
 """Stands for every name that we did not give: a stranger's text is never a label."""
 ASKED: Final = 64
 ERRORS: Final = 400
-_NO_USAGE: Final = Usage()
 
 
 class WideEvent(Struct, tag="request", tag_field="event", gc=False):
@@ -36,8 +35,6 @@ class WideEvent(Struct, tag="request", tag_field="event", gc=False):
     policy: str
     model: str
     """What the caller asked for, or `other` when we do not serve it."""
-    asked: str | None
-    """The beginning of a name that we do not serve."""
     answered_by: str
     answered_model: str
     status: int
@@ -49,29 +46,31 @@ class WideEvent(Struct, tag="request", tag_field="event", gc=False):
     ttft_ms: float | None
     overhead_ms: float
     upstream_ms: float
-    queue_ms: float | None
     route: str
     attempts: int
-    tried: tuple[str, ...]
-    """Filled where one try was not enough."""
-    stages: tuple[str, ...]
-    tokens_in: int | None
-    tokens_out: int | None
-    tokens_cached: int
-    tokens_cache_write: int
-    tokens_reasoning: int
-    cost_usd: float | None
     counted: Counted | None
-    limits: tuple[str, ...]
-    """Titles of the limits that had no room, whether or not they were enforced."""
     bytes_in: int
     bytes_out: int
-    stream_end: End | None
-    stream_code: str
-    longest_gap_ms: float | None
-    dropped: tuple[str, ...]
     upstream_id: str
-    client_retry: int
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    tokens_cached: int = 0
+    tokens_cache_write: int = 0
+    tokens_reasoning: int = 0
+    cost_usd: float | None = None
+    asked: str | None = None
+    """The beginning of a name that we do not serve."""
+    queue_ms: float | None = None
+    tried: tuple[str, ...] = ()
+    """Filled where one try was not enough."""
+    stages: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+    """Titles of the limits that had no room, whether or not they were enforced."""
+    stream_end: End | None = None
+    stream_code: str = ""
+    longest_gap_ms: float | None = None
+    dropped: tuple[str, ...] = ()
+    client_retry: int = 0
 
 
 def fold(outcome: Outcome, charge: Charge, wall: float, served: Container[str]) -> WideEvent:
@@ -80,23 +79,18 @@ def fold(outcome: Outcome, charge: Charge, wall: float, served: Container[str]) 
     Names in `served` are logged as they are. Prompts and answers are not part of an outcome and
     so cannot get here.
     """
-    facts, started, model = outcome.facts, outcome.started, outcome.model
+    facts, caller, attempts = outcome.facts, outcome.caller, outcome.facts.attempts
     first = outcome.first_token if outcome.status < ERRORS else None
     total, waited, own = outcome.times()
-    queued = facts.queued
-    attempts, stream, known = facts.attempts, facts.stream, model in served
-    used = facts.used
-    usage, price = (used.usage, facts.micro_dollars) if used else (_NO_USAGE, None)
-    return WideEvent(  # by position: with this many names it would cost four times as much
+    event = WideEvent(  # by position: with this many names it would cost four times as much
         _stamp(int(wall * 1000)),
         outcome.id,
         outcome.endpoint,
-        outcome.caller.tenant,
-        outcome.caller.fingerprint,
+        caller.tenant,
+        caller.fingerprint,
         outcome.address,
         outcome.policy,
-        model if known else OTHER,
-        None if known else model[:ASKED] or None,
+        outcome.model if outcome.model in served else OTHER,
         facts.provider,
         facts.model,
         outcome.status,
@@ -105,31 +99,46 @@ def fold(outcome: Outcome, charge: Charge, wall: float, served: Container[str]) 
         outcome.detail,
         outcome.stream,
         _ms(total),
-        None if first is None else _ms(first - started),
+        None if first is None else _ms(first - outcome.started),
         _ms(own),
         _ms(waited),
-        None if queued is None else _ms(queued),
         facts.reason,
         len(attempts),
-        _tried(attempts) if len(attempts) > 1 else (),
-        tuple(f"{v.stage}: {v.verdict}" for v in facts.verdicts) if facts.verdicts else (),
-        usage.input if used else None,
-        usage.output if used else None,
-        usage.cached,
-        usage.cache_write,
-        usage.reasoning,
-        None if price is None else price / 1e6,
         charge.counted if attempts else None,
-        _reached(facts.limited) if facts.limited else (),
         outcome.received,
         outcome.sent,
-        stream.reason if stream else None,
-        stream.code if stream else "",
-        _ms(stream.longest_gap) if stream else None,
-        outcome.dropped,
         outcome.upstream_id,
-        outcome.client_retry,
     )
+    if facts.used is not None:
+        _add_spent(event, facts.used.usage, facts.micro_dollars)
+    _add_rarer(event, outcome, facts)
+    return event
+
+
+def _add_spent(event: WideEvent, usage: Usage, price: int | None) -> None:
+    event.tokens_in = usage.input
+    event.tokens_out = usage.output
+    event.tokens_cached = usage.cached
+    event.tokens_cache_write = usage.cache_write
+    event.tokens_reasoning = usage.reasoning
+    event.cost_usd = None if price is None else price / 1e6
+
+
+def _add_rarer(event: WideEvent, outcome: Outcome, facts: Facts) -> None:
+    if event.model is not outcome.model:  # a name that is not served
+        event.asked = outcome.model[:ASKED] or None
+    if facts.queued is not None:
+        event.queue_ms = _ms(facts.queued)
+    if event.attempts > 1:
+        event.tried = _tried(facts.attempts)
+    if facts.verdicts:
+        event.stages = tuple(f"{each.stage}: {each.verdict}" for each in facts.verdicts)
+    if facts.limited:
+        event.limits = _reached(facts.limited)
+    if facts.stream is not None:
+        event.stream_end, event.stream_code = facts.stream.reason, facts.stream.code
+        event.longest_gap_ms = _ms(facts.stream.longest_gap)
+    event.dropped, event.client_retry = outcome.dropped, outcome.client_retry
 
 
 def _reached(limited: Sequence[Limited]) -> tuple[str, ...]:
