@@ -3,33 +3,27 @@
 from collections.abc import Container, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final
 
 from msgspec import Struct
 
 from gateway.core.charge import Charge
 from gateway.core.errors import Fault
-from gateway.core.notes import Attempted, Cached, CacheResult, End, Limited, StreamEnded
+from gateway.core.notes import Attempted, Cached, CacheResult, End, Limited
 from gateway.core.outcome import Facts, Outcome
+from gateway.core.reply import Usage
 from gateway.core.state import Counted
 
 OTHER: Final = "other"
 """Stands for every name that we did not give: a stranger's text is never a label."""
 ASKED: Final = 64
 ERRORS: Final = 400
-_Spent: TypeAlias = tuple[int | None, int | None, int, int, int, float | None]
-_NOTHING_SPENT: Final[_Spent] = (None, None, 0, 0, 0, None)
-_CacheFields: TypeAlias = tuple[CacheResult | None, str, float | None, str, float | None]
-_NO_CACHE: Final[_CacheFields] = (None, "", None, "", None)
-_Ended: TypeAlias = tuple[End | None, str, float | None]
-_NO_STREAM: Final[_Ended] = (None, "", None)
 
 
 class WideEvent(Struct, tag="request", tag_field="event", gc=False):
     """All that the log says of a request. Milliseconds, bytes, dollars; None is unknown, never 0.
 
-    `asked`, `detail` and `upstream_id` come from outside and still need redaction. Names that are
-    served are told as they are. Prompts and answers are not part of an outcome and cannot get here.
+    `asked`, `detail` and `upstream_id` come from outside and still need redaction.
     """
 
     ts: str
@@ -41,8 +35,6 @@ class WideEvent(Struct, tag="request", tag_field="event", gc=False):
     policy: str
     model: str
     """What the caller asked for, or `other` when we do not serve it."""
-    asked: str | None
-    """The beginning of a name that we do not serve."""
     answered_by: str
     answered_model: str
     status: int
@@ -54,53 +46,56 @@ class WideEvent(Struct, tag="request", tag_field="event", gc=False):
     ttft_ms: float | None
     overhead_ms: float
     upstream_ms: float
-    queue_ms: float | None
     route: str
     attempts: int
-    tried: tuple[str, ...]
-    """Filled where one try was not enough."""
-    stages: tuple[str, ...]
-    tokens_in: int | None
-    tokens_out: int | None
-    tokens_cached: int
-    tokens_cache_write: int
-    tokens_reasoning: int
-    cost_usd: float | None
     counted: Counted | None
-    cache: CacheResult | None
-    cache_reason: str
-    cache_age_s: float | None
-    cache_id: str
-    saved_usd: float | None
-    limits: tuple[str, ...]
-    """Titles of the limits that had no room, whether or not they were enforced."""
     bytes_in: int
     bytes_out: int
-    stream_end: End | None
-    stream_code: str
-    longest_gap_ms: float | None
-    dropped: tuple[str, ...]
     upstream_id: str
-    client_retry: int
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    tokens_cached: int = 0
+    tokens_cache_write: int = 0
+    tokens_reasoning: int = 0
+    cost_usd: float | None = None
+    asked: str | None = None
+    """The beginning of a name that we do not serve."""
+    queue_ms: float | None = None
+    tried: tuple[str, ...] = ()
+    """Filled where one try was not enough."""
+    stages: tuple[str, ...] = ()
+    cache: CacheResult | None = None
+    cache_reason: str = ""
+    cache_age_s: float | None = None
+    cache_id: str = ""
+    saved_usd: float | None = None
+    limits: tuple[str, ...] = ()
+    """Titles of the limits that had no room, whether or not they were enforced."""
+    stream_end: End | None = None
+    stream_code: str = ""
+    longest_gap_ms: float | None = None
+    dropped: tuple[str, ...] = ()
+    client_retry: int = 0
 
 
 def fold(outcome: Outcome, charge: Charge, wall: float, served: Container[str]) -> WideEvent:
-    """Return the wide event of a request that ended at `wall`, seconds since 1970."""
-    facts, started, model = outcome.facts, outcome.started, outcome.model
+    """Return the wide event of a request that ended at `wall` (seconds since 1970).
+
+    Names in `served` are logged as they are. Prompts and answers are not part of an outcome and
+    so cannot get here.
+    """
+    facts, caller, attempts = outcome.facts, outcome.caller, outcome.facts.attempts
     first = outcome.first_token if outcome.status < ERRORS else None
     total, waited, own = outcome.times()
-    queued = facts.queued
-    stream, known = facts.stream, model in served
-    return WideEvent(  # by position: with this many names it would cost four times as much
+    event = WideEvent(  # by position: with this many names it would cost four times as much
         _stamp(int(wall * 1000)),
         outcome.id,
         outcome.endpoint,
-        outcome.caller.tenant,
-        outcome.caller.fingerprint,
+        caller.tenant,
+        caller.fingerprint,
         outcome.address,
         outcome.policy,
-        model if known else OTHER,
-        None if known else model[:ASKED] or None,
+        outcome.model if outcome.model in served else OTHER,
         facts.provider,
         facts.model,
         outcome.status,
@@ -109,47 +104,57 @@ def fold(outcome: Outcome, charge: Charge, wall: float, served: Container[str]) 
         outcome.detail,
         outcome.stream,
         _ms(total),
-        None if first is None else _ms(first - started),
+        None if first is None else _ms(first - outcome.started),
         _ms(own),
         _ms(waited),
-        None if queued is None else _ms(queued),
         facts.reason,
-        len(facts.attempts),
-        _tried(facts.attempts) if len(facts.attempts) > 1 else (),
-        tuple(f"{v.stage}: {v.verdict}" for v in facts.verdicts) if facts.verdicts else (),
-        *_spent(facts, charge),
-        charge.counted if facts.attempts else None,
-        *(_cached(facts.cached) if facts.cached else _NO_CACHE),
-        _reached(facts.limited) if facts.limited else (),
+        len(attempts),
+        charge.counted if attempts else None,
         outcome.received,
         outcome.sent,
-        *(_ended(stream) if stream else _NO_STREAM),
-        outcome.dropped,
         outcome.upstream_id,
-        outcome.client_retry,
     )
-
-
-def _spent(facts: Facts, charge: Charge) -> _Spent:
-    """Return what was used, and its price; of an answer that was cut, what passed."""
-    used, price = facts.used, facts.micro_dollars
     if facts.passed is not None and facts.stream is not None and facts.stream.reason != "done":
-        used, price = facts.passed, charge.amounts.micro_dollars  # nobody can say more
-    if used is None:
-        return _NOTHING_SPENT
-    usage, dollars = used.usage, None if price is None else price / 1e6
-    return usage.input, usage.output, usage.cached, usage.cache_write, usage.reasoning, dollars
+        _add_spent(event, facts.passed.usage, charge.amounts.micro_dollars)  # nobody knows more
+    elif facts.used is not None:
+        _add_spent(event, facts.used.usage, facts.micro_dollars)
+    _add_rarer(event, outcome, facts)
+    return event
 
 
-def _ended(stream: StreamEnded) -> _Ended:
-    return stream.reason, stream.code, _ms(stream.longest_gap)
+def _add_spent(event: WideEvent, usage: Usage, price: int | None) -> None:
+    event.tokens_in = usage.input
+    event.tokens_out = usage.output
+    event.tokens_cached = usage.cached
+    event.tokens_cache_write = usage.cache_write
+    event.tokens_reasoning = usage.reasoning
+    event.cost_usd = None if price is None else price / 1e6
 
 
-def _cached(cached: Cached) -> _CacheFields:
-    saved = cached.saved if cached.hit else None
-    age = cached.age * 1e3 // 1 / 1e3 if cached.hit else None
-    cost = None if saved is None else saved / 1e6
-    return cached.result, cached.reason, age, cached.id, cost
+def _add_rarer(event: WideEvent, outcome: Outcome, facts: Facts) -> None:
+    if event.model is not outcome.model:  # a name that is not served
+        event.asked = outcome.model[:ASKED] or None
+    if facts.queued is not None:
+        event.queue_ms = _ms(facts.queued)
+    if event.attempts > 1:
+        event.tried = _tried(facts.attempts)
+    if facts.verdicts:
+        event.stages = tuple(f"{each.stage}: {each.verdict}" for each in facts.verdicts)
+    if facts.cached is not None:
+        _add_cached(event, facts.cached)
+    if facts.limited:
+        event.limits = _reached(facts.limited)
+    if facts.stream is not None:
+        event.stream_end, event.stream_code = facts.stream.reason, facts.stream.code
+        event.longest_gap_ms = _ms(facts.stream.longest_gap)
+    event.dropped, event.client_retry = outcome.dropped, outcome.client_retry
+
+
+def _add_cached(event: WideEvent, cached: Cached) -> None:
+    event.cache, event.cache_reason, event.cache_id = cached.result, cached.reason, cached.id
+    if cached.hit:
+        event.cache_age_s = cached.age * 1e3 // 1 / 1e3
+        event.saved_usd = None if cached.saved is None else cached.saved / 1e6
 
 
 def _reached(limited: Sequence[Limited]) -> tuple[str, ...]:

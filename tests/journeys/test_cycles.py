@@ -24,7 +24,7 @@ from tests.fakes.upstream import (
 )
 from tests.journeys.journey import Journey, open_journey
 
-OFTEN = 5
+OFTEN = 3
 FIRST = b'data: {"choices":[{"index":0,"delta":{"content":"hi"}}]}\n\n'
 WHOLE = json_reply({"choices": [{"index": 0, "message": {"content": "hi"}}]})
 SILENT = raw_reply([STALL])
@@ -92,7 +92,7 @@ CASES: Mapping[str, tuple[Answer, Act, Mapping[str, Any]]] = {
     "a stream reset in the middle": (sse_reply([FIRST, RESET]), stream, {}),
     "a stream that turns to garbage": (sse_reply([FIRST, b"data: {no\n\n"]), stream, {}),
     "a stream that falls silent": (HALF, stream, {"transport": {"idle": 0.05}}),
-    "a stream past its deadline": (HALF, stream, {"limits": {"request": 0.1}}),
+    "a stream past its deadline": (HALF, stream, {"limits": {"request": 0.4}}),
     "a gathered stream that is cut": (
         sse_reply([FIRST, CUT]),
         whole,
@@ -104,7 +104,7 @@ CASES: Mapping[str, tuple[Answer, Act, Mapping[str, Any]]] = {
     "no connection in time": (
         SILENT,
         three_at_once,
-        {"transport": {"total_connections": 1}, "limits": {"request": 0.1}},
+        {"transport": {"total_connections": 1}, "limits": {"request": 0.4}},
     ),
     "a client that leaves a stream": (HALF, leave_a_stream, {}),
     "a client that leaves before the answer": (SILENT, leave_before_the_answer, {}),
