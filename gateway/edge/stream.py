@@ -10,6 +10,7 @@ from gateway.core.errors import (
     DeadlineExceeded,
     GatewayError,
     StreamCut,
+    Unauthenticated,
     UpstreamTimeout,
 )
 from gateway.core.reply import Block, Stream
@@ -175,7 +176,8 @@ def _cost_line(visit: Visit, amount: int | None, waited: float) -> Block:
 
 def send_broken_end(visit: Visit, error: GatewayError, dialect: Dialect) -> None:
     """Tell a stream's caller that it broke: one error event, then the end, never [DONE]."""
-    visit.keep = False
+    # Without chunks only a closed connection tells the end; nor is it kept for a revoked key.
+    visit.keep = visit.keep and visit.chunked and not isinstance(error, Unauthenticated)
     facts = visit.facts()
     seen, charge = facts.passed or facts.used, charge_of(facts)
     told = error_event(error, dialect, visit.id, seen.usage.output if seen else 0)
