@@ -21,7 +21,9 @@ class HealthNews:
     def denied(self, provider: str, detail: str) -> None:
         """Say that our key was refused, once for every time that it is tried again."""
         self._log.error(
-            "a provider refuses our key: mend it, then restart", provider=provider, code=detail
+            "a provider refuses our key: mend it, it is tried again; one in env: after a restart",
+            provider=provider,
+            code=detail,
         )
 
     def opened(self, provider: str, model: str, seconds: float) -> None:

@@ -39,10 +39,12 @@ class Walk:
         self.exchange = exchange
         self.proceed = proceed
         self.budget = group.budget
-        candidates = rules.order(group.candidates, exchange, now)
+        ordered = candidates = rules.order(group.candidates, exchange, now)
         if group.budget.low:  # those that would need a second try go last
             candidates = sorted(candidates, key=_is_failing)
         self.choice = Choice(candidates, exchange, rules.ceiling(exchange))
+        if candidates and candidates[0] is not ordered[0]:
+            self.choice.say(f"{ordered[0].model.provider} often fails")
         self.notes = exchange.notes
         self.deadline = rules.deadline(exchange, now)
         self.attempts = 0

@@ -136,7 +136,7 @@ async def test_while_the_budget_is_nearly_spent_a_target_that_fails_goes_last() 
         return breaks()(call) if turns[0] % 5 < 2 else None
 
     house.a.does = often
-    good = 0
+    good, behind = 0, set()
     for turn in range(2_000):
         house.clock.now += 0.02
         try:
@@ -144,7 +144,10 @@ async def test_while_the_budget_is_nearly_spent_a_target_that_fails_goes_last() 
             good += 1
         except UpstreamBroken:
             pass
+        if house.asked == ["b"]:
+            behind.add(house.route)
     assert house.condition("a", "one").breaker.openings == 0
     assert good >= 1_990
     [(_, budget)] = house.health.budgets()
     assert budget.refused <= 10
+    assert behind == {"failover: a often fails"}, "the header says why the first was not asked"
