@@ -25,6 +25,15 @@ from tests.fakes.upstream import (
 from tests.journeys.journey import Journey, open_journey
 
 OFTEN = 3
+RELAY = {"stage": "relay"}
+FAILOVER = {"pipeline": [{"stage": "failover", "targets": [{"model": "the-model"}]}, RELAY]}
+CACHED = {"pipeline": [{"stage": "semantic_cache"}, RELAY]}
+LIMITED = {
+    "pipeline": [
+        {"stage": "rate_limit", "limits": [{"requests": 1, "per": ["tenant"], "each": "month"}]},
+        RELAY,
+    ]
+}
 FIRST = b'data: {"choices":[{"index":0,"delta":{"content":"hi"}}]}\n\n'
 WHOLE = json_reply({"choices": [{"index": 0, "message": {"content": "hi"}}]})
 SILENT = raw_reply([STALL])
@@ -106,6 +115,22 @@ CASES: Mapping[str, tuple[Answer, Act, Mapping[str, Any]]] = {
         three_at_once,
         {"transport": {"total_connections": 1}, "limits": {"request": 0.4}},
     ),
+    "failover: all refuse": (json_reply({"error": {"message": "no"}}, 500), stream, FAILOVER),
+    "failover: a refusal that is final": (
+        json_reply({"error": {"message": "no"}}, 400),
+        whole,
+        FAILOVER,
+    ),
+    "failover: a stream cut before its first token": (sse_reply([CUT]), stream, FAILOVER),
+    "failover: a stream cut in the middle": (sse_reply([FIRST, CUT]), stream, FAILOVER),
+    "a cached answer": (WHOLE, whole, CACHED),
+    "a failure that is not cached": (json_reply({"error": {"message": "no"}}, 500), whole, CACHED),
+    "equal requests that fail at once": (
+        json_reply({"error": {"message": "no"}}, 500),
+        three_at_once,
+        CACHED,
+    ),
+    "a limit without room": (WHOLE, whole, LIMITED),
     "a client that leaves a stream": (HALF, leave_a_stream, {}),
     "a client that leaves before the answer": (SILENT, leave_before_the_answer, {}),
     "half a body": (WHOLE, send_half, {"limits": {"body_grace": 0.05}}),

@@ -78,7 +78,7 @@ class Choice:
 
     def skip(self, candidate: Candidate, reason: str, lacks: CapabilityMissing | None) -> None:
         """Do not ask it: the request is not for it."""
-        self._lacks = self._lacks or lacks
+        self._lacks = self._lacks or (lacks and lacks.again())
         self._misfits.append(reason)
         # What it can cost depends on more than the request; all else is the same every time.
         self.say(f"{candidate.model.name} lacks {reason}", astray=reason == "cost")

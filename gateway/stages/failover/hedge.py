@@ -91,7 +91,7 @@ class Run:
     def __init__(self, candidate: Candidate) -> None:
         self.candidate = candidate
         self.reply: Reply | None = None
-        self.error: BaseException | None = None
+        self.error: GatewayError | None = None
         self.over = asyncio.Event()
         self.task: Task
 
@@ -112,7 +112,7 @@ class Race:
             try:
                 run.reply = await work
             except GatewayError as error:
-                run.error = error
+                run.error = error.again()  # an equal one, which holds no frames
             finally:
                 run.over.set()
                 self._bell.set()

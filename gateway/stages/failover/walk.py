@@ -126,7 +126,7 @@ class Walk:
             return won.reply
         errors = [run.error for run in race.runs if run.error is not None]
         if errors:
-            raise errors[-1]
+            raise errors[-1].again()
         return None
 
     def _waste(self, lost: Sequence[Wasted]) -> None:
@@ -212,9 +212,9 @@ class Walk:
             self.choice.skip(candidate, str(error.param), error)
             return
         if error.retry is Retry.NEVER and not isinstance(error, Overloaded):
-            raise error
+            raise error.again()
         self.choice.drop(candidate, error.code)
-        self.last = error
+        self.last = error.again()
 
     def _failed(self, candidate: Candidate, error: GatewayError, probe: Probe | None) -> None:
         self.attempts += 1
@@ -231,7 +231,7 @@ class Walk:
         if error.retry is Retry.NEVER:
             self._elsewhere(candidate, error)
             return
-        self.last = error
+        self.last = error.again()
         if error.retry is Retry.SAME:
             self.choice.defer(candidate, error.code)
         else:
@@ -245,15 +245,17 @@ class Walk:
         """Go where the policy sends requests that were refused like this, or raise the refusal."""
         targets = self.rules.fallbacks.get(refusal(error))
         if targets is None or self.attempts >= self.rules.attempts:
-            raise error
-        self.last = error
+            raise error.again()
+        self.last = error.again()
         self.choice.say(f"{candidate.model.provider} {error.code}")
         self.choice.turn_to(targets.of(self.exchange).candidates, candidate)
 
     def _give_up(self, why: str) -> NoReturn:
         """End the chain with its last error."""
         self.notes.add(Verdict(NAME, f"gave up: {why}"))
-        raise self.last or self.choice.down(self.rules.clock.monotonic())
+        if self.last is not None:
+            raise self.last.again()
+        raise self.choice.down(self.rules.clock.monotonic())
 
     def _end(self, now: float) -> NoReturn:
         """End the chain: nobody is left to ask, or none may be asked in time."""
@@ -262,7 +264,7 @@ class Walk:
         misfit = self.choice.misfit()
         if misfit is not None:
             self.notes.add(Verdict(NAME, "no target fits"))
-            raise misfit
+            raise misfit.again()
         self.notes.add(Verdict(NAME, "all providers down"))
         raise self.choice.down(now)
 

@@ -27,6 +27,8 @@ class Call:
     async def _work(self, exchange: Exchange, proceed: Next) -> None:
         try:
             self._reply = await proceed(exchange)
+        except GatewayError as error:
+            self._reply = error.again()  # an equal one, which holds no frames
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whoever leads gets it
             self._reply = error
         finally:
@@ -55,7 +57,9 @@ class Call:
         """Return the answer. Raises what it failed with."""
         reply = self._reply
         if isinstance(reply, GatewayError):
-            raise reply
+            raise reply.again()
+        if isinstance(reply, Exception):
+            raise reply  # as it is: the log says where
         if not isinstance(reply, Whole):
             detail = f"{type(reply).__name__} in place of an answer"
             raise InternalError("The gateway failed.", detail=detail)

@@ -105,7 +105,10 @@ class Errand:
         try:
             return await self._run()
         except GatewayError as error:
-            return self._instead(error)
+            instead = self._instead(error)
+            if instead is None:
+                raise
+            return instead
 
     async def _run(self) -> Reply:
         cache, key = self.parts.cache, self.asked.key
@@ -289,9 +292,9 @@ class Errand:
             if flight is not None:
                 flight.land(found)
 
-    def _instead(self, error: GatewayError) -> Reply:
-        """Return the stale answer where a provider failed. Raises the error where there is none."""
+    def _instead(self, error: GatewayError) -> Reply | None:
+        """Return the stale answer where a provider failed, if there is one."""
         failed = isinstance(error, UpstreamError | Overloaded)
         if self.stale is None or not failed or isinstance(error, UpstreamRefused):
-            raise error
+            return None
         return serve(self.parts, self.exchange, Found(self.stale), self.now, "stale_if_error")
