@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec import Struct, structs
 
 from gateway.core.keys import mark_of
-from gateway.core.ports import Provider, Tools
+from gateway.core.ports import Provider, Runtime, Tools
 from gateway.core.secret import Secret
 from gateway.core.state import IssuedKey, State
 from gateway.edge.admin import Admin, open_admin
@@ -29,6 +29,7 @@ from gateway.policy.watch import watch
 from gateway.providers.rotation import Rotation
 from gateway.providers.transport.client import PoolStats, Transport
 from gateway.runtime import open_runtime
+from gateway.semantic.opening import Semantic
 from gateway.settings import Address, parse_address
 from gateway.telemetry.cache_metrics import CacheSize
 from gateway.telemetry.health import HealthMetrics
@@ -83,7 +84,7 @@ async def open_gateway(
         warming = Warming(readiness, runtime.clock, log)
         warming.start(setup.providers, tools.providers, runtime.spawn)
         if semantic is not None:
-            warming.add("embedder", semantic.warm, semantic.timeout, runtime.spawn)
+            _preload(semantic, holder, warming, readiness, runtime)
         follow(setup, tools, process, log)
         yield Gateway(edge, readiness, process, port=edge.port, admin_port=operator.port)
 
@@ -162,6 +163,20 @@ async def _desk(setup: Setup, process: Process, socket: str) -> AsyncIterator[Ad
             )
             admin = await stack.enter_async_context(opened)
         yield admin
+
+
+def _preload(
+    semantic: Semantic, holder: Holder, warming: Warming, readiness: Readiness, runtime: Runtime
+) -> None:
+    """Load the embedder as soon as some policy needs it."""
+
+    def look(*, serving: bool) -> None:
+        if holder.current.embeds and "embedder" not in readiness.warmups:
+            wait = semantic.timeout
+            warming.add("embedder", semantic.warm, wait, runtime.spawn, serving=serving)
+
+    look(serving=False)
+    holder.follow(lambda: look(serving=True))
 
 
 def follow(setup: Setup, tools: Tools, process: Process, log: Log) -> None:

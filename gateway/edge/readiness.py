@@ -5,11 +5,14 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-State = Literal["pending", "ready", "failed", "timeout"]
+State = Literal["pending", "loading", "ready", "failed", "timeout"]
 
 
 class Warmed(Struct):
-    """How far one provider's warm-up is. A failed one does not hold back readiness."""
+    """How far one warm-up is. Only one that is pending holds back readiness.
+
+    What is loading was found to be needed when requests were served already.
+    """
 
     state: State = "pending"
     seconds: float = 0.0

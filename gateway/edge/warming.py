@@ -34,10 +34,19 @@ class Warming:
                 self.add(name, provider.warm, warmup.timeout, spawn)
 
     def add(
-        self, name: str, warm: Callable[[], Awaitable[None]], patience: float, spawn: Spawn
+        self,
+        name: str,
+        warm: Callable[[], Awaitable[None]],
+        patience: float,
+        spawn: Spawn,
+        *,
+        serving: bool = False,
     ) -> None:
-        """Warm one thing in the background; readiness waits up to `patience` seconds."""
-        self._readiness.warmups[name] = Warmed()
+        """Warm one thing in the background.
+
+        Readiness waits up to `patience` seconds, but not where requests are served already.
+        """
+        self._readiness.warmups[name] = Warmed(state="loading" if serving else "pending")
         spawn(f"warm {name}", self._warm(name, warm, patience))
 
     async def _warm(self, name: str, warm: Callable[[], Awaitable[None]], patience: float) -> None:

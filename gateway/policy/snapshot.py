@@ -35,6 +35,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     on_revoke: OnRevoke = "cut"
     headers: tuple[str, ...] = ()
     """The request headers that some policy or stage asks about."""
+    embeds: bool = False
+    """Whether some stage needs the embedder."""
 
 
 class Holder:
@@ -100,6 +102,7 @@ def build_snapshot(rules: Rules, tools: Tools, wrap: Wrap | None = None) -> Snap
             for stream in (False, True)
         },
         headers=tuple(sorted({name for block in blocks for name in _headers(block)})),
+        embeds=any(block.embeds for block in blocks),
     )
 
 

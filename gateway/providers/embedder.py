@@ -40,6 +40,7 @@ class EmbedderProvider:
         self._name = name
         self._clock = clock
         self.embedder: Embedder | None = None
+        self._warm = False
 
     async def send(self, call: Call, /) -> Reply:
         """Embed the request's texts. Raises CallerError or UpstreamError."""
@@ -66,7 +67,12 @@ class EmbedderProvider:
         return Whole(body, "openai", Usage(input=_tokens(rows)), answered)
 
     async def warm(self) -> None:
-        """Do nothing: the embedder is warmed with the process."""
+        """Load the embedder, which the first request would else wait for. Raises UpstreamError."""
+        try:
+            if self.embedder is not None:
+                await self.embedder.warm()
+        except EmbedderUnavailable as error:
+            raise _unavailable(str(error)) from error
 
     async def aclose(self) -> None:
         """Do nothing: the embedder closes with the process."""
@@ -76,6 +82,9 @@ class EmbedderProvider:
     ) -> Sequence[Embedded]:
         try:
             async with asyncio.timeout(max(0.0, deadline - self._clock.monotonic())):
+                if not self._warm:
+                    await embedder.warm()
+                    self._warm = True
                 return await embedder.embed(texts)
         except TimeoutError as error:
             raise timed_out("upstream_timeout", "the embedder has too much to do") from error

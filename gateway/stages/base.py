@@ -35,6 +35,11 @@ class StagePolicy(Struct, frozen=True, forbid_unknown_fields=True, tag_field="st
     ] = None
 
     @property
+    def embeds(self) -> bool:
+        """Whether it needs the embedder, which is then loaded before the first request."""
+        return False
+
+    @property
     def name(self) -> str:
         """The stage's name in the policy file."""
         return str(self.__struct_config__.tag)

@@ -50,10 +50,7 @@ def measure(seconds: float) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="turnout-bench-") as temporary:
         folder, port = Path(temporary), free_port()
         command = [sys.executable, "-m", "loadtest.bench.upstream", str(port)]
-        url, state = (
-            f"http://127.0.0.1:{port}/v1",
-            "state: {kind: memory}\nembedder: {kind: none}\n",
-        )
+        url, state = f"http://127.0.0.1:{port}/v1", "state: {kind: memory}\n"
         with started(command, port, LOAD_CORE, folder / "upstream.log"):
             with turnout(url, folder, settings=state, policy=WITH) as ours:
                 request = request_bytes(ours.port, _ASKED, KEY)

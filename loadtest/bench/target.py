@@ -12,6 +12,7 @@ from loadtest.bench.upstream import MODEL
 KEY: Final = "tk-bench-0123456789abcdef0123456789"
 UPSTREAM_KEY: Final = "sk-bench-" + "0123456789abcdef" * 3
 _GATEWAY: Final = """\
+embedder: {{kind: none}}  # loaded in the background, it would spoil the first seconds
 keys:
   bench: env:TURNOUT_BENCH_KEY
 providers:

@@ -82,6 +82,11 @@ class SemanticCachePolicy(StagePolicy, frozen=True, tag="semantic_cache", kw_onl
         """Return the stage."""
         return self.behind(GATES, tools)
 
+    @property
+    def embeds(self) -> bool:
+        """Whether it looks for similar questions."""
+        return self.semantic is not None
+
     def behind(self, gates: Gates | None, tools: Tools) -> Stage:
         """Return the stage behind these gates; without any nothing similar is ever served."""
         cache, runtime = tools.cache, tools.runtime
