@@ -18,16 +18,9 @@ from gateway.policy.issue import Audit
 T = TypeVar("T")
 
 
-class Purge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Purge(Selection, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What shall be forgotten: the answers that fit every field that is named."""
 
-    tenant: str | None = None
-    policy: str | None = None
-    asked: str | None = None
-    model: str | None = None
-    tag: str | None = None
-    corpus: str | None = None
-    id: str | None = None
     all: bool = False
     """Whether every answer is meant, where nothing is named."""
     dry_run: bool = False
