@@ -24,8 +24,7 @@ from gateway.state import answers_table as table
 from gateway.state.answer_rows import Expected
 from gateway.state.answers_feed import Feed
 from gateway.state.answers_news import News, Place, news_since, one, some
-from gateway.state.answers_queue import LINGER, PATIENCE, Queue
-from gateway.state.base import SWEEP
+from gateway.state.answers_queue import LINGER, MOST, PATIENCE, Queue, keep_swept
 from gateway.state.keys_file import POLL
 from gateway.state.writer import Connection, Writer
 
@@ -35,8 +34,6 @@ PAUSE: Final = 0.02
 TRIES: Final = 3
 SLICE: Final = 20
 """Changes that are told at once."""
-MOST: Final = 50
-"""Steps of one sweep; also those, beyond what its answers take, after which it ends a purge."""
 _EMPTY_LOG: Final = "PRAGMA wal_checkpoint(TRUNCATE)"
 
 _log = logging.getLogger(__name__)
@@ -134,7 +131,7 @@ class AnswersFile:
         """Yield what must run as long as it is used, each with a name."""
         yield "write answers", self._queue.keep_written(self._clock)
         yield "follow answers", self._keep_followed()
-        yield "sweep answers", self._keep_swept()
+        yield "sweep answers", keep_swept(self.sweep, self._clock)
 
     async def _keep_followed(self) -> None:
         while True:
@@ -146,14 +143,6 @@ class AnswersFile:
                 if self._writer.damaged or not self._open:
                     await self._begin_anew(discard=self._writer.damaged)
             await self._clock.sleep(POLL)
-
-    async def _keep_swept(self) -> None:
-        while True:
-            await self._clock.sleep(SWEEP)
-            with suppress(StateUnavailable):
-                for _ in range(MOST):
-                    if not await self.sweep():
-                        break
 
     async def sweep(self) -> bool:
         """Remove some of what is over or too much; tell whether there may be more.

@@ -9,6 +9,7 @@ from typing import Final
 from gateway.core.answers import Answer
 from gateway.core.errors import StateUnavailable
 from gateway.core.ports import Clock
+from gateway.state.base import SWEEP
 
 LINGER: Final = 0.05
 """Seconds for which answers are gathered."""
@@ -18,6 +19,8 @@ WAITING: Final = 16 << 20
 """Bytes that wait at most; what would exceed them is not taken."""
 GROUP: Final = 1 << 20
 """Bytes that are written together."""
+MOST: Final = 50
+"""Steps of one sweep; also those, beyond what its answers take, after which it ends a purge."""
 NUMBER: Final = 100
 """Answers that are written together."""
 
@@ -79,3 +82,13 @@ class Queue:
             group.append(self._waiting.popleft())
             size += group[-1].size
         return group
+
+
+async def keep_swept(sweep: Callable[[], Awaitable[bool]], clock: Clock) -> None:
+    """Sweep a store until cancelled, each time until nothing is left to do or MOST times."""
+    while True:
+        await clock.sleep(SWEEP)
+        with suppress(StateUnavailable):
+            for _ in range(MOST):
+                if not await sweep():
+                    break

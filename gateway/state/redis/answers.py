@@ -22,9 +22,8 @@ from gateway.core.shelf import LARGEST
 from gateway.state.answer_rows import Damaged, Expected, unpack
 from gateway.state.answers_feed import Feed
 from gateway.state.answers_news import IDS, Place
-from gateway.state.answers_queue import Queue
+from gateway.state.answers_queue import MOST, Queue, keep_swept
 from gateway.state.answers_table import REFUSED
-from gateway.state.base import SWEEP
 from gateway.state.redis import answers_words as words
 from gateway.state.redis.link import BYTES, Link, Rejected, Unreachable, Word
 from gateway.state.redis.recovery import LOOK
@@ -55,8 +54,6 @@ PATIENCE: Final = 1.0
 """Seconds for which a step of a purge is tried again: whoever waits for it has no deadline."""
 PAUSE: Final = 0.1
 """Seconds between two tries."""
-MOST: Final = 50
-"""Calls of one sweep; also those, beyond what its answers take, after which it ends a purge."""
 TOP: Final = 1 << 53
 
 
@@ -155,21 +152,13 @@ class RedisAnswers:
         yield "call redis for answers", self._link.work()
         yield "write answers", self._queue.keep_written(self._clock)
         yield "follow answers", self._keep_followed()
-        yield "sweep answers", self._keep_swept()
+        yield "sweep answers", keep_swept(self.sweep, self._clock)
 
     async def _keep_followed(self) -> None:
         while True:
             with suppress(StateUnavailable):
                 await self.look()
             await self._clock.sleep(LOOK)
-
-    async def _keep_swept(self) -> None:
-        while True:
-            await self._clock.sleep(SWEEP)
-            with suppress(StateUnavailable):
-                for _ in range(MOST):
-                    if not await self.sweep():
-                        break
 
     async def look(self) -> None:
         """Connect if need be, and tell followers what changed. Raises StateUnavailable."""
