@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -11,18 +10,15 @@ from msgspec.structs import asdict
 
 from gateway.commands.cache_eval import add_eval
 from gateway.commands.columns import lines_of
-from gateway.commands.options import Commands, add_data, add_folders, setup_of
+from gateway.commands.on_store import UNUSABLE, complain, finish, reached, say, task_failed
+from gateway.commands.options import Commands, setup_of
 from gateway.core import wire
 from gateway.core.answers import Answer, Held, Selection
-from gateway.core.errors import StateUnavailable
 from gateway.core.state import State
-from gateway.edge.listening import CannotStart
 from gateway.policy.setup import Setup
 from gateway.runtime import open_runtime
 from gateway.tools import open_state
 
-REFUSED: Final = 1
-UNUSABLE: Final = 2
 MOST: Final = 20
 SHOWN: Final = 100_000
 """Characters of an answer that --show prints at most."""
@@ -57,7 +53,7 @@ def add_to(commands: Commands) -> None:
     )
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     summed = verbs.add_parser("stats", help="sum up what there is, by tenant, policy and model")
-    _finish(summed, stats)
+    finish(summed, run, stats)
     _add_inspect(verbs)
     _add_purge(verbs)
     add_eval(verbs)
@@ -73,7 +69,7 @@ def _add_inspect(verbs: Commands) -> None:
     _add_fields(parser)
     parser.add_argument("--most", metavar="N", type=int, default=MOST, help=f"(default: {MOST})")
     parser.add_argument("--show", action="store_true", help="print questions and answers too")
-    _finish(parser, inspect)
+    finish(parser, run, inspect)
 
 
 def _add_purge(verbs: Commands) -> None:
@@ -85,7 +81,7 @@ def _add_purge(verbs: Commands) -> None:
     _add_fields(parser)
     parser.add_argument("--all", action="store_true", help="every answer there is")
     parser.add_argument("--dry-run", action="store_true", help="only say how many they are")
-    _finish(parser, purge)
+    finish(parser, run, purge)
 
 
 def _add_fields(parser: argparse.ArgumentParser) -> None:
@@ -93,30 +89,19 @@ def _add_fields(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", metavar="NAME", help=f"answers {what}")
 
 
-def _finish(parser: argparse.ArgumentParser, work: Work) -> None:
-    add_folders(parser)
-    add_data(parser)
-    parser.add_argument(
-        "--format", choices=("text", "json"), default="text", help="(default: text)"
-    )
-    parser.set_defaults(run=run, work=work)
-
-
 def run(given: argparse.Namespace) -> int:
     """Open the store and do what was asked. Raises Invalid when the configuration is not usable."""
     setup = setup_of(given)
     if not setup.state.shared:
-        return _complain(MEMORY, UNUSABLE)
-    try:
-        return asyncio.run(_with_store(setup, given))
-    except CannotStart as error:
-        return _complain(str(error), UNUSABLE)
-    except StateUnavailable as error:
-        return _complain(f"the store cannot be reached: {error.detail}. Try again.")
+        return complain("cache", MEMORY, UNUSABLE)
+    return reached("cache", lambda: asyncio.run(_with_store(setup, given)), "Try again.")
 
 
 async def _with_store(setup: Setup, given: argparse.Namespace) -> int:
-    async with open_runtime(_failed) as runtime, open_state(setup, runtime, given.data) as state:
+    async with (
+        open_runtime(task_failed) as runtime,
+        open_state(setup, runtime, given.data) as state,
+    ):
         code: int = await given.work(state, given)
         return code
 
@@ -129,11 +114,11 @@ async def stats(state: State, given: argparse.Namespace) -> int:
         print(wire.encode_pretty({**_total(held), "kinds": rows}))
         return 0
     if not held:
-        _say(f"No answer is kept here. (data: {given.data.absolute()})")
+        say(f"No answer is kept here. (data: {given.data.absolute()})")
         return 0
     print("\n".join(lines_of([STATS, *map(_summed, held)])))
     total = _total(held)
-    _say(f"{total['answers']:,} answers, {total['size']:,} bytes")
+    say(f"{total['answers']:,} answers, {total['size']:,} bytes")
     return 0
 
 
@@ -145,7 +130,7 @@ async def inspect(state: State, given: argparse.Namespace) -> int:
         print(wire.encode_pretty({"answers": rows}))
         return 0
     if not answers:
-        _say("There is no such answer.")
+        say("There is no such answer.")
         return 0
     print("\n".join(lines_of([INSPECT, *map(_listed, answers)])))
     for each in answers if given.show else ():
@@ -158,7 +143,7 @@ async def purge(state: State, given: argparse.Namespace) -> int:
     """Remove answers, or say how many it would be."""
     which = _selection(given)
     if which == Selection() and not given.all:
-        return _complain(NOTHING)
+        return complain("cache", NOTHING)
     count = await state.answers.remove(which, dry_run=given.dry_run)
     if given.format == "json":
         print(wire.encode_pretty({"removed": count, "dry_run": given.dry_run}))
@@ -202,16 +187,3 @@ def _facts(answer: Answer, *, show: bool) -> dict[str, Any]:
 
 def _moment(epoch: float) -> str:
     return datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _failed(task: str, error: BaseException) -> None:
-    _say(f"warning: {task} failed: {type(error).__name__}")
-
-
-def _complain(what: str, code: int = REFUSED) -> int:
-    _say(f"turnout cache: {what}")
-    return code
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")

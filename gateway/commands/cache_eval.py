@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import gzip
-import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.commands.columns import lines_of
+from gateway.commands.on_store import UNUSABLE, complain, say, task_failed
 from gateway.commands.options import Commands, add_data, add_folders, setup_of
 from gateway.core import wire
 from gateway.core.embedding import Embedded, Embedder, EmbedderUnavailable
@@ -30,8 +30,6 @@ from gateway.stages.semantic_cache.scoring import (
 )
 from gateway.tools import open_providers
 
-REFUSED: Final = 1
-UNUSABLE: Final = 2
 AT_ONCE: Final = 1000
 """Texts that are embedded between two words of progress."""
 LONGEST: Final = 1 << 20
@@ -87,18 +85,18 @@ def run(given: argparse.Namespace) -> int:
     setup = setup_of(given)
     policy = setup.rules.policies.get(given.policy)
     if policy is None:
-        return _complain(f"there is no policy {given.policy!r}", UNUSABLE)
+        return complain("cache", f"there is no policy {given.policy!r}", UNUSABLE)
     setting = _setting(policy.pipeline)
     if setting is None:
         setting = SemanticPolicy()
-        _say(f"policy {given.policy!r} has no `semantic:`: what it is by default is measured.")
+        say(f"policy {given.policy!r} has no `semantic:`: what it is by default is measured.")
     try:
         pairs = list(_read(given.pairs))
         outcomes = asyncio.run(_measure(setup, given.data, pairs))
     except (OSError, EOFError, zlib.error, Unreadable) as error:
-        return _complain(f"{given.pairs}: {error}")
+        return complain("cache", f"{given.pairs}: {error}")
     except EmbedderUnavailable as error:
-        return _complain(f"the embedder cannot be used: {error}", UNUSABLE)
+        return complain("cache", f"the embedder cannot be used: {error}", UNUSABLE)
     suggested = suggestion(outcomes, given.most_wrong)
     show = _as_json if given.format == "json" else _as_text
     print(show(outcomes, setting.threshold, suggested, given.most_wrong))
@@ -139,7 +137,7 @@ async def _measure(setup: Setup, data: Path, pairs: Sequence[Pair]) -> Sequence[
     if not pairs:
         raise Unreadable("there is no pair in it")
     async with AsyncExitStack() as stack:
-        runtime = await stack.enter_async_context(open_runtime(_failed))
+        runtime = await stack.enter_async_context(open_runtime(task_failed))
         providers = open_providers(setup, runtime, stack)
         opening = open_semantic(setup.embedder, runtime, data, providers, _warn)
         semantic = await stack.enter_async_context(opening)
@@ -157,7 +155,7 @@ async def _embed(embedder: Embedder, texts: Sequence[str]) -> Sequence[Embedded]
     vectors: list[Embedded] = []
     for start in range(0, len(texts), AT_ONCE):
         vectors += await embedder.embed(texts[start : start + AT_ONCE])
-        _say(f"{len(vectors):,} of {len(texts):,} questions are embedded")
+        say(f"{len(vectors):,} of {len(texts):,} questions are embedded")
     return vectors
 
 
@@ -241,17 +239,4 @@ def _part(text: str) -> float:
 
 
 def _warn(event: str, **fields: object) -> None:
-    _say(f"warning: {event} ({', '.join(f'{name}: {value}' for name, value in fields.items())})")
-
-
-def _failed(task: str, error: BaseException) -> None:
-    _say(f"warning: {task} failed: {type(error).__name__}")
-
-
-def _complain(what: str, code: int = REFUSED) -> int:
-    _say(f"turnout cache: {what}")
-    return code
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    say(f"warning: {event} ({', '.join(f'{name}: {value}' for name, value in fields.items())})")

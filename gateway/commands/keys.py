@@ -4,28 +4,24 @@ import argparse
 import asyncio
 import os
 import pwd
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from gateway.commands.columns import lines_of
-from gateway.commands.options import Commands, add_data, add_folders, setup_of
+from gateway.commands.on_store import UNUSABLE, complain, finish, reached, say, task_failed
+from gateway.commands.options import Commands, setup_of
 from gateway.core import wire
-from gateway.core.errors import StateUnavailable
 from gateway.core.keys import mark_of
 from gateway.core.secret import Secret
 from gateway.core.state import IssuedKey, Keys
-from gateway.edge.listening import CannotStart
 from gateway.policy.issue import Audit, Issuer, Misfit, facts
 from gateway.policy.setup import Setup
 from gateway.runtime import SystemClock, new_secret, open_runtime
 from gateway.telemetry.log import open_log
 from gateway.tools import open_state, pepper_for
 
-REFUSED: Final = 1
-UNUSABLE: Final = 2
 CHANGES: Final = "keys.log"
 """Where in the data directory every change that is made here leaves a line, as in the log."""
 HEAD: Final = ("ID", "KEY", "TENANT", "STATE", "CREATED", "EXPIRES", "LABELS", "NETWORKS")
@@ -48,10 +44,10 @@ def add_to(commands: Commands) -> None:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     _add_create(verbs)
     shown = verbs.add_parser("list", help="list every key that was issued, revoked ones too")
-    _finish(shown, show)
+    finish(shown, run, show)
     revoked = verbs.add_parser("revoke", help="refuse a key from now on, for good")
     revoked.add_argument("id", metavar="ID", help="as `turnout keys list` shows it")
-    _finish(revoked, revoke)
+    finish(revoked, run, revoke)
 
 
 def _add_create(verbs: Commands) -> None:
@@ -80,36 +76,29 @@ def _add_create(verbs: Commands) -> None:
         dest="networks",
         help="from where it may be used, such as 10.0.0.0/8; may be repeated (default: anywhere)",
     )
-    _finish(parser, create)
-
-
-def _finish(parser: argparse.ArgumentParser, work: Work) -> None:
-    add_folders(parser)
-    add_data(parser)
-    parser.add_argument(
-        "--format", choices=("text", "json"), default="text", help="(default: text)"
-    )
-    parser.set_defaults(run=run, work=work)
+    finish(parser, run, create)
 
 
 def run(given: argparse.Namespace) -> int:
     """Open the store and do what was asked. Raises Invalid when the configuration is not usable."""
     setup = setup_of(given)
     if not setup.state.shared:
-        return _complain(MEMORY, UNUSABLE)
-    try:
+        return complain("keys", MEMORY, UNUSABLE)
+
+    def work() -> int:
         pepper = pepper_for(setup, given.data, new_secret)
         with _noted(given.data / CHANGES) as audit:
             return asyncio.run(_with_store(setup, given, pepper, audit))
-    except CannotStart as error:
-        return _complain(str(error), UNUSABLE)
-    except StateUnavailable as error:
-        return _complain(f"the store cannot be reached: {error.detail}. Nothing was changed.")
+
+    return reached("keys", work, "Nothing was changed.")
 
 
 async def _with_store(setup: Setup, given: argparse.Namespace, pepper: Secret, audit: Audit) -> int:
     rules = setup.rules
-    async with open_runtime(_failed) as runtime, open_state(setup, runtime, given.data) as state:
+    async with (
+        open_runtime(task_failed) as runtime,
+        open_state(setup, runtime, given.data) as state,
+    ):
         issuer = Issuer(
             state,
             pepper,
@@ -126,7 +115,7 @@ async def create(issuer: Issuer, given: argparse.Namespace) -> int:
     """Create a key; the key alone goes to standard output."""
     labels = dict(text.partition("=")[::2] for text in given.labels)
     if len(labels) < len(given.labels):
-        return _complain("labels: one name is here twice.")
+        return complain("keys", "labels: one name is here twice.")
     asked: dict[str, Any] = {
         "tenant": given.tenant,
         "labels": labels,
@@ -136,15 +125,15 @@ async def create(issuer: Issuer, given: argparse.Namespace) -> int:
     try:
         issued = await issuer.create(asked, _actor())
     except Misfit as error:
-        return _complain(f"{error.field}: {error}")
+        return complain("keys", f"{error.field}: {error}")
     kept = facts(issued.key, issuer.now())
     if given.format == "json":
         print(wire.encode_pretty({"key": issued.secret, **kept}))
         return 0
     print(issued.secret)
     until = f"until {kept['expires']}" if kept["expires"] else "until it is revoked"
-    _say(f"Key {kept['id']} of tenant {kept['tenant']}, good {until}. It is not shown again.")
-    _say(f"(data: {given.data.absolute()})")
+    say(f"Key {kept['id']} of tenant {kept['tenant']}, good {until}. It is not shown again.")
+    say(f"(data: {given.data.absolute()})")
     return 0
 
 
@@ -157,7 +146,7 @@ async def show(issuer: Issuer, given: argparse.Namespace) -> int:
     elif rows:
         print("\n".join(table(rows)))
     else:
-        _say(f"No key was issued here yet. (data: {given.data.absolute()})")
+        say(f"No key was issued here yet. (data: {given.data.absolute()})")
     return 0
 
 
@@ -165,12 +154,12 @@ async def revoke(issuer: Issuer, given: argparse.Namespace) -> int:
     """Revoke a key."""
     key = await issuer.revoke(given.id, _actor())
     if key is None:
-        return _complain(f"there is no key {given.id}. `turnout keys list` shows them.")
+        return complain("keys", f"there is no key {given.id}. `turnout keys list` shows them.")
     kept = facts(key, issuer.now())
     if given.format == "json":
         print(wire.encode_pretty(kept))
     else:
-        _say(f"Key {kept['id']} of tenant {kept['tenant']} is revoked since {kept['revoked']}.")
+        say(f"Key {kept['id']} of tenant {kept['tenant']} is revoked since {kept['revoked']}.")
     return 0
 
 
@@ -208,7 +197,7 @@ def _write(path: Path, changes: Sequence[tuple[str, dict[str, Any]]]) -> None:
     try:
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     except OSError as error:
-        _say(f"warning: {changes[0][0]}, but not noted: {path}: {error.strerror}")
+        say(f"warning: {changes[0][0]}, but not noted: {path}: {error.strerror}")
         return
     try:
         with open_log(fd, clock=SystemClock(), is_terminal=False) as log:
@@ -231,21 +220,8 @@ async def _warn_of_other_peppers(keys: Keys, ours: str) -> None:
     others = sum(_differs(key, ours) for key in await keys.all())
     if others:
         what = f"{others} keys here were made with another pepper than this one"
-        _say(f"warning: {what}: is it the gateway's own `pepper`, or its --data?")
+        say(f"warning: {what}: is it the gateway's own `pepper`, or its --data?")
 
 
 def _differs(key: IssuedKey, ours: str) -> bool:
     return key.revoked is None and key.pepper not in {"", ours}
-
-
-def _failed(task: str, error: BaseException) -> None:
-    _say(f"warning: {task} failed: {type(error).__name__}")
-
-
-def _complain(what: str, code: int = REFUSED) -> int:
-    _say(f"turnout keys: {what}")
-    return code
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
