@@ -5,7 +5,7 @@ seconds by `Limiter.now`, which steps of this machine's wall clock do not move.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import ClassVar, Final, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -36,6 +36,8 @@ class Rate(Struct, frozen=True, array_like=True, tag="rate", gc=False):
 class Budget(Struct, frozen=True, array_like=True, tag="budget", gc=False):
     """`limit` units until the window is over at `ends`; `key` names that window too."""
 
+    pace: ClassVar[float] = 0.0
+    """Nothing comes back by itself."""
     key: str
     limit: int
     ends: float
@@ -45,6 +47,8 @@ class Budget(Struct, frozen=True, array_like=True, tag="budget", gc=False):
 class Slots(Struct, frozen=True, array_like=True, tag="slots", gc=False):
     """`limit` units at the same time."""
 
+    pace: ClassVar[float] = 0.0
+    """Nothing comes back by itself."""
     key: str
     limit: int
     enforce: bool = True

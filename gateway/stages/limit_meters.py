@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from math import inf
-from operator import gt
-from typing import Any, Final
+from operator import gt, itemgetter
+from typing import Any, Final, TypeAlias
 
+from msgspec import Struct
+
+from gateway.core.catalogue import Model
 from gateway.core.exchange import Exchange
 from gateway.core.limits import LABEL, Kind, LimitRule
-from gateway.core.money import at_most
+from gateway.core.money import Rates, at_most
 from gateway.core.notes import Demand, Family
 from gateway.core.state import Budget, Limit, Rate, Slots
 from gateway.core.windows import Calendar
@@ -38,8 +41,14 @@ _LIKELY: Final = frozenset({"tokens", "output_tokens"})
 _NO_OUTPUT: Final = frozenset({"requests", "concurrent", "input_tokens"})
 
 
-def units(brought: int, likely: int, most: int, money: int) -> tuple[int, ...]:
-    """Return what a request comes to in every unit that a limit can count, by `Meter.unit`."""
+Units: TypeAlias = tuple[int, int, int, int, int, int, int]
+"""What a request comes to in every unit that a limit can count, by `Meter.unit`."""
+
+
+def units_of(demand: Demand) -> Units:
+    """Return what a request may use at most, or is likely to."""
+    brought, most, likely = demand.input, demand.output, demand.likely
+    money = demand.micro_dollars or 0
     return (1, brought, brought + likely, brought + most, likely, most, money)
 
 
@@ -89,9 +98,7 @@ class Meter:
 
     def amount(self, demand: Demand) -> int:
         """Return what to reserve; a guess asks for no more than there is."""
-        needed = units(demand.input, demand.likely, demand.output, demand.micro_dollars or 0)[
-            self.unit
-        ]
+        needed = units_of(demand)[self.unit]
         if self.certain(demand) or needed <= self.capacity:
             return needed
         return max(self.least(demand), self.capacity)
@@ -104,59 +111,79 @@ class Meter:
 
     def least(self, demand: Demand) -> int:
         """Return what a request needs of it without any output."""
-        return units(demand.input, 0, 0, at_most(demand.rates, demand.input, 0))[self.unit]
+        brought = demand.input
+        return (1, brought, brought, brought, 0, 0, at_most(demand.rates, brought, 0))[self.unit]
 
     def ends(self, now: float) -> str:
         """Return when its window is over, as people of its time zone write it."""
         return "" if self.calendar is None else self.calendar.moment(self.calendar.at(now).ends)
 
 
+class Alike(Struct, frozen=True):
+    """What is the same for all of a tenant's requests for a model at an endpoint."""
+
+    name: tuple[str, str, str, str]
+    """Tenant, policy, endpoint and model: whose answers are alike."""
+    model: Model
+    rates: Rates
+    """The dearest price that it may come to."""
+
+
+Made: TypeAlias = tuple[tuple[Limit, ...], float, float]
+"""Limits, and from when until when they are good."""
+_NEVER: Final[Made] = ((), inf, -inf)
+
+
 class Meters:
     """Every limit of one tenant's requests, with all that is the same for many of them."""
 
     __slots__ = (
-        *("_capacities", "made", "_parts", "_units", "each", "families", "measured", "money"),
-        "_ones",
+        *("_capacities", "made", "_parts", "_pick", "each", "families", "measured", "money"),
+        *("_ones", "alike", "waits"),
     )
 
-    def __init__(self, each: Sequence[Meter]) -> None:
+    def __init__(self, each: Sequence[Meter], *, waits: bool = False) -> None:
+        """Make them ready; `waits` says whether a request waits that one has no room for."""
         self.each = tuple(each)
+        self.waits = waits
         self.money = any(meter.kind == "cost" for meter in each)
         self.measured = any(meter.measured for meter in each)
         """Whether the end of a request tells how much of anything was used."""
         named = [(meter.family, index) for index, meter in enumerate(each)]
         self.families = tuple([(family, index) for family, index in named if family is not None])
         """The limits that callers are told of, each with its name."""
-        self._units = tuple(meter.unit for meter in each)
+        self._pick: Callable[[Units], Sequence[int]] = _picking([meter.unit for meter in each])
         self._capacities = tuple(meter.capacity for meter in each)
         self._ones = [1] * len(each)
+        self.alike: dict[tuple[str, str], Alike] = {}
+        """By the model's name or alias, which are the catalogue's, and the endpoint."""
         self._parts = tuple(dict.fromkeys(part for meter in each for part in meter.parts))
-        self.made: dict[tuple[str, ...], tuple[tuple[Limit, ...], float, float]] = {}
-        """Limits that are ready, by user, key and so on, and from when until when they are good."""
+        self.made: dict[tuple[str, ...], Made] = {}
+        """Limits that are ready, by user, key and so on."""
 
     def limits(self, exchange: Exchange, model: str, now: float) -> tuple[Limit, ...]:
         """Return the limits as they meet this request at the epoch time `now`."""
-        parts = self._parts
-        whose = tuple([part(exchange, model) for part in parts]) if parts else ()
-        made = self.made.get(whose)
-        if made is None or not made[1] <= now < made[2]:
-            made = self._make(whose, exchange, model, now)
-        return made[0]
+        whose: tuple[str, ...] = ()
+        if self._parts:
+            whose = tuple([part(exchange, model) for part in self._parts])
+        limits, starts, ends = self.made.get(whose, _NEVER)
+        if not starts <= now < ends:
+            return self._make(whose, exchange, model, now)
+        return limits
 
     def amounts(self, demand: Demand | None) -> list[int]:
         """Return how much of each to reserve; without a demand none of them is measured."""
         if demand is None:
             return self._ones.copy()
-        needed = units(demand.input, demand.likely, demand.output, demand.micro_dollars or 0)
-        amounts = [needed[unit] for unit in self._units]
+        amounts = list(self._pick(units_of(demand)))
         if any(map(gt, amounts, self._capacities)):
             return [meter.amount(demand) for meter in self.each]
         return amounts
 
-    def used(self, brought: int, answer: int, money: int) -> list[int]:
+    def used(self, brought: int, answer: int, money: int) -> Sequence[int]:
         """Return what a request has used of each."""
-        used = units(brought, answer, answer, money)
-        return [used[unit] for unit in self._units]
+        total = brought + answer
+        return self._pick((1, brought, total, total, answer, answer, money))
 
     def titles(self, indexes: Iterable[int]) -> tuple[str, ...]:
         """Return what people call these."""
@@ -164,16 +191,22 @@ class Meters:
 
     def _make(
         self, whose: tuple[str, ...], exchange: Exchange, model: str, now: float
-    ) -> tuple[tuple[Limit, ...], float, float]:
+    ) -> tuple[Limit, ...]:
         windows = [meter.calendar.at(now) for meter in self.each if meter.calendar is not None]
         if len(self.made) >= MOST_MADE:
             del self.made[next(iter(self.made))]
-        made = self.made[whose] = (
-            tuple([meter.limit(exchange, model, now) for meter in self.each]),
-            max((window.starts for window in windows), default=-inf),
-            min((window.ends for window in windows), default=inf),
-        )
-        return made
+        limits = tuple([meter.limit(exchange, model, now) for meter in self.each])
+        starts = max((window.starts for window in windows), default=-inf)
+        ends = min((window.ends for window in windows), default=inf)
+        self.made[whose] = limits, starts, ends
+        return limits
+
+
+def _picking(indexes: Sequence[int]) -> Callable[[Units], Sequence[int]]:
+    """Return what picks these of a request's units, in one call."""
+    if len(indexes) > 1:
+        return itemgetter(*indexes)
+    return lambda units: [units[index] for index in indexes]
 
 
 def joined(parts: Iterable[str]) -> str:

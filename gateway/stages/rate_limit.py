@@ -27,7 +27,7 @@ from gateway.stages.limit_checks import (
 )
 from gateway.stages.limit_hold import Books, Hold
 from gateway.stages.limit_lines import Lines, Patience
-from gateway.stages.limit_meters import Meter, Meters
+from gateway.stages.limit_meters import Alike, Meter, Meters
 from gateway.stages.limit_refusals import estimated, refusal
 from gateway.stages.names import Names, Problem
 from gateway.stages.when import several
@@ -114,9 +114,8 @@ class RateLimit:
             notes.add(UNLIMITED)
             return await proceed(exchange)
         model, answers, demand = self._expect(exchange, meters)
-        waits = self._enforce and (caller.overflow or self._overflow) == "wait"
         try:
-            if waits:
+            if meters.waits:
                 decision = await self._wait(exchange, meters, model, demand)
             else:
                 decision = await self._limiter.reserve(self._ask(exchange, meters, model, demand))
@@ -125,9 +124,9 @@ class RateLimit:
                 raise
             notes.add(UNCOUNTED)
             return await proceed(exchange)
-        if not isinstance(decision, Admitted):
+        if isinstance(decision, Refused):
             raise self._refusal(exchange, meters, demand, decision)
-        if not waits:
+        if not meters.waits:
             notes.add(OBSERVED if decision.exceeded else ADMITTED)
         exceeded = meters.titles(decision.exceeded) if decision.exceeded else ()
         notes.add(Limited(decision, meters.families, exceeded, "", False, demand))
@@ -149,7 +148,8 @@ class RateLimit:
             [
                 *(Meter(x, caller.tenant, policy=policy, enforce=enforce) for x in self._rules),
                 *(Meter(x, caller.tenant, policy=None, enforce=enforce) for x in caller.limits),
-            ]
+            ],
+            waits=enforce and (caller.overflow or self._overflow) == "wait",
         )
         return meters
 
@@ -159,44 +159,44 @@ class RateLimit:
         Raises UnknownModel, and Forbidden when what counts in dollars has no price.
         """
         request, route = exchange.request, exchange.route
-        if route is not None:
-            models = tuple([target.model for target in route.targets])
-        else:
-            models = (self._catalogue.find(request.model).model,)
-        model = models[0]
-        kind = (exchange.caller.tenant, exchange.policy, request.endpoint, model.name)
-        answers = self._history.of(kind)
+        asked = (request.model, request.endpoint)
+        alike = meters.alike.get(asked) if route is None else None
+        if alike is None:
+            alike = self._alike(exchange, meters)
+            if route is None:
+                meters.alike[asked] = alike
+        model, rates = alike.model, alike.rates
+        answers = self._history.of(alike.name)
         if not meters.measured:
             return model.name, answers, None
         learned, limit = answers.high, output_limit(request, model)
         most = expected_output(learned, request, model) if limit is None else limit
         tokens = 0 if request.endpoint == "count_tokens" else input_tokens(request)
-        rates, money = _FREE, None
-        if meters.money:
-            rates = self._dearest(models)
-            money = at_most(rates, tokens, most)
+        money = at_most(rates, tokens, most) if meters.money else None
         likely = learned if learned < most else most  # noqa: FURB136 - `min` takes twice as long
         return model.name, answers, Demand(tokens, most, money, likely, limit is not None, rates)
 
+    def _alike(self, exchange: Exchange, meters: Meters) -> Alike:
+        """Return what is the same for all such requests. Raises UnknownModel, Forbidden."""
+        request, route = exchange.request, exchange.route
+        if route is not None:
+            models = tuple([target.model for target in route.targets])
+        else:
+            models = (self._catalogue.find(request.model).model,)
+        name = (exchange.caller.tenant, exchange.policy, request.endpoint, models[0].name)
+        return Alike(name, models[0], self._dearest(models) if meters.money else _FREE)
+
     def _dearest(self, models: Sequence[Model]) -> Rates:
         """Return the dearest price of these. Raises Forbidden where one has none."""
-        known = self._books.rates
-        if len(models) == 1 and models[0].name in known:
-            return known[models[0].name]
-        dearest_yet = _FREE
-        for model in models:
-            rates = known.get(model.name)
-            if rates is not None:
-                if dearest_yet is _FREE or sum(rates) > sum(dearest_yet):
-                    dearest_yet = rates
-            elif self._enforce:
-                raise Forbidden(
-                    "This model has no price, and here a budget of dollars applies. Its operator"
-                    " must state one.",
-                    code="model_without_price",
-                    param="model",
-                )
-        return dearest_yet
+        known = [self._books.rates[each.name] for each in models if each.name in self._books.rates]
+        if len(known) < len(models) and self._enforce:
+            raise Forbidden(
+                "This model has no price, and here a budget of dollars applies. Its operator"
+                " must state one.",
+                code="model_without_price",
+                param="model",
+            )
+        return max(known, key=sum, default=_FREE)
 
     def _ask(
         self, exchange: Exchange, meters: Meters, model: str, demand: Demand | None, tried: int = 0

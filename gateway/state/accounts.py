@@ -61,17 +61,16 @@ class Accounts:
         """Take every amount or none."""
         limits, amounts, counters = request.limits, request.amounts, self.counters
         used: list[float] = []
-        for index, limit in enumerate(limits):
-            amount = amounts[index]
+        for limit, amount in zip(limits, amounts):  # noqa: B905 - `strict` costs a slower call
             counter = counters.get(limit.key) or self._counter(limit, now)
-            if type(limit) is Rate:
-                level = counter.level - (now - counter.at) * limit.pace
+            if pace := limit.pace:
+                level = counter.level - (now - counter.at) * pace
                 level = level + amount if level > 0 else amount
                 if level > limit.limit + EDGE:
                     return self._exceed(request, len(used), now)
                 counter.level = level
                 counter.at = now
-                counter.until = now + level / limit.pace
+                counter.until = now + level / pace
             else:
                 level = counter.spent + counter.held + amount
                 if level > limit.limit:
@@ -99,13 +98,11 @@ class Accounts:
         if lease is None:
             return
         amounts, counters = lease.amounts, self.counters
-        used = used or amounts
-        for index, limit in enumerate(lease.limits):
-            reserved, amount = amounts[index], used[index]
-            if reserved == UNCOUNTED or (amount == reserved and type(limit) is Rate):
+        for limit, reserved, amount in zip(lease.limits, amounts, used or amounts):  # noqa: B905
+            if (amount == reserved and limit.pace) or reserved == UNCOUNTED:
                 continue
             if not 0 <= amount <= MAX_AMOUNT:
-                amount = min(max(0, amount), MAX_AMOUNT)
+                amount = min(max(0, amount), MAX_AMOUNT)  # noqa: PLW2901 - a new name costs more
             counter = counters.get(limit.key) or self._counter(limit, now)
             if type(limit) is Rate:
                 _adjust(limit, counter, amount - reserved, now)

@@ -177,7 +177,7 @@ def test_what_was_used_is_counted_in_the_units_of_the_limit() -> None:
         {kind: 1, "each": "day"} for kind in ("tokens", "input_tokens", "output_tokens", "cost")
     ]
     meters = Meters([meter(**rule) for rule in rules])
-    assert meters.used(brought=10, answer=5, money=70) == [15, 10, 5, 70]
+    assert list(meters.used(brought=10, answer=5, money=70)) == [15, 10, 5, 70]
 
 
 def test_limits_are_made_once_for_a_window_and_for_everybody_who_shares_them() -> None:
