@@ -71,11 +71,15 @@ class Conversion(Generic[T]):
             self._note(path, f"there is no such value.{suggest(given, known)}")
         elif "matching regex" in what and (words := self._title(path, of_key=key)):
             self._note(path, f"this must be {words}.")
-        else:
+        elif not self._emptied(path, what):
             self._note(path, _reword(what))
         if path:
             self._leave_out(path)
         return bool(path)
+
+    def _emptied(self, path: KeyPath, what: str) -> bool:
+        """Tell whether a list is too short for what was taken out of it, which is told already."""
+        return "length >=" in what and self.original(path) in {lost[:-1] for lost in self.lost}
 
     def _leave_out(self, path: KeyPath) -> None:
         original = self.original(path)

@@ -1,6 +1,7 @@
 """`limits.db`: counters and leases that all worker processes of a machine share."""
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -40,8 +41,16 @@ _NEXT_KEYS: Final = "SELECT key FROM counters WHERE key > ? ORDER BY key LIMIT ?
 _DROP_COUNTERS: Final = (
     "DELETE FROM counters WHERE key > ? AND key <= ? AND held = 0 AND until <= ?"
 )
+_OLDER: Final = "SELECT count(*) FROM leases WHERE CAST(substr(held, 1, 1) AS TEXT) = '{'"
+"""How many leases have the shape of versions before 22 November 2026: a JSON object."""
+_CHARGE_ALL: Final = (
+    # Of those that hold something only budgets, which end some day, are charged.
+    "UPDATE counters SET spent = spent + iif(until > 0, held, 0), held = 0 WHERE held != 0",
+    "DELETE FROM leases",
+)
 
 _lease = wire.decoder(Lease)
+_log = logging.getLogger(__name__)
 
 
 class Lower(Struct, frozen=True):
@@ -122,6 +131,7 @@ class LimitsFile:
     def _prepare(self, connection: Connection) -> None:
         for statement in SCHEMA.split(";"):
             connection.execute(statement)
+        _end_older(connection)
         self._start = _anchor(connection, self._clock)
 
     def _apply(self, connection: Connection, operations: Sequence[Operation]) -> Sequence[Any]:
@@ -147,6 +157,17 @@ class LimitsFile:
         if keys:
             connection.execute(_DROP_COUNTERS, (self._swept, keys[-1], now))
         self._swept = keys[-1] if len(keys) == SWEPT else ""
+
+
+def _end_older(connection: Connection) -> None:
+    """Charge in full what an older version left in flight, whose leases cannot be read."""
+    (older,) = connection.execute(_OLDER).fetchone()
+    if older:
+        for statement in _CHARGE_ALL:
+            connection.execute(statement)
+        _log.warning(
+            "limits.db: %d requests that an older version left under way are charged in full", older
+        )
 
 
 def _do(accounts: Accounts, operation: Operation, now: float) -> Decision | None:

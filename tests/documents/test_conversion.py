@@ -28,6 +28,7 @@ class File(Struct, frozen=True, forbid_unknown_fields=True):
     mode: Literal["direct", "replay"] = "direct"
     only: Nearby | None = None
     deep: Mapping[str, Mapping[str, tuple[int, ...]]] = {}
+    targets: Annotated[tuple[Nearby, ...], Meta(min_length=1)] = (Nearby(),)
 
 
 def convert(tree: Any) -> tuple[File | None, list[str]]:
@@ -104,6 +105,17 @@ def test_items_of_a_list_keep_their_numbers_when_earlier_ones_are_bad() -> None:
         "pipeline.3.q: there is no such field. Known: `threads`.",
         "pipeline.4: this must be a mapping, not a whole number.",
     ]
+
+
+def test_of_a_list_that_bad_items_left_empty_only_the_items_are_told() -> None:
+    _, said = convert({"targets": [{"kind": "nearby", "thread": 1}, {"kind": "nearby", "x": 2}]})
+    assert [what.partition(":")[0] for what in said] == ["targets.0.thread", "targets.1.x"]
+    _, said = convert({"targets": [7, "x"]})
+    assert said == [
+        "targets.0: this must be a mapping, not a whole number.",
+        "targets.1: this must be a mapping, not text.",
+    ]
+    assert convert({"targets": []})[1] == ["targets: this must be a list of length >= 1."]
 
 
 @pytest.mark.parametrize("tree", [[1], 3, "text"])

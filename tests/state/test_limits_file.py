@@ -11,7 +11,7 @@ from gateway.state import limits_file
 from gateway.state.base import SWEPT
 from gateway.state.limits_file import LimitsFile
 from tests.fakes.clock import FakeClock
-from tests.fakes.stores import Store, open_store, rate
+from tests.fakes.stores import Counted, Store, open_store, rate, slots
 
 COUNTERS = "SELECT count(*) FROM counters"
 LEASES = "SELECT count(*) FROM leases"
@@ -31,6 +31,33 @@ async def test_a_request_that_came_and_went_leaves_no_lease(tmp_path: Path) -> N
         store.settle(lease, {})
         await store.state.limiter.flush()
         assert await asyncio.to_thread(rows, tmp_path, LEASES) == 0
+
+
+OLDER_LEASE = (
+    b'{"id":"old","tenant":"acme","expires":1795000000.0,"epoch":"",'
+    b'"limits":[["budget","usd",80,100,1795003600.0,true],["slots","slots",1,2,true]]}'
+)
+
+
+async def test_what_an_older_version_left_under_way_is_charged_in_full(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The leases of versions before this one were JSON objects; nobody can read them now."""
+    with closing(sqlite3.connect(tmp_path / "limits.db")) as connection, connection:
+        connection.executescript(limits_file.SCHEMA)
+        connection.execute("PRAGMA user_version = 1")
+        rows = [("usd", 5, 80, 0, 0, 1795090000.0), ("slots", 0, 1, 0, 0, 0)]
+        connection.executemany("INSERT INTO counters VALUES (?, ?, ?, ?, ?, ?)", rows)
+        row = ("old", 1795000000.0, OLDER_LEASE)
+        connection.execute("INSERT INTO leases VALUES (?, ?, ?)", row)
+    async with open_store("sqlite", tmp_path) as store:
+        assert await store.counted("usd") == Counted(spent=85, held=0)
+        assert await store.counted("slots") == Counted()
+        assert "1 requests that an older version left under way are charged" in caplog.text
+        await store.admit("new", store.budget(100, 15, key="usd"), slots(2, 2))
+        await store.sweep()
+    async with open_store("sqlite", tmp_path) as store:  # once: leases of this version go on
+        assert await store.counted("usd") == Counted(spent=85, held=15)
 
 
 async def _fill(store: Store, count: int) -> None:
