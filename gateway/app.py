@@ -25,6 +25,7 @@ from gateway.policy.issue import Issuer
 from gateway.policy.reload import Reloaded, Reloader
 from gateway.policy.setup import Setup
 from gateway.policy.snapshot import Holder, build_snapshot
+from gateway.policy.standings import Standings
 from gateway.policy.watch import watch
 from gateway.providers.rotation import Rotation
 from gateway.providers.transport.client import PoolStats, Transport
@@ -140,7 +141,7 @@ def _keys_desk(tools: Tools, pepper: Secret, holder: Holder, log: Log) -> KeyDes
         tenants=lambda: holder.current.callers if holder.current.closed else None,
         audit=log.info,
     )
-    return KeyDesk(issuer, holder)
+    return KeyDesk(issuer, holder, Standings(holder, tools.state.limiter, tools.runtime.new_id))
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """Keys and tenants for operators: JSON in, JSON out."""
 
+import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -10,14 +11,16 @@ from gateway.core.exchange import Caller
 from gateway.edge.admin import AdminAnswer, AdminRequest, json_answer
 from gateway.policy.issue import Issuer, Misfit, facts
 from gateway.policy.snapshot import Holder
+from gateway.policy.standings import Standings
 
 
 class KeyDesk:
     """Answers for one process's store. No answer but that to `create` holds a key."""
 
-    def __init__(self, issuer: Issuer, holder: Holder) -> None:
+    def __init__(self, issuer: Issuer, holder: Holder, standings: Standings) -> None:
         self._issuer = issuer
         self._holder = holder
+        self._standings = standings
 
     async def keys(self, _request: AdminRequest) -> AdminAnswer:
         """Return every key that was ever issued, oldest first."""
@@ -55,9 +58,15 @@ class KeyDesk:
         return json_answer(facts(key, self._issuer.now()))
 
     async def tenants(self, _request: AdminRequest) -> AdminAnswer:
-        """Return every tenant as its requests are treated now."""
+        """Return every tenant as its requests are treated now, and how its limits stand."""
         callers = self._holder.current.callers
-        return json_answer({"tenants": {name: _tenant(callers[name]) for name in sorted(callers)}})
+        names = sorted(callers)
+        limits = await asyncio.gather(*(self._standings.of(callers[name]) for name in names))
+        told = {
+            name: {**_tenant(callers[name]), "limits": each}
+            for name, each in zip(names, limits, strict=True)
+        }
+        return json_answer({"tenants": told})
 
 
 def _tenant(caller: Caller) -> Mapping[str, Any]:

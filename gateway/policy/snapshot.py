@@ -1,7 +1,7 @@
 """Policies as they run: chains folded once, behind one reference that a reload swaps."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 
 import msgspec
@@ -16,6 +16,7 @@ from gateway.core.stage import Next, Stage, compose
 from gateway.policy.load import Policy, Rules
 from gateway.policy.tenants import OnRevoke
 from gateway.stages.base import StagePolicy
+from gateway.stages.rate_limit import RateLimitPolicy
 from gateway.stages.when import Conditional, predicate
 
 Wrap = Callable[[StagePolicy, Stage], Stage]
@@ -37,6 +38,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     """The request headers that some policy or stage asks about."""
     embeds: bool = False
     """Whether some stage needs the embedder."""
+    limits: Mapping[str, Sequence[RateLimitPolicy]] = {}
+    """The stages of each policy that count."""
 
 
 class Holder:
@@ -103,6 +106,10 @@ def build_snapshot(rules: Rules, tools: Tools, wrap: Wrap | None = None) -> Snap
         },
         headers=tuple(sorted({name for block in blocks for name in _headers(block)})),
         embeds=any(block.embeds for block in blocks),
+        limits={
+            name: [block for block in policy.pipeline if isinstance(block, RateLimitPolicy)]
+            for name, policy in rules.policies.items()
+        },
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from msgspec import Struct
 
 from gateway.core.catalogue import Model
-from gateway.core.exchange import Exchange
+from gateway.core.exchange import Caller, Exchange
 from gateway.core.limits import LABEL, Kind, LimitRule
 from gateway.core.money import Rates, at_most
 from gateway.core.notes import Demand, Family
@@ -61,7 +61,7 @@ class Meter:
     """
 
     __slots__ = (
-        *("_key", "calendar", "capacity", "enforce", "family", "kind", "measured", "parts"),
+        *("calendar", "capacity", "enforce", "family", "key", "kind", "measured", "own", "parts"),
         *("rule", "title", "unit"),
     )
 
@@ -70,6 +70,7 @@ class Meter:
     ) -> None:
         """`policy` is whose limit it is; None means that it is the tenant's own."""
         self.rule = rule
+        self.own = policy is None
         self.kind = rule.kind
         self.title = rule.title()
         self.capacity = rule.capacity
@@ -82,13 +83,14 @@ class Meter:
         self.family = _FAMILIES.get(rule.kind) if apart and enforce else None
         self.calendar = Calendar(rule.each, rule.zone or "UTC") if rule.each else None
         scope = "tenant" if policy is None else f"policy {policy}"
-        self._key = joined((scope, *rule.identity(), *((tenant,) if apart else ())))
+        self.key = joined((scope, *rule.identity(), *((tenant,) if apart else ())))
+        """Whose count it is, as far as that is the same for all of the tenant's requests."""
         self.parts = tuple(_parts_of(rule.per))
 
-    def limit(self, exchange: Exchange, model: str, now: float) -> Limit:
-        """Return the limit as it meets this request at the epoch time `now`."""
+    def limit(self, whose: Iterable[str], now: float) -> Limit:
+        """Return the limit as it meets whoever has these parts, at the epoch time `now`."""
         rule, size = self.rule, self.rule.amount
-        key = self._key + joined(part(exchange, model) for part in self.parts)
+        key = self.key + joined(whose)
         if self.calendar is not None:
             window = self.calendar.at(now)
             return Budget(f"{key}@{window.name}", size, window.ends, self.enforce)
@@ -117,6 +119,17 @@ class Meter:
     def ends(self, now: float) -> str:
         """Return when its window is over, as people of its time zone write it."""
         return "" if self.calendar is None else self.calendar.moment(self.calendar.at(now).ends)
+
+
+def meters_of(
+    rules: Iterable[LimitRule], caller: Caller, policy: str, *, enforce: bool = True
+) -> Sequence[Meter]:
+    """Return what counts a tenant's requests: these rules of its policy, and its own."""
+    tenant = caller.tenant
+    return [
+        *(Meter(rule, tenant, policy=policy, enforce=enforce) for rule in rules),
+        *(Meter(rule, tenant, policy=None, enforce=enforce) for rule in caller.limits),
+    ]
 
 
 class Alike(Struct, frozen=True):
@@ -195,7 +208,12 @@ class Meters:
         windows = [meter.calendar.at(now) for meter in self.each if meter.calendar is not None]
         if len(self.made) >= MOST_MADE:
             del self.made[next(iter(self.made))]
-        limits = tuple([meter.limit(exchange, model, now) for meter in self.each])
+        limits = tuple(
+            [
+                meter.limit([part(exchange, model) for part in meter.parts], now)
+                for meter in self.each
+            ]
+        )
         starts = max((window.starts for window in windows), default=-inf)
         ends = min((window.ends for window in windows), default=inf)
         self.made[whose] = limits, starts, ends

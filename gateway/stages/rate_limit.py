@@ -27,7 +27,7 @@ from gateway.stages.limit_checks import (
 )
 from gateway.stages.limit_hold import Books, Hold
 from gateway.stages.limit_lines import Lines, Patience
-from gateway.stages.limit_meters import Alike, Meter, Meters
+from gateway.stages.limit_meters import Alike, Meters, meters_of
 from gateway.stages.limit_refusals import estimated, refusal
 from gateway.stages.names import Names, Problem
 from gateway.stages.when import several
@@ -145,10 +145,7 @@ class RateLimit:
     def _ready(self, exchange: Exchange) -> Meters:
         caller, enforce, policy = exchange.caller, self._enforce, exchange.policy
         meters = self._meters[caller.tenant] = Meters(
-            [
-                *(Meter(x, caller.tenant, policy=policy, enforce=enforce) for x in self._rules),
-                *(Meter(x, caller.tenant, policy=None, enforce=enforce) for x in caller.limits),
-            ],
+            meters_of(self._rules, caller, policy, enforce=enforce),
             waits=enforce and (caller.overflow or self._overflow) == "wait",
         )
         return meters

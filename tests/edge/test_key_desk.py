@@ -14,6 +14,7 @@ from gateway.edge.admin import AdminAnswer, AdminRequest
 from gateway.edge.key_desk import KeyDesk
 from gateway.policy.issue import Issuer
 from gateway.policy.snapshot import Holder, Snapshot
+from gateway.policy.standings import Standings
 from gateway.state.memory import MemoryKeys, memory_state
 from gateway.trial.clock import TrialClock
 
@@ -39,7 +40,8 @@ class Desk:
             audit=self._audit,
         )
         holder = Holder(Snapshot(version="v", chains={}, callers=CALLERS))
-        self.desk = KeyDesk(issuer, holder)
+        standings = Standings(holder, state.limiter, lambda: "a")
+        self.desk = KeyDesk(issuer, holder, standings)
 
     def _audit(self, event: str, **fields: object) -> None:
         self.lines.append({"event": event, **fields})
@@ -148,8 +150,15 @@ async def test_tenants_are_shown_as_their_requests_are_treated() -> None:
                     "labels": {"team": "ml"},
                     "models": ["a", "b"],
                     "priority": "normal",
+                    "limits": [],
                 },
-                "bob": {"policy": "research", "labels": {}, "models": None, "priority": "low"},
+                "bob": {
+                    "policy": "research",
+                    "labels": {},
+                    "models": None,
+                    "priority": "low",
+                    "limits": [],
+                },
             }
         },
     )

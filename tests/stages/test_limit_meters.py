@@ -11,7 +11,7 @@ from gateway.core.chat import parse_request
 from gateway.core.exchange import Caller, Exchange
 from gateway.core.limits import LimitRule
 from gateway.core.notes import Demand, Notes
-from gateway.core.state import Budget, Rate, Slots
+from gateway.core.state import Budget, Limit, Rate, Slots
 from gateway.stages.limit_meters import MOST_MADE, Meter, Meters, bounded, joined, user_of
 from tests.fakes.limited import ALICE, BOB
 
@@ -41,8 +41,12 @@ def meter(
     return Meter(LimitRule(per=per, **fields), tenant, policy=policy)
 
 
+def limit(counts: Meter, asked: Exchange, model: str = "m", now: float = NOW) -> Limit:
+    return counts.limit([part(asked, model) for part in counts.parts], now)
+
+
 def key(counts: Meter, caller: Caller = ALICE, model: str = "m", **fields: Any) -> str:
-    return counts.limit(exchange(caller, **fields), model, NOW).key
+    return limit(counts, exchange(caller, **fields), model).key
 
 
 @pytest.mark.parametrize("per", [("tenant",), ("key",), ("user",), ("ip",), ("user", "model")])
@@ -77,7 +81,7 @@ def test_each_dimension_tells_requests_apart() -> None:
     for dimension, other in others.items():
         for per in (dimension, *others):
             counts = meter((per,))
-            same = [counts.limit(each, "m", NOW).key for each in (plain, other)]
+            same = [limit(counts, each).key for each in (plain, other)]
             assert (same[0] == same[1]) is (per != dimension), (per, dimension)
     assert key(meter(("model",)), model="a") != key(meter(("model",)), model="b")
 
@@ -132,12 +136,12 @@ def test_a_request_says_whom_it_is_for_in_either_dialect(fields: dict[str, Any],
 
 def test_the_window_of_a_budget_is_part_of_its_key() -> None:
     counts = meter(cost=5.0, each="day")
-    limit = counts.limit(exchange(), "m", NOW)
-    assert isinstance(limit, Budget)
-    assert limit.key.endswith("@2026-11-18")
-    assert limit.ends == 1_795_046_400.0
-    tomorrow = counts.limit(exchange(), "m", NOW + 86_400)
-    assert tomorrow.key.removesuffix("19") == limit.key.removesuffix("18")
+    today = limit(counts, exchange())
+    assert isinstance(today, Budget)
+    assert today.key.endswith("@2026-11-18")
+    assert today.ends == 1_795_046_400.0
+    tomorrow = limit(counts, exchange(), now=NOW + 86_400)
+    assert tomorrow.key.removesuffix("19") == today.key.removesuffix("18")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +165,7 @@ def test_a_budget_takes_what_is_possible_and_a_rate_of_tokens_what_is_likely(
     rule: dict[str, Any], kind: type, amount: int
 ) -> None:
     counts = meter(**rule)
-    assert isinstance(counts.limit(exchange(), "m", NOW), kind)
+    assert isinstance(limit(counts, exchange()), kind)
     assert Meters([counts]).amounts(DEMAND if counts.measured else None) == [amount]
 
 
