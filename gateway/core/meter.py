@@ -125,8 +125,11 @@ class OpenAIMeter:
             elif choice.index not in self._finished:
                 self._open.add(choice.index)
             delta = choice.delta
-            text = delta.content if delta is not None else None
-            self.tally.passed += (len(text) >> 2 or 1) if type(text) is str else 1
+            text = delta.content if delta is not None else choice.text
+            if type(text) is str and text:
+                self.tally.saw(text)
+            elif delta is not None:
+                _see_rarer(delta, self.tally)
             if not self.primed and _bears_content(choice):
                 self.primed = True
 
@@ -154,12 +157,16 @@ class _Message(Struct, gc=False):
     usage: Any = None
 
 
-class _Typed(Struct, gc=False):
+class _Opened(Struct, gc=False):
     type: Any = None
+    name: Any = None
 
 
 class _MessageDelta(Struct, gc=False):
     stop_reason: Any = None
+    text: Any = None
+    thinking: Any = None
+    partial_json: Any = None
 
 
 class _MessageEvent(Struct, gc=False):
@@ -167,14 +174,10 @@ class _MessageEvent(Struct, gc=False):
     message: _Message | None = None
     usage: Any = None
     delta: _MessageDelta | None = None
-    content_block: _Typed | None = None
+    content_block: _Opened | None = None
 
 
 _read_message_event: Final = wire.decoder(_MessageEvent).decode
-
-
-_FRAME: Final = 80
-"""Bytes of a delta event that are not its text."""
 
 
 class AnthropicMeter:
@@ -215,11 +218,15 @@ class AnthropicMeter:
         match event.type:
             case "content_block_delta":
                 self.primed = True
-                self.tally.passed += max(1, len(data) - _FRAME >> 2)
+                if (delta := event.delta) is not None:
+                    text = delta.text or delta.thinking or delta.partial_json
+                    if type(text) is str:
+                        self.tally.saw(text)
             case "content_block_start":
                 block = event.content_block
                 if block is not None and block.type not in {"text", "thinking"}:
                     self.primed = True
+                    _see(block.name, self.tally)
             case "message_start":
                 self._count(begun(event.message.usage if event.message else None))
             case "message_delta":
@@ -254,6 +261,25 @@ def _heed(data: bytes, tally: Tally, primed: bool) -> None:
     if not primed:
         raise error
     tally.error = error.code
+
+
+def _see(text: object, tally: Tally) -> None:
+    if type(text) is str:
+        tally.saw(text)
+
+
+def _see_rarer(delta: _Delta, tally: Tally) -> None:
+    """Count what a delta brings that is no content: thoughts, a refusal, calls, what is spoken."""
+    _see(delta.reasoning_content or delta.reasoning, tally)
+    _see(delta.refusal, tally)
+    calls = delta.tool_calls if isinstance(delta.tool_calls, list) else []
+    for call in (*calls, {"function": delta.function_call}):
+        called = (call.get("function") or call.get("custom")) if isinstance(call, dict) else None
+        if isinstance(called, dict):
+            for text in called.values():
+                _see(text, tally)
+    if isinstance(delta.audio, dict):
+        _see(delta.audio.get("transcript"), tally)
 
 
 def _bears_content(choice: _Choice) -> bool:

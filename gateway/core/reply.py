@@ -1,7 +1,7 @@
 """A reply: whole, or a stream of blocks. A block is one or more whole SSE events."""
 
 from collections.abc import Callable
-from typing import NewType, Protocol, TypeAlias
+from typing import Final, NewType, Protocol, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -9,6 +9,8 @@ from msgspec.structs import replace
 from gateway.core.chat import Dialect
 
 Block = NewType("Block", bytes)
+WHOLE: Final = 4
+"""Bytes of text that are about one token."""
 
 
 class Usage(Struct, frozen=True, gc=False):
@@ -49,12 +51,25 @@ class Tally(Struct):
     """The code of an error event that the provider itself sent, and that the caller got."""
     blocks: int = 0
     size: int = 0
-    passed: int = 0
-    """Output tokens as far as they were seen: a token for 4 characters, one an event at least."""
+    quarters: int = 0
+    """Of output tokens, as far as they were seen."""
     waited: float = 0.0
     """Seconds spent waiting for blocks."""
     longest_gap: float = 0.0
     """Seconds between two blocks, at most."""
+
+    def saw(self, text: str) -> None:
+        """Count a piece of the answer: a token for 4 bytes.
+
+        A piece of less than 8 is likely to be a token of its own, but one byte counts half of one.
+        """
+        size = len(text) if text.isascii() else len(text.encode())
+        self.quarters += size if size >= 2 * WHOLE else min(2 * size, WHOLE)
+
+    @property
+    def passed(self) -> int:
+        """Return about how many output tokens were seen."""
+        return -(-self.quarters // WHOLE)
 
 
 class Blocks(Protocol):

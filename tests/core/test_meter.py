@@ -267,3 +267,27 @@ def test_an_error_event_after_content_passes_as_the_provider_said_it(
     assert meter.feed(DONE) == DONE
     assert meter.finish() == b""
     assert not meter.tally.clean
+
+
+@pytest.mark.parametrize(
+    ("delta", "tokens"),
+    [
+        ({"role": "assistant", "content": ""}, 0),
+        ({}, 0),
+        ({"content": "x" * 400}, 100),
+        ({"reasoning_content": "x" * 40, "reasoning": "x" * 40}, 10),
+        ({"refusal": "x" * 40}, 10),
+        ({"tool_calls": [{"index": 0, "id": "c" * 99, "function": {"arguments": "x" * 400}}]}, 100),
+        ({"function_call": {"name": "look", "arguments": "x" * 40}}, 11),
+    ],
+)
+def test_what_passes_counts_by_what_the_model_has_written(delta: Any, tokens: int) -> None:
+    meter = OpenAIMeter(hide_usage=False)
+    meter.feed(chunk(delta))
+    assert meter.tally.passed == tokens
+
+
+def test_a_legacy_completion_counts_by_its_text() -> None:
+    meter = OpenAIMeter(hide_usage=False)
+    meter.feed(sse({"choices": [{"index": 0, "text": "x" * 40}]}))
+    assert meter.tally.passed == 10

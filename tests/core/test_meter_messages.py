@@ -133,3 +133,20 @@ def test_an_event_without_its_name_is_given_it() -> None:
     assert AnthropicMeter().feed(nameless) == b'event: ping\ndata: {"type":"ping"}\n\n'
     odd = Block(b'data: {"type":"a\\nb"}\n\n')
     assert AnthropicMeter().feed(odd).startswith(b"event: message\n")
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"type": "text_delta", "text": "12345678"},
+        {"type": "thinking_delta", "thinking": "12345678"},
+        {"type": "input_json_delta", "partial_json": "12345678"},
+    ],
+)
+def test_what_passes_counts_by_its_text_and_not_by_the_event_around_it(delta: Any) -> None:
+    meter = AnthropicMeter()
+    meter.feed(START)
+    for _ in range(10):
+        meter.feed(event("content_block_delta", index=10, delta=delta))
+    meter.feed(event("content_block_delta", index=10, delta={"type": "signature_delta", "x": "y"}))
+    assert meter.tally.passed == 20

@@ -94,3 +94,23 @@ async def test_waiting_and_gaps_are_timed() -> None:
     assert [block async for block in blocks] == [b"a", b"b"]
     assert tally.waited == 3.0 + 0.5 + 0.0
     assert tally.longest_gap == 6.5
+
+
+@pytest.mark.parametrize(
+    ("pieces", "tokens"),
+    [
+        (["What passed of an answer is counted by its text. "] * 4, 49),
+        (["What ", "passed ", "of ", "an ", "answer ", "is ", "counted"], 7),
+        (list("What passed of an answer is counted"), 18),
+        (["w" * 400], 100),
+        (["这", "是", "一", "个"], 4),
+        (["1", ",", "2", ","], 2),
+        (["", ""], 0),
+    ],
+    ids=["sentences", "words", "letters", "one piece", "Chinese", "single bytes", "nothing"],
+)
+def test_what_passed_is_told_by_its_text_however_it_was_cut(pieces: list[str], tokens: int) -> None:
+    tally = Tally()
+    for piece in pieces:
+        tally.saw(piece)
+    assert tally.passed == tokens

@@ -111,10 +111,11 @@ class MessageEventsToChat:
             )
         )
 
-    def _content(self, delta: bytes) -> bytes:
+    def _content(self, delta: bytes, text: str) -> bytes:
+        """Return the chunk of a delta; `text` is what in it the model has written."""
         chunk = self._chunk(delta)
         self.primed = True
-        self.tally.passed += len(delta) >> 2 or 1
+        self.tally.saw(text)
         return chunk
 
     def _message_delta(self, event: Mapping[str, Any]) -> bytes:
@@ -203,19 +204,19 @@ class MessageEventsToChat:
         if detail is None:
             return b""
         self._details += 1
-        return self._content(_field("reasoning_details", [detail]))
+        return self._content(_field("reasoning_details", [detail]), "")
 
     def _text(self, opened: "_Open", text: object) -> bytes:
         if opened.kind != "text" or not isinstance(text, str) or not text:
             return b""
         self._length += len(text)
-        return self._content(_field("content", text))
+        return self._content(_field("content", text), text)
 
     def _thinking(self, opened: "_Open", text: object) -> bytes:
         if opened.kind != "thinking" or not isinstance(text, str) or not text:
             return b""
         opened.thoughts.append(text)
-        return self._content(_field("reasoning_content", text))
+        return self._content(_field("reasoning_content", text), text)
 
     def _is_json(self, opened: "_Open") -> bool:
         return bool(self._form.json_tool) and opened.name == self._form.json_tool
@@ -225,25 +226,25 @@ class MessageEventsToChat:
         self._calls += 1
         function = {"name": opened.name, "arguments": ""}
         if self._form.functions:
-            return self._content(_field("function_call", function))
+            return self._content(_field("function_call", function), opened.name)
         call = {
             "index": opened.call,
             "id": text_of(given.get("id")),
             "type": "function",
             "function": function,
         }
-        return self._content(_field("tool_calls", [call]))
+        return self._content(_field("tool_calls", [call]), opened.name)
 
     def _arguments(self, opened: "_Open", fragment: object) -> bytes:
         if not isinstance(fragment, str) or not fragment:
             return b""
         opened.argued = True
         if self._is_json(opened):
-            return self._content(_field("content", fragment))
+            return self._content(_field("content", fragment), fragment)
         if self._form.functions:
-            return self._content(_field("function_call", {"arguments": fragment}))
+            return self._content(_field("function_call", {"arguments": fragment}), fragment)
         call = {"index": opened.call, "function": {"arguments": fragment}}
-        return self._content(_field("tool_calls", [call]))
+        return self._content(_field("tool_calls", [call]), fragment)
 
     _HANDLERS: ClassVar[Mapping[str, "_Handler"]] = {
         "content_block_delta": _block_delta,

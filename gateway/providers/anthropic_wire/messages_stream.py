@@ -131,14 +131,14 @@ class ChatEventsToMessage:
         if said is not None:
             for kind, text in said.pieces():
                 self.primed = True
-                self.tally.passed += len(text) >> 2 or 1
+                self.tally.saw(text)
                 self._sequence.text("thinking" if kind == "thinking" else "text", text)
                 if kind == "refusal":
                     self._refused.append(text)
             try:
                 for piece in said.calls():
                     self.primed = True
-                    self.tally.passed += len(piece.arguments) >> 2 or 1
+                    self.tally.saw(piece.arguments)
                     self._call(piece)
             except ValueError as error:
                 raise stream_errors.garbage(self.primed, "a tool call is broken") from error
