@@ -218,10 +218,7 @@ class AnthropicMeter:
         match event.type:
             case "content_block_delta":
                 self.primed = True
-                if (delta := event.delta) is not None:
-                    text = delta.text or delta.thinking or delta.partial_json
-                    if type(text) is str:
-                        self.tally.saw(text)
+                _see_delta(event.delta, self.tally)
             case "content_block_start":
                 block = event.content_block
                 if block is not None and block.type not in {"text", "thinking"}:
@@ -261,6 +258,12 @@ def _heed(data: bytes, tally: Tally, primed: bool) -> None:
     if not primed:
         raise error
     tally.error = error.code
+
+
+def _see_delta(delta: _MessageDelta | None, tally: Tally) -> None:
+    text = delta and (delta.text or delta.thinking or delta.partial_json)
+    if type(text) is str:
+        tally.saw(text)
 
 
 def _see(text: object, tally: Tally) -> None:

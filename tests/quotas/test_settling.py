@@ -122,8 +122,8 @@ async def test_c12_odd_usage_is_charged_as_the_rule_says(name: str, streams: boo
     spent, event = await charged(say, stream=streams)
     if tokens is None:
         assert event["counted"] == "relayed"
-        # 40 events of one letter and the end's; or 300 letters in JSON
-        assert 40 * 10 <= spent <= 42 * 10 if streams else 60 * 10 <= spent <= 100 * 10
+        # 40 letters in an event each, half a token and no frame; or 300 letters in JSON
+        assert spent == 20 * 10 if streams else 60 * 10 <= spent <= 100 * 10
     else:
         assert event["counted"] == "provider"
         assert spent == tokens * 10
