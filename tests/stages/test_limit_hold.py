@@ -1,12 +1,15 @@
 """What a request held is charged or given back in every way that it can end."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
+from gateway.core.catalogue import Target
 from gateway.core.errors import StreamCut, UpstreamBroken, UpstreamBusy, UpstreamTimeout
+from gateway.core.exchange import Route
 from gateway.core.reply import Usage
-from tests.fakes.limited import LimitedHouse
+from tests.fakes.limited import MODELS, LimitedHouse
 from tests.fakes.relay import STREAM, read
 
 BUDGET = {"cost": 1.0, "each": "day"}
@@ -71,6 +74,31 @@ async def test_a_stream_that_breaks_is_charged_for_what_passed() -> None:
     with pytest.raises(StreamCut):
         await read(stream)
     assert (house.counter.spent, house.counter.held) == (25, 0)
+
+
+@pytest.mark.parametrize("usage", [None, Usage(input=3, output=4)])
+@pytest.mark.parametrize("taken", [0, 1, 2, None])
+@pytest.mark.parametrize("cut", [False, True])
+async def test_a_lowered_reservation_is_charged_as_the_ledger_tells_it(
+    usage: Usage | None, taken: int | None, *, cut: bool
+) -> None:
+    """However the stream ends: left at once or later, broken, or told to its end."""
+    house = LimitedHouse(BUDGET)
+    house.provider.usage = usage
+    if cut:
+        house.provider.steps = [*STREAM[:2], StreamCut("cut")]
+    targets = tuple(Target(MODELS[name]) for name in ("fast", "dear"))
+    stream = await house.stream(max_tokens=100, route=Route(targets))
+    assert house.counter.held == 5 + 100 * 10  # of 50 + 100 * 100
+    with suppress(StreamCut):
+        if taken is None:
+            await read(stream)
+        for _ in range(taken or 0):
+            await anext(stream.blocks)
+    await stream.blocks.aclose()
+    assert house.charge.counted in {"provider", "relayed"}
+    assert (house.counter.spent, house.counter.held) == (house.charge.amounts.micro_dollars, 0)
+    assert 0 < house.counter.spent < 1005
 
 
 async def test_c12_usage_of_nothing_is_believed() -> None:
