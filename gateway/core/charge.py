@@ -60,14 +60,8 @@ def charge_of(facts: Facts) -> Charge:
 def shares_of(facts: Facts) -> Sequence[Used]:
     """Return what each attempt is charged; together it is what the request is."""
     shares = [_FREE] * len(facts.attempts)
-    left = list(facts.wasted)
-    for number, attempt in enumerate(facts.attempts):
-        for each in left:
-            if (each.provider, each.model) == (attempt.provider, attempt.model):
-                usage = Usage(input=each.input, output=each.output)
-                shares[number] = Used(each.model, usage, each.micro_dollars)
-                left.remove(each)
-                break
+    if facts.wasted:
+        _share_wasted(facts, shares)
     counted, own = _own(facts)
     if counted != "nothing":
         work = "unknown" if counted in {"reserved", "estimated"} else "done"
@@ -76,6 +70,18 @@ def shares_of(facts: Facts) -> Sequence[Used]:
                 shares[number] = own
                 break
     return shares
+
+
+def _share_wasted(facts: Facts, shares: list[Used]) -> None:
+    """Give each wasted attempt its own."""
+    left = list(facts.wasted)
+    for number, attempt in enumerate(facts.attempts):
+        for each in left:
+            if (each.provider, each.model) == (attempt.provider, attempt.model):
+                usage = Usage(input=each.input, output=each.output)
+                shares[number] = Used(each.model, usage, each.micro_dollars)
+                left.remove(each)
+                break
 
 
 def _own(facts: Facts) -> tuple[Counted, Used]:

@@ -1,6 +1,5 @@
 """The typed facts that a request leaves behind; log, metrics and headers are folded from them."""
 
-from collections.abc import Iterator
 from typing import Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -183,41 +182,30 @@ N = TypeVar(
 )
 
 
-class Notes:
-    """An append-only list of notes, one per exchange."""
+class Notes(list[Note]):
+    """The notes of one exchange, oldest first. Facts are only ever added."""
 
-    __slots__ = ("_notes", "several")
+    __slots__ = ("several",)
 
     def __init__(self) -> None:
-        self._notes: list[Note] = []
         self.several = False
         """Whether more than one attempt was made, so that the newest usage may not be all."""
 
-    def add(self, note: Note) -> None:
-        """Leave a fact behind."""
-        self._notes.append(note)
+    add = list.append
+    """Leave a fact behind."""
 
     @property
     def newest(self) -> Note | None:
         """The last fact that was left behind."""
-        return self._notes[-1] if self._notes else None
-
-    def __len__(self) -> int:
-        return len(self._notes)
-
-    def __iter__(self) -> Iterator[Note]:
-        return iter(self._notes)
-
-    def __reversed__(self) -> Iterator[Note]:
-        return reversed(self._notes)
+        return self[-1] if self else None
 
     def all(self, kind: type[N]) -> list[N]:
         """Return the notes of one kind, oldest first."""
-        return [note for note in self._notes if type(note) is kind]
+        return [note for note in self if type(note) is kind]
 
     def last(self, kind: type[N]) -> N | None:
         """Return the newest note of a kind, or None."""
-        for note in reversed(self._notes):
+        for note in reversed(self):
             if type(note) is kind:
                 return note
         return None

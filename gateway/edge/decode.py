@@ -3,6 +3,7 @@
 import asyncio
 import re
 import zlib
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -65,6 +66,7 @@ _BETA: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 _MAX_BETAS: Final = 32
 _VERSION: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _HTTP: Final = {(1, 0), (1, 1)}
+_NONE: Final[Mapping[str, str]] = {}
 
 
 def check_head(head: Head) -> tuple[str, str]:
@@ -199,8 +201,10 @@ def _refuse_second(head: Head, name: str) -> None:
         raise BadRequest(f"'{name}' must be sent once.", param=name)
 
 
-def named_headers(head: Head, names: tuple[str, ...]) -> dict[str, str]:
+def named_headers(head: Head, names: tuple[str, ...]) -> Mapping[str, str]:
     """Return those of the headers in `names` that were sent; a repeated one is joined by `, `."""
+    if not names:
+        return _NONE
     headers = head.headers
     return {name: ", ".join(headers.getall(name)) for name in names if name in headers}
 

@@ -39,8 +39,8 @@ def rows_of(
             charge.counted,
         )
     ]
-    for number, (attempt, share) in enumerate(zip(attempts, shares_of(outcome.facts), strict=True)):
-        rows.append(_attempt(outcome, number + 1, attempt, wall, share))
+    for number, share in enumerate(shares_of(outcome.facts)):
+        rows.append(_attempt(outcome, number + 1, attempts[number], wall, share))
     return rows
 
 

@@ -1,9 +1,7 @@
 """Counters of one worker, as plain numbers, and their Prometheus text."""
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
 from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -15,26 +13,20 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from gateway.core.outcome import Facts, Outcome
+from gateway.core.errors import Fault
+from gateway.core.outcome import Outcome
 from gateway.telemetry.cache_metrics import CacheMetrics
 from gateway.telemetry.exposition import CONFIG_OK, STATE_OK
 from gateway.telemetry.limit_metrics import LimitMetrics
 from gateway.telemetry.names import Names
+from gateway.telemetry.series import Histogram, Series
 from gateway.telemetry.slot_metrics import Target, slot_families
 
-SECONDS: Final = (
-    *(0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92),
-    *(163.84, 327.68, 655.36),
-)
-FIRST_TOKEN: Final = (
-    *(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75),
-    *(1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0),
-)
-OVERHEAD: Final = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
-GAP: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
-TOKENS: Final = tuple(float(4**power) for power in range(14))
-
 Labels = tuple[str, ...]
+MOST_ALIKE: Final = 1_000
+"""Combinations of names to remember between two looks at the counts."""
+_Names = tuple[str, str, str, int, str, Fault | None, str]
+"""Endpoint, provider, model, status, code, fault and tenant of a request."""
 _BY_MODEL: Final = ("endpoint", "gen_ai_provider_name", "gen_ai_request_model")
 
 
@@ -51,46 +43,18 @@ class Pool(Protocol):
     def idle(self) -> int: ...
 
 
-class Histogram:
-    """Counts of values up to each bound, and their sum."""
+class _Alike:
+    """Requests that differ in no name: their labels and series, and how many came of late."""
 
-    __slots__ = ("bounds", "counts", "total")
+    __slots__ = ("count", "error", "request", "series", "tenant")
 
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
-
-    def observe(self, value: float) -> None:
-        """Count one value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
-
-    def buckets(self) -> list[tuple[str, float]]:
-        """Return the cumulative counts as Prometheus wants them."""
-        names = [*map(repr, self.bounds), "+Inf"]
-        return list(zip(names, map(float, accumulate(self.counts)), strict=True))
-
-
-class _Series:
-    """All numbers of one endpoint, provider and model."""
-
-    __slots__ = (
-        *("cached", "cache_write", "duration", "first", "gap", "micro_dollars", "overhead"),
-        *("queue", "reasoning", "tokens_in", "tokens_out", "unpriced", "upstream"),
-    )
-
-    def __init__(self) -> None:
-        self.duration = Histogram(SECONDS)
-        self.upstream = Histogram(SECONDS)
-        self.first = Histogram(FIRST_TOKEN)
-        self.overhead = Histogram(OVERHEAD)
-        self.queue = Histogram(SECONDS)
-        self.gap = Histogram(GAP)
-        self.tokens_in = Histogram(TOKENS)
-        self.tokens_out = Histogram(TOKENS)
-        self.cached = self.cache_write = self.reasoning = 0
-        self.micro_dollars = self.unpriced = 0
+    def __init__(self, request: Labels, tenant: Labels, error: Labels, series: Series) -> None:
+        self.request = request
+        self.tenant = tenant
+        self.error = error
+        """Empty when nothing failed."""
+        self.series = series
+        self.count = 0
 
 
 class Metrics(Collector):
@@ -120,7 +84,8 @@ class Metrics(Collector):
         self._targets = targets
         self._providers, self._models = Names(), Names()
         self._codes, self._callers = Names(), Names()
-        self._series: dict[Labels, _Series] = defaultdict(_Series)
+        self._series: dict[Labels, Series] = defaultdict(Series)
+        self._alike: dict[_Names, _Alike] = {}
         self._requests: dict[Labels, int] = defaultdict(int)
         self._errors: dict[Labels, int] = defaultdict(int)
         self._attempts: dict[Labels, int] = defaultdict(int)
@@ -133,21 +98,54 @@ class Metrics(Collector):
 
     def observe(self, outcome: Outcome) -> None:
         """Count a finished request."""
-        facts, endpoint = outcome.facts, outcome.endpoint
-        providers, models, codes = self._providers, self._models, self._codes
-        provider, model = providers[facts.provider], models[facts.model]
-        code = codes[outcome.code]
-        self._requests[endpoint, provider, model, str(outcome.status), code] += 1
-        self._tenants[self._callers[outcome.caller.tenant],] += 1
-        if outcome.fault is not None:
-            self._errors[outcome.fault, code] += 1
+        facts = outcome.facts
+        # One look-up in place of one for each family and label: they are what counting costs.
+        names = (
+            outcome.endpoint,
+            facts.provider,
+            facts.model,
+            outcome.status,
+            outcome.code,
+            outcome.fault,
+            outcome.caller.tenant,
+        )
+        alike = self._alike.get(names) or self._first_of(names)
+        alike.count += 1
         for attempt in facts.attempts:
-            tried = providers[attempt.provider], models[attempt.model], codes[attempt.code]
-            self._attempts[tried] += 1
+            self._attempts[
+                self._providers[attempt.provider],
+                self._models[attempt.model],
+                self._codes[attempt.code],
+            ] += 1
         if facts.stream is not None:
             self._ends[facts.stream.reason,] += 1
-        self.cache.observe(outcome)
-        _measure(self._series[endpoint, provider, model], outcome, facts)
+        if facts.cached is not None:
+            self.cache.observe(outcome)
+        alike.series.measure(outcome, facts)
+
+    def _first_of(self, names: _Names) -> _Alike:
+        """Return where requests with these names are counted."""
+        if len(self._alike) >= MOST_ALIKE:
+            self._settle()
+            self._alike.clear()
+        endpoint, provider, model, status, code, fault, tenant = names
+        provider, model, code = self._providers[provider], self._models[model], self._codes[code]
+        alike = self._alike[names] = _Alike(
+            (endpoint, provider, model, str(status), code),
+            (self._callers[tenant],),
+            () if fault is None else (fault, code),
+            self._series[endpoint, provider, model],
+        )
+        return alike
+
+    def _settle(self) -> None:
+        """Count for every family what was counted together."""
+        for alike in self._alike.values():
+            count, alike.count = alike.count, 0
+            self._requests[alike.request] += count
+            self._tenants[alike.tenant] += count
+            if alike.error:
+                self._errors[alike.error] += count
 
     def render(self) -> bytes:
         """Return the Prometheus text of this worker."""
@@ -155,6 +153,7 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family, for the official client's renderer."""
+        self._settle()
         yield from self._counters()
         yield from self._histograms()
         yield from self._usage()
@@ -264,35 +263,6 @@ class Metrics(Collector):
             held.add_metric((provider, "in_use"), pool.in_use)
             held.add_metric((provider, "idle"), pool.idle)
         yield from (taken, held)
-
-
-def _measure(series: _Series, outcome: Outcome, facts: Facts) -> None:
-    total, waited, own = outcome.times()
-    series.duration.observe(total)
-    queued = facts.queued
-    if queued is not None:
-        series.queue.observe(queued)
-    series.overhead.observe(own)
-    if facts.attempts:
-        series.upstream.observe(waited)
-    stream, used = facts.stream, facts.used
-    if stream is not None:
-        series.gap.observe(stream.longest_gap)
-        first = outcome.first_token
-        if first is not None:
-            series.first.observe(first - outcome.started)
-    if used is not None:
-        usage = used.usage
-        series.tokens_in.observe(usage.input)
-        series.tokens_out.observe(usage.output)
-        series.cached += usage.cached
-        series.cache_write += usage.cache_write
-        series.reasoning += usage.reasoning
-        price = facts.micro_dollars
-        if price is None:
-            series.unpriced += 1
-        else:
-            series.micro_dollars += price
 
 
 def _counter(name: str, text: str, labels: Labels, counts: Mapping[Labels, int]) -> Metric:

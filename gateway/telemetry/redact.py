@@ -15,7 +15,7 @@ SHORTEST: Final = 8
 LONGEST_TEXT: Final = 8_192
 """Longer text is cut after redaction, never before: a cut could hide a secret's start."""
 
-_GRAM = 6
+_GRAM = 4
 _STEP = SHORTEST - _GRAM + 1
 _KEY_LIKE = re.compile(
     r"\b(?P<kind>sk|tk|pk|rk|gsk|xai|hf|pa|r8)[-_][A-Za-z0-9_\-]{8,}"

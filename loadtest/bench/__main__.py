@@ -9,14 +9,16 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
+import uvloop
+
 from loadtest.bench import report
-from loadtest.bench.client import BadAnswer, request_bytes
-from loadtest.bench.measure import FULL, QUICK, Effort, Measured, measure, prompt, wait_for_answer
-from loadtest.bench.process import LOAD_CORE, Process, free_port, pin, started
-from loadtest.bench.target import bare, turnout
+from loadtest.bench.client import BadAnswer
+from loadtest.bench.measure import FULL, QUICK, Effort, Measured, measure
+from loadtest.bench.process import LOAD_CORE, Process, free_port, pin
+from loadtest.bench.target import bare, in_memory, turnout
 
 Start = Callable[[str, Path], AbstractContextManager[Process]]
-TARGETS: Final[dict[str, Start]] = {"bare": bare, "turnout": turnout}
+TARGETS: Final[dict[str, Start]] = {"bare": bare, "turnout": turnout, "in memory": in_memory}
 REPORTS: Final = Path(__file__).parents[1] / "reports"
 
 
@@ -55,19 +57,16 @@ def run(effort: Effort, rounds: int) -> dict[str, list[Measured]]:
     with tempfile.TemporaryDirectory(prefix="turnout-bench-") as temporary:
         folder = Path(temporary)
         port = free_port()
-        command = [sys.executable, "-m", "loadtest.bench.upstream", str(port)]
-        with started(command, port, LOAD_CORE, folder / "upstream.log") as upstream:
-            wait_for_answer(upstream, request_bytes(port, prompt("Are you there?"), ""))
-            for number in range(rounds):
-                for name in list(TARGETS)[:: 1 if number % 2 else -1]:
-                    with TARGETS[name](f"http://127.0.0.1:{port}/v1", folder) as process:
-                        figures = measure(process, port, effort)
-                    results[name].append(figures)
-                    print(
-                        f"round {number + 1}  {name:8} {figures.request_us:7.1f} us/request "
-                        f"{figures.chunk_us:6.1f} us/chunk",
-                        flush=True,
-                    )
+        for number in range(rounds):
+            for name in list(TARGETS)[:: 1 if number % 2 else -1]:
+                with TARGETS[name](f"http://127.0.0.1:{port}/v1", folder) as process:
+                    figures = uvloop.run(measure(process, port, effort))
+                results[name].append(figures)
+                print(
+                    f"round {number + 1}  {name:9} {figures.request_us:7.1f} us/request "
+                    f"{figures.chunk_us:6.1f} us/chunk",
+                    flush=True,
+                )
     return results
 
 

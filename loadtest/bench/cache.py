@@ -6,6 +6,7 @@ cache and without it.
 """
 
 import argparse
+import asyncio
 import sys
 import tempfile
 from pathlib import Path
@@ -14,11 +15,12 @@ from typing import Final
 
 import uvloop
 
-from loadtest.bench.client import Line, request_bytes, whole_load
-from loadtest.bench.limits import CONNECTIONS
+from loadtest.bench.client import Line, request_bytes
 from loadtest.bench.measure import prompt, wait_for_answer
 from loadtest.bench.process import GATEWAY_CORE, LOAD_CORE, Process, free_port, pin, started
-from loadtest.bench.target import KEY, turnout
+from loadtest.bench.spent import request_cost
+from loadtest.bench.target import KEY, MEMORY, turnout
+from loadtest.bench.upstream import upstream
 
 BAR: Final = 2.0
 """Times the bare handler's CPU that an exact hit may cost."""
@@ -36,41 +38,41 @@ _NEVER: Final = _ASKED[:-1] + b',"web_search_options":{}}'
 """The same, but nothing that the cache looks for."""
 
 
-def cost_of(process: Process, request: bytes, seconds: float) -> float:
-    """Return the microseconds of CPU that a request costs."""
-    uvloop.run(whole_load(process.port, request, CONNECTIONS, seconds / 3))
-    before = process.cpu()
-    load = uvloop.run(whole_load(process.port, request, CONNECTIONS, seconds))
-    return (process.cpu() - before) / load.done * 1e6
+async def cost_of(
+    process: Process, source: int, body: bytes, seconds: float
+) -> tuple[float, bytes]:
+    """Return the microseconds of CPU that a request costs, and the first answer's body."""
+    request = request_bytes(process.port, body, KEY)
+    async with upstream(source):
+        await asyncio.to_thread(wait_for_answer, process, request)
+        answer = await asyncio.to_thread(answer_to, process.port, request)
+        return await request_cost(process, request, seconds), answer
+
+
+def answer_to(port: int, request: bytes) -> bytes:
+    """Return the body of the answer to a request."""
+    line = Line(port)
+    _, answer = line.ask(request)
+    line.close()
+    return answer.partition(b"\r\n\r\n")[2]
 
 
 def measure(seconds: float) -> dict[str, float]:
     """Return the cost of a hit, of the bare handler, and of a request that is relayed."""
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="turnout-bench-") as temporary:
-        folder, port = Path(temporary), free_port()
-        command = [sys.executable, "-m", "loadtest.bench.upstream", str(port)]
-        url, state = f"http://127.0.0.1:{port}/v1", "state: {kind: memory}\n"
-        with started(command, port, LOAD_CORE, folder / "upstream.log"):
-            with turnout(url, folder, settings=state, policy=WITH) as ours:
-                request = request_bytes(ours.port, _ASKED, KEY)
-                wait_for_answer(ours, request)
-                line = Line(ours.port)
-                answer = line.ask(request)[1].partition(b"\r\n\r\n")[2]
-                line.close()
-                found["hit"] = cost_of(ours, request, seconds)
-            with turnout(url, folder, settings=state, policy=WITHOUT) as ours:
-                request = request_bytes(ours.port, _NEVER, KEY)
-                wait_for_answer(ours, request)
-                found["relayed"] = cost_of(ours, request, seconds)
+        folder, source = Path(temporary), free_port()
+        url = f"http://127.0.0.1:{source}/v1"
+        with turnout(url, folder, settings=MEMORY, policy=WITH) as ours:
+            found["hit"], answer = uvloop.run(cost_of(ours, source, _ASKED, seconds))
+        with turnout(url, folder, settings=MEMORY, policy=WITHOUT) as ours:
+            found["relayed"], _ = uvloop.run(cost_of(ours, source, _NEVER, seconds))
         (folder / "answer").write_bytes(answer)
         port = free_port()
         command = [sys.executable, "-m", "loadtest.bench.handler", str(port)]
         command.append(str(folder / "answer"))
         with started(command, port, GATEWAY_CORE, folder / "bare.log") as bare:
-            request = request_bytes(port, _ASKED, KEY)
-            wait_for_answer(bare, request)
-            found["bare"] = cost_of(bare, request, seconds)
+            found["bare"], _ = uvloop.run(cost_of(bare, source, _ASKED, seconds))
     return found
 
 

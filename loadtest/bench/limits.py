@@ -6,6 +6,7 @@ is the gateway's own, all threads; what Redis itself spends is not in it.
 """
 
 import argparse
+import asyncio
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -15,10 +16,12 @@ from typing import Final
 
 import uvloop
 
-from loadtest.bench.client import request_bytes, whole_load
+from loadtest.bench.client import request_bytes
 from loadtest.bench.measure import prompt, wait_for_answer
-from loadtest.bench.process import LOAD_CORE, free_port, pin, started
+from loadtest.bench.process import LOAD_CORE, Process, free_port, pin
+from loadtest.bench.spent import request_cost
 from loadtest.bench.target import KEY, POLICY, turnout
+from loadtest.bench.upstream import upstream
 
 BARS: Final = {"memory": 12.0, "sqlite": 60.0}
 """Microseconds of CPU a request that the stage may cost."""
@@ -32,26 +35,22 @@ pipeline:
   - stage: relay
 """
 POLICIES: Final = {"off": POLICY, "on": LIMITED}
-CONNECTIONS: Final = 64
 
 
 def cost_of(settings: str, policy: str, seconds: float) -> float:
     """Return the microseconds of CPU that a request costs with this store and policy."""
     with tempfile.TemporaryDirectory(prefix="turnout-bench-") as temporary:
         folder, port = Path(temporary), free_port()
-        command = [sys.executable, "-m", "loadtest.bench.upstream", str(port)]
-        with (
-            started(command, port, LOAD_CORE, folder / "upstream.log"),
-            turnout(
-                f"http://127.0.0.1:{port}/v1", folder, settings=settings, policy=policy
-            ) as ours,
-        ):
-            request = request_bytes(ours.port, prompt("What is a turnout?"), KEY)
-            wait_for_answer(ours, request)
-            uvloop.run(whole_load(ours.port, request, CONNECTIONS, seconds / 3))
-            before = ours.cpu()
-            load = uvloop.run(whole_load(ours.port, request, CONNECTIONS, seconds))
-            return (ours.cpu() - before) / load.done * 1e6
+        url = f"http://127.0.0.1:{port}/v1"
+        with turnout(url, folder, settings=settings, policy=policy) as ours:
+            return uvloop.run(_cost_of(ours, port, seconds))
+
+
+async def _cost_of(ours: Process, port: int, seconds: float) -> float:
+    request = request_bytes(ours.port, prompt("What is a turnout?"), KEY)
+    async with upstream(port):
+        await asyncio.to_thread(wait_for_answer, ours, request)
+        return await request_cost(ours, request, seconds)
 
 
 def measure(stores: Mapping[str, str], rounds: int, seconds: float) -> Mapping[str, float]:

@@ -5,14 +5,14 @@ import time
 from statistics import median, quantiles
 from typing import Final
 
-import uvloop
 from msgspec import Struct
 
 from gateway.core import wire
 from loadtest.bench.client import BadAnswer, Line, request_bytes, stream_load, whole_load
 from loadtest.bench.process import Process
+from loadtest.bench.spent import CONNECTIONS, spent
 from loadtest.bench.target import KEY
-from loadtest.bench.upstream import ANSWER, MODEL, token
+from loadtest.bench.upstream import ANSWER, MODEL, token, upstream
 
 SLICE: Final = 50
 """Requests through the target and directly, in turn, so that drift hits both."""
@@ -23,7 +23,7 @@ class Effort(Struct, frozen=True):
 
     rounds: int
     seconds: float
-    connections: int = 64
+    connections: int = CONNECTIONS
     latencies: int = 1_000
     streams: int = 100
     chunks: int = 200
@@ -64,23 +64,29 @@ def prompt(text: str, *, stream: bool = False) -> bytes:
     return wire.encode({**body, "stream": True} if stream else body)
 
 
-def measure(process: Process, upstream: int, effort: Effort) -> Measured:
-    """Return what this process costs. Raises BadAnswer when it answers wrongly."""
-    whole = request_bytes(process.port, prompt("What is a turnout?"), KEY)
-    cold = wait_for_answer(process, whole)
-    idle = process.memory()
-    check(process.port, whole)
-    added_p50, added_p99 = added_latency(process.port, whole, upstream, effort.latencies)
+async def measure(process: Process, source: int, effort: Effort) -> Measured:
+    """Return what this process costs, whose upstream listens on the port `source` meanwhile.
 
-    before = process.cpu()
-    load = uvloop.run(whole_load(process.port, whole, effort.connections, effort.seconds))
-    request_us = (process.cpu() - before) / load.done * 1e6
-
+    Raises BadAnswer when it answers wrongly.
+    """
+    port = process.port
+    whole = request_bytes(port, prompt("What is a turnout?"), KEY)
     shape = f"chunks={effort.chunks} gap={effort.gap}"
-    streaming = request_bytes(process.port, prompt(shape, stream=True), KEY)
-    before = process.cpu()
-    chunks = uvloop.run(stream_load(process.port, streaming, effort.streams, effort.seconds))
-    chunk_us = (process.cpu() - before) / chunks.done * 1e6
+    streaming = request_bytes(port, prompt(shape, stream=True), KEY)
+    async with upstream(source):
+        cold = await asyncio.to_thread(wait_for_answer, process, whole)
+        idle = process.memory()
+        await asyncio.to_thread(check, port, whole)
+        added_p50, added_p99 = await asyncio.to_thread(
+            added_latency, port, whole, source, effort.latencies
+        )
+        request_us, load = await spent(
+            process, whole_load(port, whole, effort.connections, effort.seconds)
+        )
+        chunk_us, _ = await spent(
+            process, stream_load(port, streaming, effort.streams, effort.seconds)
+        )
+        streams_mb = await memory_of_streams(process, effort)
     return Measured(
         request_us=request_us,
         chunk_us=chunk_us,
@@ -89,7 +95,7 @@ def measure(process: Process, upstream: int, effort: Effort) -> Measured:
         added_p99_ms=added_p99,
         cold_s=cold,
         idle_mb=idle,
-        streams_mb=uvloop.run(memory_of_streams(process, effort)),
+        streams_mb=streams_mb,
     )
 
 
@@ -127,9 +133,9 @@ def check(port: int, whole: bytes) -> None:
         raise BadAnswer("the answer differs from what the upstream sent")
 
 
-def added_latency(port: int, request: bytes, upstream: int, count: int) -> tuple[float, float]:
+def added_latency(port: int, request: bytes, source: int, count: int) -> tuple[float, float]:
     """Return the milliseconds that the target adds at concurrency 1: p50 and p99."""
-    lines = {True: Line(port), False: Line(upstream)}
+    lines = {True: Line(port), False: Line(source)}
     took: dict[bool, list[float]] = {True: [], False: []}
     for _ in range(max(1, count // SLICE)):
         for through, line in lines.items():

@@ -21,6 +21,10 @@ _ROWS: Final = (
     ("idle_mb", "memory idle, MB"),
     ("streams_mb", "memory with open streams, MB"),
 )
+_RATIOS: Final = (
+    ("request_us", "request: CPU of the bare relay, x"),
+    ("chunk_us", "chunk: CPU of the bare relay, x"),
+)
 
 
 class Bar(Struct, frozen=True):
@@ -42,9 +46,9 @@ def middle(rounds: Rounds, name: str) -> float:
     return median(values)
 
 
-def ratio(results: Mapping[str, Rounds], name: str) -> float:
-    """Return the median over rounds of turnout / bare, so that drift of the machine cancels."""
-    pairs = zip(results["turnout"], results["bare"], strict=True)
+def ratio(results: Mapping[str, Rounds], name: str, target: str = "turnout") -> float:
+    """Return the median over rounds of target / bare, so that drift of the machine cancels."""
+    pairs = zip(results[target], results["bare"], strict=True)
     values: list[float] = [getattr(a, name) / max(1e-9, getattr(b, name)) for a, b in pairs]
     return median(values)
 
@@ -62,11 +66,14 @@ def bars(results: Mapping[str, Rounds]) -> list[Bar]:
 
 
 def table(results: Mapping[str, Rounds]) -> str:
-    """Return the medians of all targets side by side."""
+    """Return the medians of all targets side by side, and what they are of the bare relay's."""
     names = list(results)
     lines = [f"{'median of the rounds':34}" + "".join(f"{name:>12}" for name in names)]
     for field, label in _ROWS:
         values = "".join(f"{middle(results[name], field):12.3f}" for name in names)
+        lines.append(f"{label:34}{values}")
+    for field, label in _RATIOS:
+        values = "".join(f"{ratio(results, field, name):12.3f}" for name in names)
         lines.append(f"{label:34}{values}")
     return "\n".join(lines)
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,7 @@ models:
     provider: upstream
     price: {{input: 0.15, output: 0.60}}
 """
+MEMORY: Final = "state: {kind: memory}\n"
 POLICY: Final = """\
 description: Send the request to the model that it names.
 pipeline:
@@ -47,7 +48,7 @@ def bare(upstream: str, folder: Path) -> Iterator[Process]:
 def turnout(
     upstream: str, folder: Path, *, settings: str = "", policy: str = POLICY
 ) -> Iterator[Process]:
-    """Run `turnout serve` with one provider, one key and its log in a file."""
+    """Run `turnout serve` with one provider, one key and its log in a file; state as by default."""
     port, admin = free_port(), free_port()
     (folder / "config").mkdir(exist_ok=True)
     (folder / "policies").mkdir(exist_ok=True)
@@ -63,3 +64,8 @@ def turnout(
     env = {"TURNOUT_BENCH_KEY": KEY, "TURNOUT_BENCH_UPSTREAM_KEY": UPSTREAM_KEY}
     with started(command, port, GATEWAY_CORE, folder / "turnout.log", env) as process:
         yield process
+
+
+def in_memory(upstream: str, folder: Path) -> AbstractContextManager[Process]:
+    """Run the same without a ledger on the disk."""
+    return turnout(upstream, folder, settings=MEMORY)

@@ -1,14 +1,13 @@
-"""A provider that costs next to nothing: `python -m loadtest.bench.upstream PORT`.
+"""A provider that costs next to nothing.
 
 It answers chat completions with prepared bytes. A stream's shape travels in the prompt, as
 `chunks=200 gap=5` (milliseconds); every gateway passes a prompt on.
 """
 
 import asyncio
-import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final, cast
-
-import uvloop
 
 from gateway.core import wire
 
@@ -145,12 +144,12 @@ def _number(body: bytes, name: bytes, default: int) -> int:
     return int(digits) if found and digits else default
 
 
-async def serve(port: int) -> None:
-    """Answer until killed."""
+@asynccontextmanager
+async def upstream(port: int) -> AsyncIterator[None]:
+    """Answer on this port, in this loop, until the end of the block."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Upstream(loop), "127.0.0.1", port, backlog=1024)
-    await server.serve_forever()
-
-
-if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1])))
+    try:
+        yield
+    finally:
+        server.close()

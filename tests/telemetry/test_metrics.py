@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from math import inf
 
 import pytest
 from msgspec import Struct
@@ -57,18 +56,18 @@ def test_a_broken_stream_shows_its_end_its_gap_and_its_fault() -> None:
     assert value(text, "turnout_unpriced_requests_total") == 1
 
 
-def test_bucket_counts_are_cumulative_and_end_with_all() -> None:
+def test_a_second_look_finds_what_came_since_on_top_of_the_first() -> None:
     metrics = Metrics()
-    for seconds in (0.005, 0.01, 0.3, 9_999.0):
-        metrics.observe(make_outcome(started=0.0, ended=seconds))
-    name = "gen_ai_server_request_duration_seconds"
-    buckets = {
-        float(sample.labels["le"]): sample.value
-        for sample in parsed(metrics.render())[name].samples
-        if sample.name.endswith("_bucket")
-    }
-    assert (buckets[0.01], buckets[0.02], buckets[0.32], buckets[655.36]) == (2, 2, 3, 3)
-    assert buckets[inf] == 4
+    failed = make_outcome(status=502, code="upstream_reset", fault="upstream")
+    for outcome in (make_outcome(*GOOD), failed, failed):
+        metrics.observe(outcome)
+    assert value(metrics.render(), "turnout_tenant_requests_total", tenant="acme") == 3
+    metrics.observe(failed)
+    for _ in range(2):
+        text = metrics.render()
+        assert value(text, "turnout_tenant_requests_total", tenant="acme") == 4
+        assert value(text, "turnout_errors_total", fault="upstream") == 3
+        assert value(text, "turnout_requests_total", status="200") == 1
 
 
 def test_pools_and_requests_in_flight_are_read_when_asked() -> None:
