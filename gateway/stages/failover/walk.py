@@ -243,19 +243,24 @@ class Walk:
 
     def _elsewhere(self, candidate: Candidate, error: GatewayError) -> None:
         """Go where the policy sends requests that were refused like this, or raise the refusal."""
-        targets = self.rules.fallbacks.get(refusal(error))
+        kind = refusal(error)
+        targets = self.rules.fallbacks.get(kind)
         if targets is None or self.attempts >= self.rules.attempts:
             raise error.again()
         self.last = error.again()
-        self.choice.say(f"{candidate.model.provider} {error.code}")
+        self.choice.say(f"{candidate.model.provider} {kind}")
         self.choice.turn_to(targets.of(self.exchange).candidates, candidate)
 
     def _give_up(self, why: str) -> NoReturn:
         """End the chain with its last error."""
         self.notes.add(Verdict(NAME, f"gave up: {why}"))
-        if self.last is not None:
-            raise self.last.again()
-        raise self.choice.down(self.rules.clock.monotonic())
+        now = self.rules.clock.monotonic()
+        if self.last is None:
+            raise self.choice.down(now)
+        error = self.last.again()
+        if error.retry is Retry.SAME:  # "later": which is when the first of them is free again
+            error.retry_after = self.choice.free_in(now, error.retry_after)
+        raise error
 
     def _end(self, now: float) -> NoReturn:
         """End the chain: nobody is left to ask, or none may be asked in time."""
