@@ -92,11 +92,15 @@ class Health:
                     "tokens": round(budget.level(now), 1),
                     "granted": budget.granted,
                     "refused": budget.refused,
-                    "hedged": budget.hedged,
+                    "hedged": budget.hedges.started,
+                    "hedges_won": budget.hedges.won,
+                    "hedges_lost": budget.hedges.lost,
+                    "hedges_usd": budget.hedges.micro_dollars / 1e6,
                 }
                 for name, budget in self.budgets()
             ],
             "suspects": len(self.suspects.known),
+            "quarantined": self.suspects.quarantined,
         }
 
 

@@ -38,7 +38,16 @@ def test_the_report_says_it_all_in_seconds_from_now() -> None:
     assert target["provider"] == "acme"
     assert (target["breaker"], target["paused_for"], target["key"]) == ("open", 29, "good")
     assert 3 < target["probe_in"] < 5
-    assert budget == {"providers": "acme", "tokens": 20, "granted": 0, "refused": 0, "hedged": 0}
+    assert budget == {
+        "providers": "acme",
+        "tokens": 20,
+        "granted": 0,
+        "refused": 0,
+        "hedged": 0,
+        "hedges_won": 0,
+        "hedges_lost": 0,
+        "hedges_usd": 0,
+    }
     assert report["suspects"] == 0
 
 
