@@ -226,9 +226,7 @@ async def test_a_prompt_that_is_too_long_goes_to_the_model_for_those() -> None:
     assert (answer.status, served_by(answer)) == (200, "b")
 
 
-async def test_f03_a_provider_that_hangs_on_whole_answers_is_left_alone_under_a_short_deadline() -> (
-    None
-):
+async def test_f03_a_provider_that_hangs_is_left_alone_under_a_short_deadline_too() -> None:
     async with open_pool([raw_reply([STALL])], WHOLE, failover={"deadline": 1.2}) as pool:
         late = await asyncio.gather(
             *(pool.ask(stream=False, content=str(turn)) for turn in range(20))

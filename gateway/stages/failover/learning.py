@@ -1,6 +1,5 @@
 """What a request's fate says of the target that it met."""
 
-
 from gateway.core.condition import WINDOW, Condition, Probe
 from gateway.core.errors import (
     DeadlineExceeded,
