@@ -106,7 +106,9 @@ class FailoverPolicy(StagePolicy, frozen=True, tag="failover", kw_only=True):
                 if targets
             },
         )
-        return Failover(Targets(self.targets, tools, self.strategy), rules)
+        stage = Failover(Targets(self.targets, tools, self.strategy), rules)
+        tools.health.show(stage)
+        return stage
 
     def _lists(self) -> Sequence[tuple[str, tuple[TargetPolicy, ...]]]:
         return (

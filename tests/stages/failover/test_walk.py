@@ -90,21 +90,6 @@ async def test_f01_a_busy_target_is_left_alone_for_as_long_as_it_says(
     assert await house.served_by() == "a"
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "wait"), [("30", "7", 7), ("7", "30", 7), ("90", "120", 60)]
-)
-async def test_f01_where_all_are_busy_the_caller_hears_when_the_first_is_free_again(
-    first: str, second: str, wait: float
-) -> None:
-    house = House({"model": "one"}, {"model": "two"}, deadline=5)
-    house.a.does = fails(429, retry_after=first)
-    house.b.does = fails(429, retry_after=second)
-    error = await house.failure()
-    assert error.status == 429
-    assert error.retry_after == pytest.approx(wait)
-    assert house.asked == ["a", "b"]
-
-
 async def test_f01_nonsense_means_a_chance_pause_that_grows() -> None:
     house = House({"model": "one"}, {"model": "two"})
     house.a.does = fails(429, retry_after="soon")
