@@ -33,7 +33,7 @@ from gateway.runtime import open_runtime
 from gateway.semantic.opening import Semantic
 from gateway.settings import Address, parse_address
 from gateway.telemetry.cache_metrics import CacheSize
-from gateway.telemetry.health import HealthMetrics
+from gateway.telemetry.health_metrics import HealthMetrics
 from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.report import Report

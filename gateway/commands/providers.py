@@ -99,8 +99,20 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
             f"retries among {budget['providers']}: {budget['tokens']} left, "
             f"{budget['granted']} granted, {budget['refused']} refused"
         )
+    yield from map(_order, report["orders"])
     if report["suspects"]:
         yield f"requests under suspicion: {report['suspects']}"
+
+
+def _order(order: Mapping[str, Any]) -> str:
+    """Return in which order targets are tried, by what, and why one is passed over."""
+    targets = []
+    for each in order["targets"]:
+        by = f" {each['by']}" if each["by"] else ""
+        but = f" ({', '.join(each['but'])})" if each["but"] else ""
+        targets.append(f"{each['provider']}/{each['model']}{by}{but}")
+    low = ", those that often fail last, for few retries are left" if order["retries_low"] else ""
+    return f"order by `{order['strategy']}`{low}: {', '.join(targets)}"
 
 
 def _row(target: Mapping[str, Any]) -> tuple[str, ...]:

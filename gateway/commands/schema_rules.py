@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway.core.limits import DIMENSIONS, KINDS, LONGEST
-from gateway.stages.failover.policy import FIXED
+from gateway.stages.failover.params import FIXED
 
 Schema = Mapping[str, Any]
 

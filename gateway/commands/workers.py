@@ -261,14 +261,18 @@ def reserve(address: Address) -> Iterator[Address]:
     """Hold a port for our workers alone, and yield it. Raises OSError when it is taken.
 
     Workers share the port by SO_REUSEPORT, which would let a second gateway slip in unnoticed:
-    so first we see whether we could have it for ourselves.
+    so first we see whether we could have it for ourselves. Connections of whoever served there
+    before, and which have not ended, are in nobody's way: for that SO_REUSEADDR is needed too, but
+    for no longer than it takes to bind, or it would let others in.
     """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     with socket.create_server((address.host, address.port), family=family) as probe:
         port = probe.getsockname()[1]
     with socket.socket(family) as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         holder.bind((address.host, port))
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         yield Address(address.host, port)
 
 

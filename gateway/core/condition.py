@@ -16,6 +16,8 @@ WINDOW: Final = 10.0
 PATIENCE: Final = 3.0
 """A first token is waited for so many times the 99th percentile of those that came."""
 LEAST_PATIENCE: Final = 1.0
+REMEMBERED: Final = 600.0
+"""Seconds for which the longest answer tells what may be waited for."""
 _SURE: Final = 2.0
 """Seconds after an answer in which no other process is believed that the target fails."""
 _WORTH_TELLING: Final = 1.0
@@ -31,6 +33,10 @@ class News(Protocol):
 
     def denied(self, provider: str, detail: str, /) -> None:
         """Take note: the provider refuses our key. Somebody must act."""
+        ...
+
+    def restored(self, provider: str, /) -> None:
+        """Take note: the provider takes the key again that it had refused."""
         ...
 
     def opened(self, provider: str, model: str, seconds: float, /) -> None:
@@ -81,6 +87,8 @@ class Condition:
             "_streak",
             "_told_until",
             "_credential",
+            "_longest",
+            "_longest_at",
             "answered_at",
             "breaker",
             "first_tokens",
@@ -103,6 +111,8 @@ class Condition:
         self.usual: float | None = None
         """How long a first token may take here, from what was seen; None while that is little."""
         self.record = Record()
+        self._longest = self._longest_at = 0.0
+        """What took longest lately, and when that was."""
         self.outstanding = 0
         """Requests that are there now, streams until their end."""
         self.paused_until = 0.0
@@ -170,12 +180,25 @@ class Condition:
             return
         if probe.key:
             self.key.succeeded(now, probe=True)
+            if self.news is not None:
+                self.news.restored(self.provider)
         self.breaker.succeeded(now, probe=probe.target)
         if probe.target and self.news is not None:
             self.news.closed(self.provider, self.model)
 
     def timed(self, seconds: float, now: float, *, first_token: bool) -> None:
-        """Tell how long an answer, or its first token, took or was waited for in vain."""
+        """Tell how long an answer, or its first token, took."""
+        if seconds >= self._longest or now - self._longest_at > REMEMBERED:
+            self._longest, self._longest_at = seconds, now
+        self.waited(seconds, now, first_token=first_token)
+
+    def late(self, seconds: float, now: float) -> bool:
+        """Whether so long a wait is as long as any answer, or first token, took here lately."""
+        longest = self._longest if now - self._longest_at <= REMEMBERED else 0.0
+        return seconds >= max(LEAST_PATIENCE, longest)
+
+    def waited(self, seconds: float, now: float, *, first_token: bool) -> None:
+        """Tell how long an answer, or its first token, was waited for, be it in vain."""
         self.speed.observe(seconds, now)
         if first_token and self.first_tokens.observe(seconds):
             usual = self.first_tokens.quantile(0.99)

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, Protocol
+from weakref import WeakValueDictionary
 
 from gateway.core.bulletin import Alone, Bulletin, Notice
 from gateway.core.condition import Condition, Key, News
@@ -11,6 +12,14 @@ from gateway.core.retry_budget import RetryBudget
 from gateway.core.suspects import Suspects
 
 _TOO_MANY: Final = 429
+
+
+class Ordered(Protocol):
+    """A stage that chooses among targets."""
+
+    def standings(self, now: float, /) -> Sequence[Mapping[str, Any]]:
+        """Return in which order they stand at a time, for people."""
+        ...
 
 
 class Health:
@@ -29,6 +38,7 @@ class Health:
         self._keys: dict[str, Key] = {}
         self._conditions: dict[tuple[str, str], Condition] = {}
         self._budgets: dict[frozenset[str], RetryBudget] = {}
+        self._shown: WeakValueDictionary[int, Ordered] = WeakValueDictionary()
 
     def condition(self, provider: str, model: str) -> Condition:
         """Return what is known of a target, the same object every time."""
@@ -48,6 +58,10 @@ class Health:
         if found is None:
             found = self._budgets[providers] = RetryBudget(now)
         return found
+
+    def show(self, stage: Ordered) -> None:
+        """Have the order of a stage's targets be reported for as long as the stage is used."""
+        self._shown[id(stage)] = stage
 
     def keyed(self, provider: str, mark: str) -> None:
         """Take note of which key a provider is sent; another than before is tried at once."""
@@ -92,12 +106,24 @@ class Health:
                     "tokens": round(budget.level(now), 1),
                     "granted": budget.granted,
                     "refused": budget.refused,
-                    "hedged": budget.hedged,
+                    "hedged": budget.hedges.started,
+                    "hedges_won": budget.hedges.won,
+                    "hedges_lost": budget.hedges.lost,
+                    "hedges_usd": budget.hedges.micro_dollars / 1e6,
                 }
                 for name, budget in self.budgets()
             ],
+            "orders": self._orders(now),
             "suspects": len(self.suspects.known),
+            "quarantined": self.suspects.quarantined,
         }
+
+    def _orders(self, now: float) -> Sequence[Mapping[str, Any]]:
+        """Return the order of every list of targets, each list once."""
+        orders: list[Mapping[str, Any]] = []
+        for stage in list(self._shown.values()):
+            orders += [each for each in stage.standings(now) if each not in orders]
+        return orders
 
 
 def is_key_trouble(error: GatewayError) -> bool:

@@ -194,6 +194,11 @@ class Notes(list[Note]):
     add = list.append
     """Leave a fact behind."""
 
+    def bring_last(self, note: Note) -> None:
+        """Have a fact count as the newest, for what was left since is of an attempt before it."""
+        self._notes.remove(note)
+        self._notes.append(note)
+
     @property
     def newest(self) -> Note | None:
         """The last fact that was left behind."""

@@ -38,20 +38,36 @@ class Token:
             self._budget = None
 
 
+class Hedges:
+    """What became of second requests. One of whom neither answered is neither won nor lost."""
+
+    __slots__ = ("lost", "micro_dollars", "started", "won")
+
+    def __init__(self) -> None:
+        self.started = 0
+        self.won = 0
+        """The second request answered."""
+        self.lost = 0
+        """The first one did after all."""
+        self.micro_dollars = 0
+        """What the losers are taken to have cost, where their price is known."""
+
+
 class RetryBudget:
     """A token bucket. Every try but a request's first takes a token, hedges too."""
 
-    __slots__ = ("_at", "_hedges", "_level", "_room", "granted", "hedged", "low", "refused")
+    __slots__ = ("_at", "_level", "_room", "_saved", "granted", "hedges", "low", "refused")
 
     def __init__(self, now: float) -> None:
         self._level = CAP
         self._room = CAP
         """What fits in beside the tokens that are taken and not spent."""
         self._at = now
-        self._hedges = 0.0
+        self._saved = 0.0
+        """For second requests, in the price of first ones."""
         self.granted = 0
         self.refused = 0
-        self.hedged = 0
+        self.hedges = Hedges()
         self.low = False
         """Whether it is nearly spent, and not yet restored: first tries had better succeed."""
 
@@ -85,14 +101,14 @@ class RetryBudget:
 
     def earn(self, share: float) -> None:
         """Count a request of which `share` may be spent on second requests."""
-        self._hedges = min(HEDGES, self._hedges + share)
+        self._saved = min(HEDGES, self._saved + share)
 
     def hedge(self, price: float, now: float) -> Token | None:
         """Return leave for a second request: a token, and its price in first requests."""
-        token = None if self._hedges < price else self.take(now)
+        token = None if self._saved < price else self.take(now)
         if token is not None:
-            self._hedges -= price
-            self.hedged += 1
+            self._saved -= price
+            self.hedges.started += 1
         return token
 
     def level(self, now: float) -> float:

@@ -40,9 +40,11 @@ class Suspects:
     `Clock.monotonic()` seconds.
     """
 
-    __slots__ = ("known",)
+    __slots__ = ("known", "quarantined")
 
     def __init__(self) -> None:
+        self.quarantined = 0
+        """Requests that were answered with an error that was held for them."""
         self.known: dict[bytes, _Suspect] = {}
         """Read it only; the newest is the last."""
 
@@ -52,6 +54,7 @@ class Suspects:
         suspect = self.known.get(name)
         if suspect is None or suspect.error is None or now >= suspect.held_until:
             return None
+        self.quarantined += 1
         suspect.error.retry_after = suspect.held_until - now
         return suspect.error.with_traceback(None)
 

@@ -1,6 +1,6 @@
 """`policies/*.yaml`, all or nothing: decoded, checked, every problem said in one pass."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
@@ -17,6 +17,7 @@ from gateway.documents import (
     warnings_of,
 )
 from gateway.policy.cases import Case
+from gateway.policy.overlap import relation
 from gateway.policy.reach import check_when
 from gateway.policy.tenant_limits import check_tenant_limits
 from gateway.policy.tenants import (
@@ -100,6 +101,7 @@ def load_rules(folder: Path, known: Known, environment: Mapping[str, str]) -> Ru
         catalogue=known.catalogue,
         tenants=callers if certain else None,
         providers=known.providers,
+        kinds=known.kinds,
     )
     policies = {name: _policy(name, read.file) for name, read in files.items()}
     if known.readable:
@@ -225,6 +227,8 @@ def _check_policy(read: _Read, names: Names) -> None:
         if block.once and block.when is None:
             taken.add(block.name)
         _check_block(document, at, block, names)
+        if block.once:
+            _check_shared(document, read.file.pipeline[:index], at, block, names)
         answered = _answers_all(block) and not document.lost(at)
 
 
@@ -236,6 +240,29 @@ def _check_block(document: Document, at: KeyPath, block: StagePolicy, names: Nam
     for problem in check_when(block.when, names) if block.when else ():
         if problem.severity == "error" or not torn:
             document.report((*at, "when", *problem.path), problem.what, problem.severity)
+
+
+def _check_shared(
+    document: Document,
+    before: Sequence[StagePolicy],
+    at: KeyPath,
+    block: StagePolicy,
+    names: Names,
+) -> None:
+    """Warn of a stage with a `when` where one above it may take the same requests."""
+    if block.when is None or document.lost(at):
+        return
+    for index, other in enumerate(before):
+        if other.name != block.name or other.when is None:
+            continue
+        found = relation(other.when, block.when, names.catalogue)
+        above = f"`{block.name}` of pipeline[{index}]"
+        if found.covers:
+            what = f"this is never used: {above} takes every such request."
+            document.report((*at, "when"), what, "warning")
+        elif not found.apart:
+            what = f"requests that this and {above} are for go by that one."
+            document.report((*at, "when"), what, "warning")
 
 
 def _check_used(files: Mapping[str, _Read], callers: Mapping[str, Caller]) -> None:

@@ -154,6 +154,7 @@ def _known(
         keys=tuple(keys or ()),
         key_required=settings.require_key,
         providers=gateway.document.names("providers") if gateway and keys is not None else None,
+        kinds={name: config.kind for name, config in settings.providers.items()},
         readable=models is not None,
     )
 

@@ -79,6 +79,8 @@ class Known(Struct, frozen=True):
     key_required: bool = False
     providers: Collection[str] | None = None
     """None when gateway.yaml could not be read: then its keys are not known either."""
+    kinds: Mapping[str, str] = {}
+    """Of what kind each provider is, as far as they could be read."""
     readable: bool = True
     """Whether models.yaml could be read: without it no name of a model can be called wrong."""
 

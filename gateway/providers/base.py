@@ -41,6 +41,11 @@ class ProviderConfig(
         Meta(description="How many requests each of its models may have at once, a worker."),
     ] = Concurrency()
 
+    @property
+    def kind(self) -> str:
+        """Return what stands at `kind`."""
+        return str(self.__struct_config__.tag)
+
     def check(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield what the types cannot say: where it stands in this block, and what is wrong."""
         warmup = self.warmup

@@ -162,7 +162,7 @@ class OpenAIProvider:
 def check_answer(body: bytes, endpoint: Endpoint) -> Usage | None:
     """Return the usage of a whole answer. Raises UpstreamError for what is no answer."""
     answer = read_answer(body, _read_whole)
-    if (answer.data if endpoint == "embeddings" else answer.choices) is None:
+    if (answer.data is None) if endpoint == "embeddings" else not answer.choices:
         raise broken("bad_upstream", "the answer has neither choices nor data")
     return openai_usage(answer.usage)
 

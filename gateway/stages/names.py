@@ -18,6 +18,8 @@ class Names(Struct, frozen=True):
     policy: str = "default"
     providers: Collection[str] | None = None
     """The blocks of gateway.yaml; None when they could not be read."""
+    kinds: Mapping[str, str] = {}
+    """Of what kind each block is, as far as they could be read."""
 
     @property
     def callers(self) -> Collection[Caller]:

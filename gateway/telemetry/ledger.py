@@ -4,7 +4,7 @@ from collections.abc import Container
 
 from gateway.core.charge import Charge, shares_of
 from gateway.core.notes import Attempted, Used
-from gateway.core.outcome import Outcome
+from gateway.core.outcome import Facts, Outcome
 from gateway.core.state import AttemptRow, LedgerRow, RequestRow
 from gateway.telemetry.fold import OTHER
 
@@ -44,12 +44,18 @@ def rows_of(
     return rows
 
 
+def _streamed(facts: Facts) -> Attempted | None:
+    """Return the attempt that the stream came from; whoever lost a race to it ends behind it."""
+    began = [attempt for attempt in facts.attempts if not attempt.code]
+    return began[-1] if began else None
+
+
 def _attempt(
     outcome: Outcome, number: int, attempt: Attempted, wall: float, share: Used
 ) -> AttemptRow:
-    facts, code, ended = outcome.facts, attempt.code, attempt.ended
-    if number == len(facts.attempts) and facts.stream is not None:
-        code, ended = code or facts.stream.code, outcome.ended
+    stream, code, ended = outcome.facts.stream, attempt.code, attempt.ended
+    if stream is not None and attempt is _streamed(outcome.facts):
+        code, ended = stream.code, outcome.ended
     usage = share.usage
     return AttemptRow(
         outcome.id,

@@ -44,7 +44,7 @@ def test_the_table_shows_breakers_speed_and_the_budget() -> None:
 
 def test_each_worker_has_a_table_of_its_own() -> None:
     report = {"worker": 0, **health().report(101), "suspects": 2}
-    empty = {"worker": 1, "targets": [], "budgets": [], "suspects": 0}
+    empty = {"worker": 1, "targets": [], "budgets": [], "orders": [], "suspects": 0}
     lines = table(wire.decode(wire.encode({"workers": [report, empty]})))
     assert (lines[0], lines[5]) == ("worker 0", "requests under suspicion: 2")
     assert lines[7:9] == [

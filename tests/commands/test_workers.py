@@ -245,5 +245,20 @@ def test_a_reserved_port_is_ours_alone_until_workers_share_it() -> None:
                 pass
 
 
+def test_a_port_may_be_reserved_beside_connections_that_have_not_ended() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as before:
+        port = before.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1", port))
+        before.accept()[0].close()  # the client does not close its end: FIN-WAIT-2
+    with client, reserve(Address("127.0.0.1", port)):
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server(("127.0.0.1", port))
+        with socket.socket() as worker:
+            worker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            worker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            worker.bind(("127.0.0.1", port))
+            worker.listen()
+
+
 async def test_a_worker_that_is_not_there_answers_nothing(tmp_path: Path) -> None:
     assert await ask(str(tmp_path / "none.sock"), "/readyz") == (0, b"")

@@ -81,3 +81,17 @@ def test_failures_that_the_neighbours_share_count_in_full() -> None:
             small.answered(100 + turn / 10, tenant)
             small.failed(100 + turn / 10, tenant, None, telling=True)
     assert not small.breaker.closed
+
+
+def test_a_wait_is_long_that_takes_as_long_as_any_answer_of_the_last_ten_minutes() -> None:
+    small = make()
+    assert not small.late(0.9, 100)
+    assert small.late(1.0, 100)
+    small.timed(8.0, 100, first_token=False)
+    small.timed(2.0, 500, first_token=False)
+    small.waited(20.0, 500, first_token=False)
+    assert not small.late(7.9, 700)
+    assert small.late(8.0, 700)
+    assert small.late(1.0, 701), "nothing is known of the last ten minutes"
+    small.timed(3.0, 800, first_token=False)
+    assert not small.late(2.9, 900)

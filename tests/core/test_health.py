@@ -38,7 +38,16 @@ def test_the_report_says_it_all_in_seconds_from_now() -> None:
     assert target["provider"] == "acme"
     assert (target["breaker"], target["paused_for"], target["key"]) == ("open", 29, "good")
     assert 3 < target["probe_in"] < 5
-    assert budget == {"providers": "acme", "tokens": 20, "granted": 0, "refused": 0, "hedged": 0}
+    assert budget == {
+        "providers": "acme",
+        "tokens": 20,
+        "granted": 0,
+        "refused": 0,
+        "hedged": 0,
+        "hedges_won": 0,
+        "hedges_lost": 0,
+        "hedges_usd": 0,
+    }
     assert report["suspects"] == 0
 
 
@@ -148,3 +157,16 @@ def test_what_is_heard_of_an_unknown_target_is_heeded_when_some_policy_names_it(
     health.hear(heard, 100.5)
     assert not large.available(101)
     assert large.better_than_nothing(101)
+
+
+def test_orders_are_reported_once_for_as_long_as_somebody_uses_them() -> None:
+    class Shown:
+        def standings(self, now: float) -> list[dict[str, float]]:
+            return [{"at": now}]
+
+    health, one, other = Health(Random(0)), Shown(), Shown()
+    health.show(one)
+    health.show(other)
+    assert health.report(7.0)["orders"] == [{"at": 7.0}]
+    del one, other
+    assert health.report(7.0)["orders"] == []

@@ -24,3 +24,12 @@ def test_the_last_of_a_kind_is_the_newest_or_nothing() -> None:
     notes.add(Used("m", Usage(), None))
     assert notes.last(Attempted) is SECOND
     assert notes.last(Routed) is None
+
+
+def test_a_fact_can_be_brought_behind_those_that_were_left_since() -> None:
+    notes = Notes()
+    first, second = FIRST, SECOND
+    notes.add(first)
+    notes.add(second)
+    notes.bring_last(first)
+    assert list(notes) == [second, first]

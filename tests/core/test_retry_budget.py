@@ -125,4 +125,4 @@ def test_second_requests_are_paid_for_twice_over() -> None:
     for _ in range(1_000):
         budget.earn(0.03)
     assert [budget.hedge(2.0, 0) is not None for _ in range(3)] == [True, True, False]
-    assert (budget.hedged, budget.granted) == (2, 2)
+    assert (budget.hedges.started, budget.granted) == (2, 2)

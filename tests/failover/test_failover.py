@@ -226,6 +226,18 @@ async def test_a_prompt_that_is_too_long_goes_to_the_model_for_those() -> None:
     assert (answer.status, served_by(answer)) == (200, "b")
 
 
+async def test_f03_a_provider_that_hangs_is_left_alone_under_a_short_deadline_too() -> None:
+    async with open_pool([raw_reply([STALL])], WHOLE, failover={"deadline": 1.2}) as pool:
+        late = await asyncio.gather(
+            *(pool.ask(stream=False, content=str(turn)) for turn in range(20))
+        )
+        answer = await pool.ask(stream=False)
+        assert pool.tries() == [20, 1]
+    assert {each.status for each in late} == {504}
+    assert (answer.status, served_by(answer)) == (200, "b")
+    assert answer.headers["x-turnout-route"] == "failover: a is left alone"
+
+
 async def test_f10_a_hundred_at_once_send_one_probe() -> None:
     async with open_pool(WHOLE, WHOLE) as pool:
         condition = pool.gateway.process._tools.health.condition("a", "m-a")

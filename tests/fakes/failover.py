@@ -98,6 +98,9 @@ class Told:
     def denied(self, provider: str, detail: str) -> None:
         self._news.append(("denied", provider, detail))
 
+    def restored(self, provider: str) -> None:
+        self._news.append(("restored", provider))
+
     def opened(self, provider: str, model: str, seconds: float) -> None:
         self._news.append(("opened", provider, model))
 

@@ -144,6 +144,7 @@ async def test_embeddings_and_completions_go_to_their_own_paths() -> None:
     [
         (b"{}", UpstreamBroken),
         (b'{"data":[]}', UpstreamBroken),
+        (b'{"choices":[],"usage":{"prompt_tokens":3}}', UpstreamBroken),
         (b"[]", UpstreamBroken),
         (b"{", UpstreamBroken),
         (b'{"choices":[{"x":"\xff"}]}', UpstreamBroken),
@@ -177,7 +178,7 @@ async def test_errors_keep_the_providers_words_but_never_our_key() -> None:
 
 async def test_a_strange_request_id_is_not_passed_on() -> None:
     for request_id in ("x" * 129, "with blank", ""):
-        answer = json_reply({"choices": []}, headers={"x-request-id": request_id})
+        answer = json_reply({"choices": [{}]}, headers={"x-request-id": request_id})
         async with door(answer) as it:
             assert (await it.whole(ASK)).answered.request_id == ""
 

@@ -13,6 +13,7 @@ from gateway.core.notes import (
     Passed,
     StreamEnded,
     Used,
+    Wasted,
     Work,
 )
 from gateway.core.reply import Usage
@@ -65,6 +66,24 @@ def test_a_stream_that_broke_is_charged_for_what_passed_and_says_why_it_ended() 
     assert isinstance(attempt, AttemptRow)
     assert (request.counted, request.output, request.micro_dollars) == ("relayed", 9, 90)
     assert (attempt.output, attempt.code, attempt.at) == (9, "upstream_truncated", WALL)
+
+
+def test_who_lost_a_race_has_a_row_that_ends_before_the_stream_does() -> None:
+    notes = (
+        Attempted("two", "gpt", 100.2, 100.4),
+        Attempted("one", "gpt", 100.0, 100.5, "cancelled", 0, "unknown"),
+        Wasted("one", "gpt", 57, 30),
+        StreamEnded("upstream_cut", 5, 500, 0.1, 0.2, "upstream_truncated"),
+        Used("gpt", Usage(57, 1), 40),
+    )
+    _, won, lost = rows(*notes)
+    assert isinstance(won, AttemptRow)
+    assert isinstance(lost, AttemptRow)
+    assert (won.provider, won.code, won.at) == ("two", "upstream_truncated", WALL)
+    assert (lost.number, lost.provider, lost.status, lost.code) == (2, "one", 0, "cancelled")
+    assert lost.at == pytest.approx(WALL - 1.5)
+    assert (lost.input, lost.output, lost.micro_dollars) == (57, 0, 30)
+    assert won.micro_dollars == 40
 
 
 def failed(work: Work) -> Attempted:

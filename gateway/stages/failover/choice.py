@@ -116,6 +116,15 @@ class Choice:
             if each.condition.breaker.closed and each.condition.key.closed:
                 yield each.condition
 
+    def free_in(self, now: float, told: float | None) -> float | None:
+        """Return the seconds until the first of those may be asked that asked for a pause.
+
+        Where none is paused any more it is what the last one `told`.
+        """
+        known = [each.condition for each in (*self.left, *self._dropped)]
+        paused = [each.recovers_at(now) for each in known if each.paused_until > now]
+        return min(paused) - now if paused else told
+
     def misfit(self) -> GatewayError | None:
         """Return what to tell when no target is for this request, None when some are."""
         if self.left or not self._misfits:

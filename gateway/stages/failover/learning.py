@@ -1,7 +1,5 @@
 """What a request's fate says of the target that it met."""
 
-from typing import Final
-
 from gateway.core.condition import WINDOW, Condition, Probe
 from gateway.core.errors import (
     DeadlineExceeded,
@@ -16,9 +14,6 @@ from gateway.core.notes import Attempted, StreamEnded
 from gateway.core.ports import Clock
 from gateway.core.reply import Reply, Stream, Watched
 from gateway.core.suspects import fingerprint
-
-SILENT: Final = 30.0
-"""Seconds without a word that are a failure when our deadline ends them, as `first_byte` is."""
 
 
 class Learning:
@@ -72,7 +67,7 @@ class Learning:
         """Heed that the caller left, or that the deadline came before an answer did."""
         condition.leave()
         now = self._clock.monotonic()
-        if deadline <= now and deadline < exchange.own_deadline and _was_silent(exchange):
+        if deadline <= now and deadline < exchange.own_deadline and _was_late(condition, exchange):
             condition.failed(now, exchange.caller.tenant, probe, telling=True)
         else:
             condition.released(probe)
@@ -91,8 +86,8 @@ class Learning:
         `targets` is how many the request may go to.
         """
         now, tenant = self._clock.monotonic(), exchange.caller.tenant
-        ran_out = isinstance(error, DeadlineExceeded) or is_deadline(error)
-        if ran_out and (exchange.hurried or not _was_silent(exchange)):
+        hurried = isinstance(error, DeadlineExceeded)  # by the caller itself
+        if hurried or (is_deadline(error) and not _was_late(condition, exchange)):
             condition.released(probe)
             return False
         if error.retry is Retry.NEVER:
@@ -109,7 +104,7 @@ class Learning:
             return False
         if isinstance(error, UpstreamTimeout):
             waited = attempt.ended - attempt.started if attempt else 0.0
-            condition.timed(waited, now, first_token=exchange.request.stream)
+            condition.waited(waited, now, first_token=exchange.request.stream)
         suspects, name = self._suspects, _name(exchange)
         telling = suspects.strike(name, condition, now)
         answers_others = now - condition.answered_at <= WINDOW
@@ -119,13 +114,15 @@ class Learning:
         return poison
 
 
-def _was_silent(exchange: Exchange) -> bool:
-    """Whether the last attempt got nothing for so long that the target is at fault.
+def _was_late(condition: Condition, exchange: Exchange) -> bool:
+    """Whether the last attempt got nothing for as long as an answer takes at this target.
 
-    How little time a caller or a policy allows says nothing of the target.
+    That a policy allows less time than that says nothing of the target.
     """
     attempt = exchange.notes.last(Attempted)
-    return attempt is not None and attempt.code != "" and attempt.ended - attempt.started >= SILENT
+    if attempt is None or not attempt.code:
+        return False
+    return condition.late(attempt.ended - attempt.started, attempt.ended)
 
 
 def _name(exchange: Exchange) -> bytes:

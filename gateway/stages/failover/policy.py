@@ -1,7 +1,7 @@
 """`stage: failover` in a policy: its fields, and what its types cannot say."""
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
@@ -9,8 +9,10 @@ from gateway.core.ports import Tools
 from gateway.core.stage import Stage
 from gateway.documents import suggest
 from gateway.stages.base import StagePolicy
+from gateway.stages.failover.effects import SPREAD, check_hedge, check_times, check_weights
 from gateway.stages.failover.hedge import HedgePolicy, Hedging
 from gateway.stages.failover.learning import Learning
+from gateway.stages.failover.params import FIXED, check_params
 from gateway.stages.failover.reach import check_lists, check_reach
 from gateway.stages.failover.rules import Rules
 from gateway.stages.failover.stage import Failover
@@ -19,11 +21,6 @@ from gateway.stages.failover.targets import Seconds, TargetPolicy, Targets
 from gateway.stages.names import Names, Problem
 
 Dollars = Annotated[float, Meta(gt=0, le=100_000)]
-FIXED: Final = frozenset(
-    {"model", "messages", "prompt", "input", "system", "stream", "stream_options", "n", "tools"}
-)
-"""Parameters that make the request what it is."""
-_SPREAD: Final = frozenset({"weighted", "balanced"})
 
 
 class FailoverPolicy(StagePolicy, frozen=True, tag="failover", kw_only=True):
@@ -80,9 +77,13 @@ class FailoverPolicy(StagePolicy, frozen=True, tag="failover", kw_only=True):
             for index, target in enumerate(targets):
                 yield from _check_target(target, (field, index), names)
             yield from _twins(field, targets)
+            yield from check_weights(field, targets, self.strategy)
+            yield from check_times(field, targets, self.deadline)
         yield from check_reach(self.targets, self.on_context_window, self.when, names)
         yield from check_lists(self.targets, self.when, names)
-        if self.sticky and self.strategy not in _SPREAD:
+        if self.hedge is not None:
+            yield from check_hedge(self.targets)
+        if self.sticky and self.strategy not in SPREAD:
             what = f"`{self.strategy}` needs no `sticky`, or is undone by it."
             yield Problem(("sticky",), f"{what} It is for `weighted` and `balanced`.")
 
@@ -105,7 +106,9 @@ class FailoverPolicy(StagePolicy, frozen=True, tag="failover", kw_only=True):
                 if targets
             },
         )
-        return Failover(Targets(self.targets, tools, self.strategy), rules)
+        stage = Failover(Targets(self.targets, tools, self.strategy), rules)
+        tools.health.show(stage)
+        return stage
 
     def _lists(self) -> Sequence[tuple[str, tuple[TargetPolicy, ...]]]:
         return (
@@ -128,6 +131,7 @@ def _check_target(
         yield Problem((*at, "provider"), what)
     for name in sorted(FIXED & set(target.params)):
         yield Problem((*at, "params", name), "a target cannot change this: it is the request.")
+    yield from check_params(target, at, names)
     for index, name in enumerate(target.tenants):
         if names.tenants is not None and "*" not in name and name not in names.tenants:
             what = f"there is no tenant `{name}`.{suggest(name, names.tenants)}"

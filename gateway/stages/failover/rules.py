@@ -10,7 +10,7 @@ from gateway.core.exchange import Exchange
 from gateway.core.ports import Clock
 from gateway.stages.failover.hedge import Hedging
 from gateway.stages.failover.learning import Learning
-from gateway.stages.failover.strategies import Order
+from gateway.stages.failover.strategies import Order, Strategy
 from gateway.stages.failover.targets import Targets
 
 NAME: Final = "failover"
@@ -27,7 +27,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     random: Random
     learning: Learning
     order: Order
-    name: str = "ordered"
+    name: Strategy = "ordered"
     attempts: int = 3
     seconds: float | None = None
     max_cost: int | None = None

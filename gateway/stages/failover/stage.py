@@ -1,11 +1,15 @@
 """The stage: a request's first target, and the walk along the others."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Exchange
 from gateway.core.notes import Verdict
 from gateway.core.reply import Reply
 from gateway.core.stage import Next
 from gateway.stages.failover.rules import NAME, Rules
+from gateway.stages.failover.standing import standings
 from gateway.stages.failover.targets import Targets
 from gateway.stages.failover.walk import Walk
 
@@ -19,6 +23,10 @@ class Failover:
         self._now = rules.clock.monotonic
         self._seconds = rules.seconds
         self._plain = rules.plain
+
+    def standings(self, now: float) -> Sequence[Mapping[str, Any]]:
+        """Return in which order the targets stand at a time, for people."""
+        return standings(self._rules.name, self._targets.groups(), now)
 
     async def __call__(self, exchange: Exchange, proceed: Next, /) -> Reply:
         """Return the first answer. Raises the last target's GatewayError when there is none.

@@ -211,6 +211,10 @@ class Targets:
             found = self._known[key] = self._group(asked)
         return found
 
+    def groups(self) -> Sequence[Group]:
+        """Return the targets of all requests, as far as some request has asked for them."""
+        return tuple(self._known.values()) if self.fixed is None else (self.fixed,)
+
     def _asked(self, exchange: Exchange) -> Target:
         """Return the model that is asked for, also where its own provider cannot be used here."""
         name, catalogue = exchange.request.model, self._tools.catalogue

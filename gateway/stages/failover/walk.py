@@ -13,7 +13,7 @@ from gateway.core.reply import Reply
 from gateway.core.retry_budget import Token
 from gateway.core.stage import Next
 from gateway.stages.failover.choice import Choice
-from gateway.stages.failover.hedge import Hedging, Race, wasted
+from gateway.stages.failover.hedge import Hedging, Race, Run, wasted
 from gateway.stages.failover.rules import NAME, Rules
 from gateway.stages.failover.targets import Candidate, Group
 
@@ -118,8 +118,12 @@ class Walk:
                 won = await race.winner()
         finally:
             ended = [run.candidate for run in await race.end(won)]
+            self._set_apart(race, won)
             asked = [each for each in ended if self._tries(each)]
-            self._waste([wasted(each, self.exchange.request) for each in asked])
+            lost = [wasted(each, self.exchange.request) for each in asked]
+            self._waste(lost)
+            if len(race.runs) > 1:
+                self._count(race, won, lost)
             if token is not None:
                 token.back(self.rules.clock.monotonic())
         if won is not None:
@@ -128,6 +132,22 @@ class Walk:
         if errors:
             raise errors[-1].again()
         return None
+
+    def _set_apart(self, race: Race, won: Run | None) -> None:
+        """Have what a loser used not be taken for the winner's, where both answered at once."""
+        if won is None or any(run.reply is None for run in race.runs):
+            return
+        model = won.candidate.model
+        for note in self.notes.all(Attempted):
+            if (note.provider, note.model, note.code) == (model.provider, model.name, ""):
+                self.notes.bring_last(note)
+
+    def _count(self, race: Race, won: Run | None, lost: Sequence[Wasted]) -> None:
+        hedges = self.budget.hedges
+        if won is not None:
+            hedges.won += won is race.runs[1]
+            hedges.lost += won is race.runs[0]
+        hedges.micro_dollars += sum(each.micro_dollars or 0 for each in lost)
 
     def _waste(self, lost: Sequence[Wasted]) -> None:
         for each in lost:
@@ -243,19 +263,24 @@ class Walk:
 
     def _elsewhere(self, candidate: Candidate, error: GatewayError) -> None:
         """Go where the policy sends requests that were refused like this, or raise the refusal."""
-        targets = self.rules.fallbacks.get(refusal(error))
+        kind = refusal(error)
+        targets = self.rules.fallbacks.get(kind)
         if targets is None or self.attempts >= self.rules.attempts:
             raise error.again()
         self.last = error.again()
-        self.choice.say(f"{candidate.model.provider} {error.code}")
+        self.choice.say(f"{candidate.model.provider} {kind}")
         self.choice.turn_to(targets.of(self.exchange).candidates, candidate)
 
     def _give_up(self, why: str) -> NoReturn:
         """End the chain with its last error."""
         self.notes.add(Verdict(NAME, f"gave up: {why}"))
-        if self.last is not None:
-            raise self.last.again()
-        raise self.choice.down(self.rules.clock.monotonic())
+        now = self.rules.clock.monotonic()
+        if self.last is None:
+            raise self.choice.down(now)
+        error = self.last.again()
+        if error.retry is Retry.SAME:  # "later": which is when the first of them is free again
+            error.retry_after = self.choice.free_in(now, error.retry_after)
+        raise error
 
     def _end(self, now: float) -> NoReturn:
         """End the chain: nobody is left to ask, or none may be asked in time."""

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from gateway.core.charge import charge_of, shares_of
 from gateway.core.notes import Attempted, Wasted
 from gateway.core.outcome import gather
 from gateway.core.reply import Stream
 from gateway.stages.failover.hedge import acts
+from tests.fakes.clock import settle
 from tests.fakes.failover import House, breaks, fails
 from tests.fakes.relay import read
 
@@ -55,6 +57,53 @@ async def test_f09_the_loser_is_cancelled_at_once_and_billed() -> None:
     assert facts.used.model == "two"
 
 
+async def test_f09_of_two_that_begin_at_once_one_answers_and_the_other_is_billed_for_itself() -> (
+    None
+):
+    house = await warm()
+    house.a.takes = house.b.takes = 1.4
+    exchange = house.exchange("hello " * 100, stream=True)
+    asking = asyncio.ensure_future(house.chain(exchange))
+    await house.clock.advance(1)
+    assert house.verdicts == ["hedged"]
+    while house.clock.move_on():  # both are due before either is heard
+        pass
+    await settle()
+    stream = await asking
+    assert isinstance(stream, Stream)
+    await read(stream)
+    facts = gather(house.notes)
+    charge = charge_of(facts)
+    [lost] = facts.wasted
+    assert len(facts.attempts) == 2
+    assert facts.provider == stream.answered.provider != lost.provider
+    assert facts.passed is None
+    assert facts.used is not None
+    assert facts.used.micro_dollars is not None
+    assert lost.micro_dollars
+    assert charge.amounts.micro_dollars == facts.used.micro_dollars + lost.micro_dollars
+    shares = dict(zip((each.provider for each in facts.attempts), shares_of(facts), strict=True))
+    assert shares[lost.provider].micro_dollars == lost.micro_dollars
+    assert shares[facts.provider].micro_dollars == facts.used.micro_dollars
+
+
+async def test_f09_what_became_of_second_requests_is_counted() -> None:
+    house = await warm()
+    [(_, budget)] = house.health.budgets()
+    hedges = budget.hedges
+    house.a.takes = 1.4
+    await read(await house.stream())
+    assert (hedges.started, hedges.won, hedges.lost) == (1, 1, 0)
+    [lost] = house.notes.all(Wasted)
+    assert hedges.micro_dollars == lost.micro_dollars
+    house.a.takes, house.b.takes = 0.9, 9
+    await read(await house.stream())
+    assert (hedges.started, hedges.won, hedges.lost) == (2, 1, 1)
+    house.a.does = house.b.does = breaks()
+    await house.failure(stream=True)
+    assert (hedges.started, hedges.won, hedges.lost) == (3, 1, 1)
+
+
 async def test_f09_second_requests_stay_within_their_share_when_one_in_twenty_is_slow() -> None:
     house = await warm(extra=3, count=20)
     turns = [0]
@@ -70,7 +119,7 @@ async def test_f09_second_requests_stay_within_their_share_when_one_in_twenty_is
         await read(await house.stream(f"later {turn}"))
     hedges = len(house.b.calls) - calls
     [(_, budget)] = house.health.budgets()
-    assert hedges == budget.hedged == 50
+    assert hedges == budget.hedges.started == 50
     # The second target costs a tenth: fifty of it are half a percent of all spending.
 
 

@@ -5,10 +5,9 @@ import contextlib
 
 import pytest
 
-from gateway.core.errors import StreamCut, UpstreamTimeout
+from gateway.core.errors import DeadlineExceeded, StreamCut, UpstreamTimeout
 from gateway.core.stream_errors import reported
 from gateway.providers.transport.upstream_errors import timed_out
-from gateway.stages.failover.learning import SILENT
 from tests.fakes.failover import House, fails, well
 from tests.fakes.relay import STREAM, read
 
@@ -25,30 +24,56 @@ async def test_a_caller_who_leaves_says_nothing_of_the_target() -> None:
     assert (condition.outstanding, condition.record.tries, house.a.cancelled) == (0, 0, 1)
 
 
-@pytest.mark.parametrize(("deadline", "tries"), [(5.0, 0), (SILENT, 1)])
-async def test_a_target_that_outlasts_the_deadline_has_failed_if_that_was_not_short(
-    deadline: float, tries: int
+@pytest.mark.parametrize(("deadline", "misses"), [(5.0, 0), (8.0, 1)])
+async def test_a_target_that_outlasts_the_deadline_has_failed_if_no_answer_takes_so_long(
+    deadline: float, misses: int
 ) -> None:
     house = House({"model": "one"})
+    house.a.takes = 8.0
+    await house.ask("another policy allows so much")
     house.a.takes = 100.0
     asking = asyncio.ensure_future(house.chain(house.exchange(deadline=deadline)))
     await house.clock.advance(deadline)
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
     record = house.condition("a", "one").record
-    assert (record.tries, record.good) == (tries, 0)
+    assert (record.tries, record.good) == (1 + misses, 1)
 
 
-@pytest.mark.parametrize(("seconds", "closed"), [(5.0, True), (SILENT, False)])
-async def test_a_deadline_that_a_provider_ran_into_is_no_strike_if_it_was_short(
-    seconds: float, closed: bool
+@pytest.mark.parametrize(
+    ("usual", "seconds", "closed"),
+    [(8.0, 5.0, True), (8.0, 8.0, False), (None, 5.0, False), (None, 0.9, True)],
+)
+async def test_a_deadline_is_a_strike_where_it_allows_for_what_answers_take(
+    usual: float | None, seconds: float, closed: bool
 ) -> None:
-    house = House({"model": "one"})
+    house = House({"model": "one"}, deadline=30)
+    if usual is not None:
+        house.a.takes = usual
+        await house.ask("it works")
     house.a.does, house.a.takes = (lambda _: timed_out("upstream_timeout")), seconds
     for turn in range(20):
         await house.failure(f"prompt {turn}", deadline=seconds)
     condition = house.condition("a", "one")
     assert (condition.breaker.closed, condition.outstanding) == (closed, 0)
+
+
+async def test_a_deadline_that_the_caller_set_itself_is_no_strike_however_long_it_is() -> None:
+    house = House({"model": "one"})
+    house.a.does = lambda _: DeadlineExceeded("The request's deadline has passed.")
+    house.a.takes = 60.0
+    for turn in range(20):
+        await house.failure(f"prompt {turn}")
+    assert house.condition("a", "one").breaker.closed
+
+
+async def test_a_provider_that_hangs_is_left_alone_though_its_policy_is_in_a_hurry() -> None:
+    house = House({"model": "one"}, {"model": "two"}, deadline=10, mode="direct")
+    house.a.does = lambda call: timed_out("upstream_timeout")
+    house.a.takes = 10.0
+    for turn in range(20):
+        await house.failure(f"prompt {turn}")
+    assert await house.served_by() == "b"
 
 
 @pytest.mark.parametrize("mode", ["direct", "buffered"])

@@ -195,6 +195,7 @@ async def test_f04_a_key_that_is_refused_alone_says_so() -> None:
     house.clock.now += 6
     assert await house.served_by() == "a"
     assert house.condition("a", "one").key.closed
+    assert ("restored", "a") in house.news
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])

@@ -1,4 +1,4 @@
-"""F07, F10 and F14: probes, panic and nothing left, in virtual time."""
+"""F01, F07, F10 and F14: probes, panic, pauses and nothing left, in virtual time."""
 
 import asyncio
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import AllProvidersDown, UpstreamBroken
-from tests.fakes.failover import House, breaks, well
+from tests.fakes.failover import House, breaks, fails, well
 
 
 async def test_f07_all_down_is_told_at_once_with_the_earliest_probe() -> None:
@@ -151,3 +151,18 @@ async def test_while_the_budget_is_nearly_spent_a_target_that_fails_goes_last() 
     [(_, budget)] = house.health.budgets()
     assert budget.refused <= 10
     assert behind == {"failover: a often fails"}, "the header says why the first was not asked"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wait"), [("30", "7", 7), ("7", "30", 7), ("90", "120", 60)]
+)
+async def test_f01_where_all_are_busy_the_caller_hears_when_the_first_is_free_again(
+    first: str, second: str, wait: float
+) -> None:
+    house = House({"model": "one"}, {"model": "two"}, deadline=5)
+    house.a.does = fails(429, retry_after=first)
+    house.b.does = fails(429, retry_after=second)
+    error = await house.failure()
+    assert error.status == 429
+    assert error.retry_after == pytest.approx(wait)
+    assert house.asked == ["a", "b"]
