@@ -51,15 +51,14 @@ class Shelf:
         """Tenants by the magnitude of their size, so that a large one is found at once."""
         self._by_key: dict[str, _Entry] = {}
         self._by_id: dict[str, _Entry] = {}
-        self._keys: dict[bytes, str] = {}
+        self._by_raw: dict[bytes, _Entry] = {}
 
     def __len__(self) -> int:
         return len(self._by_key)
 
     def raw(self, digest: bytes, now: float) -> Answer | None:
         """Return the answer to a request that was just like this one."""
-        key = self._keys.get(digest)
-        return None if key is None else self.get(key, now)
+        return self._used(self._by_raw.get(digest), now)
 
     def get(self, key: str, now: float) -> Answer | None:
         """Return the answer of this exact key."""
@@ -89,7 +88,7 @@ class Shelf:
             entry = self._add(answer)
             for digest in raws:
                 self._lead(digest, entry)
-        if raw is not None and raw not in self._keys:
+        if raw is not None and raw not in self._by_raw:
             self._lead(raw, entry)
         return self._make_room(answer.tenant)
 
@@ -103,7 +102,7 @@ class Shelf:
     def clear(self) -> None:
         """Forget everything."""
         self.size = 0
-        for held in (self._tenants, self._crowds, self._by_key, self._by_id, self._keys):
+        for held in (self._tenants, self._crowds, self._by_key, self._by_id, self._by_raw):
             held.clear()
 
     def _used(self, entry: _Entry | None, now: float) -> Answer | None:
@@ -128,11 +127,11 @@ class Shelf:
 
     def _lead(self, digest: bytes, entry: _Entry) -> None:
         """Have a raw request's digest lead to this answer."""
-        self._keys[digest] = entry.answer.key
+        self._by_raw[digest] = entry
         entry.raws.append(digest)
         self._grow(entry, RAW_SIZE)
         if len(entry.raws) > RAWS:
-            del self._keys[entry.raws.pop(0)]
+            del self._by_raw[entry.raws.pop(0)]
             self._grow(entry, -RAW_SIZE)
 
     def _drop(self, entry: _Entry) -> None:
@@ -140,7 +139,7 @@ class Shelf:
         tenant = self._tenants[answer.tenant]
         del self._by_key[answer.key], self._by_id[answer.id], tenant.entries[answer.key]
         for digest in entry.raws:
-            del self._keys[digest]
+            del self._by_raw[digest]
         self._grow(entry, -entry.size)
         if not tenant.entries:
             del self._tenants[tenant.name]

@@ -60,12 +60,11 @@ class Parts(Struct, frozen=True):
 
 def serve(parts: Parts, exchange: Exchange, found: Found, now: float, reason: str = "") -> Reply:
     """Return a stored answer as a reply, with a note of it."""
-    answer = found.answer
+    answer, notes = found.answer, exchange.notes
     result: CacheResult = "hit-semantic" if found.semantic else "hit-exact"
-    age = max(0.0, now - answer.stored)
-    exchange.notes.add(VERDICTS[result])
-    saved = answer.micro_dollars
-    exchange.notes.add(Cached(result, reason, age, answer.id, answer.model, saved))
+    age = now - answer.stored if now > answer.stored else 0.0
+    notes.add(VERDICTS[result])
+    notes.add(Cached(result, reason, age, answer.id, answer.model, answer.micro_dollars))
     return replay(answer, exchange, parts.runtime.clock, parts.pace)
 
 
