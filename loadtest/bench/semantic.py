@@ -77,7 +77,7 @@ async def lookups(embedder: ThreadedEmbedder) -> int:
     index = Index(DIMENSIONS, 1 << 40)
     await index.warm()
     for number, row in enumerate(clustered(2_000, 1)):
-        index.add("scope", f"{number:036}", row.tobytes())
+        index.add("scope", f"{number:036}", row.tobytes(), "acme")
     await asyncio.sleep(0.2)
 
     async def look_up(text: str) -> None:
@@ -102,7 +102,7 @@ async def searches(count: int) -> int:
     start, loop, worst = time.process_time(), 0.0, 0.0
     for number, row in enumerate(rows):
         vector, begun = row.tobytes(), time.perf_counter()
-        index.add("scope", f"{number:036}", vector)
+        index.add("scope", f"{number:036}", vector, "acme")
         took = time.perf_counter() - begun
         loop, worst = loop + took, max(worst, took)
         if number % _EVERY == 0:
