@@ -37,7 +37,7 @@ class EmbedderConfig(EmbedderKind, frozen=True, kw_only=True):
         Meta(
             ge=1_000_000,
             le=1_000_000_000_000,
-            description="Memory for the cache's vectors, a worker; then the tenant with the most loses its oldest.",
+            description="Memory for a worker's vectors; beyond it the tenant with the most loses some.",
         ),
     ] = 250_000_000
 
