@@ -56,7 +56,7 @@ class Cache(Struct, frozen=True, kw_only=True):
         if index is None or embedder is None or not answer.vector:
             return
         if answer.embedder == embedder.fingerprint:
-            index.add(answer.scope, answer.id, answer.vector)
+            index.add(answer.scope, answer.id, answer.vector, answer.tenant)
 
     def follow(self, changes: Sequence[Change]) -> None:
         """Heed what changed in the store, whoever changed it."""

@@ -57,10 +57,12 @@ class Near(Struct, frozen=True):
 class VectorIndex(Protocol):
     """Vectors by scope. Scopes never meet; all share one byte budget, a scope goes with its last.
 
-    Vectors of a wrong size, norm or with a figure that is not finite are refused.
+    Vectors of a wrong size, norm or with a figure that is not finite are refused. Beyond the budget
+    what was added first goes, of an owner that has about the most: who has less than half of what
+    the largest has loses nothing to others.
     """
 
-    def add(self, scope: str, name: str, vector: bytes, /) -> bool:
+    def add(self, scope: str, name: str, vector: bytes, owner: str, /) -> bool:
         """Add or replace; tell whether it was taken. At once visible to `search`."""
         ...
 

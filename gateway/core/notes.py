@@ -125,8 +125,8 @@ class Wasted(Struct, frozen=True, gc=False):
     output: int = 0
 
 
-class Cached(Struct, frozen=True, gc=False):
-    """What the cache made of the request."""
+class Cached(Struct, gc=False):
+    """What the cache made of the request. `unstored` is filled in when it is known."""
 
     result: CacheResult
     reason: str = ""
@@ -139,6 +139,8 @@ class Cached(Struct, frozen=True, gc=False):
     """The model that the answer came from."""
     saved: int | None = None
     """Micro-dollars that the answer had cost; None when that is unknown."""
+    unstored: str = ""
+    """Why the answer of whoever was asked was not stored."""
 
     @property
     def hit(self) -> bool:

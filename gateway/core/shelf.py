@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from gateway.core.answers import Answer
+from gateway.core.shares import Shares
 
 LIMIT: Final = 256 << 20
 """Bytes of all answers together."""
@@ -26,13 +27,6 @@ class _Entry(Struct, gc=False):
     size: int
 
 
-class _Tenant(Struct, gc=False):
-    name: str
-    entries: OrderedDict[str, _Entry]
-    """By key, the longest unused first."""
-    size: int = 0
-
-
 class Shelf:
     """Answers by key, by id and by the digest of a raw request.
 
@@ -46,20 +40,19 @@ class Shelf:
         self.size = 0
         self.evictions = 0
         self._limit = limit
-        self._tenants: dict[str, _Tenant] = {}
-        self._crowds: dict[int, OrderedDict[str, _Tenant]] = {}
-        """Tenants by the magnitude of their size, so that a large one is found at once."""
+        self._tenants: dict[str, OrderedDict[str, _Entry]] = {}
+        """Each tenant's entries by key, the longest unused first."""
+        self._shares = Shares()
         self._by_key: dict[str, _Entry] = {}
         self._by_id: dict[str, _Entry] = {}
-        self._keys: dict[bytes, str] = {}
+        self._by_raw: dict[bytes, _Entry] = {}
 
     def __len__(self) -> int:
         return len(self._by_key)
 
     def raw(self, digest: bytes, now: float) -> Answer | None:
         """Return the answer to a request that was just like this one."""
-        key = self._keys.get(digest)
-        return None if key is None else self.get(key, now)
+        return self._used(self._by_raw.get(digest), now)
 
     def get(self, key: str, now: float) -> Answer | None:
         """Return the answer of this exact key."""
@@ -71,7 +64,7 @@ class Shelf:
 
     def sizes(self) -> dict[str, int]:
         """Return how many bytes each tenant takes."""
-        return {name: tenant.size for name, tenant in self._tenants.items()}
+        return self._shares.amounts()
 
     def put(self, answer: Answer, raw: bytes | None = None) -> Sequence[str]:
         """Keep an answer, in place of one of the same key; return the ids that had to go for it.
@@ -89,7 +82,7 @@ class Shelf:
             entry = self._add(answer)
             for digest in raws:
                 self._lead(digest, entry)
-        if raw is not None and raw not in self._keys:
+        if raw is not None and raw not in self._by_raw:
             self._lead(raw, entry)
         return self._make_room(answer.tenant)
 
@@ -103,7 +96,7 @@ class Shelf:
     def clear(self) -> None:
         """Forget everything."""
         self.size = 0
-        for held in (self._tenants, self._crowds, self._by_key, self._by_id, self._keys):
+        for held in (self._tenants, self._shares, self._by_key, self._by_id, self._by_raw):
             held.clear()
 
     def _used(self, entry: _Entry | None, now: float) -> Answer | None:
@@ -113,63 +106,46 @@ class Shelf:
         if answer.gone_at <= now:
             self._drop(entry)
             return None
-        self._tenants[answer.tenant].entries.move_to_end(answer.key)
+        self._tenants[answer.tenant].move_to_end(answer.key)
         return answer
 
     def _add(self, answer: Answer) -> _Entry:
         entry = _Entry(answer, [], 0)
         self._by_key[answer.key] = self._by_id[answer.id] = entry
-        tenant = self._tenants.get(answer.tenant)
-        if tenant is None:
-            tenant = self._tenants[answer.tenant] = _Tenant(answer.tenant, OrderedDict())
-        tenant.entries[answer.key] = entry
+        self._tenants.setdefault(answer.tenant, OrderedDict())[answer.key] = entry
         self._grow(entry, answer.size + ENTRY_SIZE)
         return entry
 
     def _lead(self, digest: bytes, entry: _Entry) -> None:
         """Have a raw request's digest lead to this answer."""
-        self._keys[digest] = entry.answer.key
+        self._by_raw[digest] = entry
         entry.raws.append(digest)
         self._grow(entry, RAW_SIZE)
         if len(entry.raws) > RAWS:
-            del self._keys[entry.raws.pop(0)]
+            del self._by_raw[entry.raws.pop(0)]
             self._grow(entry, -RAW_SIZE)
 
     def _drop(self, entry: _Entry) -> None:
         answer = entry.answer
-        tenant = self._tenants[answer.tenant]
-        del self._by_key[answer.key], self._by_id[answer.id], tenant.entries[answer.key]
+        entries = self._tenants[answer.tenant]
+        del self._by_key[answer.key], self._by_id[answer.id], entries[answer.key]
         for digest in entry.raws:
-            del self._keys[digest]
+            del self._by_raw[digest]
         self._grow(entry, -entry.size)
-        if not tenant.entries:
-            del self._tenants[tenant.name]
+        if not entries:
+            del self._tenants[answer.tenant]
 
     def _grow(self, entry: _Entry, by: int) -> None:
-        tenant = self._tenants[entry.answer.tenant]
         entry.size += by
         self.size += by
-        before, after = tenant.size.bit_length(), (tenant.size + by).bit_length()
-        tenant.size += by
-        if before == after:
-            return
-        if before:
-            crowd = self._crowds[before]
-            del crowd[tenant.name]
-            if not crowd:
-                del self._crowds[before]
-        if after:
-            self._crowds.setdefault(after, OrderedDict())[tenant.name] = tenant
+        self._shares.grow(entry.answer.tenant, by)
 
     def _make_room(self, putter: str) -> Sequence[str]:
         """Evict from the largest tenants, the one that puts first, then each in turn."""
         gone: list[str] = []
         while self.size > self._limit:
-            crowd = self._crowds[max(self._crowds)]
-            name = putter if putter in crowd else next(iter(crowd))
-            tenant = crowd[name]
-            crowd.move_to_end(name)
-            entry = next(iter(tenant.entries.values()))
+            entries = self._tenants[self._shares.largest(putter)]
+            entry = next(iter(entries.values()))
             gone.append(entry.answer.id)
             self._drop(entry)
         self.evictions += len(gone)

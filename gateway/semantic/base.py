@@ -37,7 +37,7 @@ class EmbedderConfig(EmbedderKind, frozen=True, kw_only=True):
         Meta(
             ge=1_000_000,
             le=1_000_000_000_000,
-            description="Memory for the cache's vectors, a worker; the oldest go first.",
+            description="Memory for a worker's vectors; then the tenant with the most loses some.",
         ),
     ] = 250_000_000
 

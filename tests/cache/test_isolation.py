@@ -1,6 +1,7 @@
 """B01, B09 and B13: no tenant gets, sees or loses anything because of another."""
 
 import asyncio
+import sys
 from collections import Counter
 from collections.abc import Callable
 from random import Random
@@ -110,6 +111,61 @@ async def test_b09_a_question_that_another_tenant_asked_takes_the_very_steps_of_
         await house.state.answers.remove(Selection(tenant="bob"))
     assert steps[0][1]["search"] == 1
     assert steps[0] == steps[1]
+
+
+async def work(house: CachedHouse, text: str) -> tuple[int, ...]:
+    """Return how many functions of ours and of libraries a probe of Bob's calls, and its answer."""
+    calls = Counter[str]()
+
+    def count(_frame: object, event: str, _given: object) -> None:
+        calls[event] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        answer = await house.whole(messages=said(text), caller=TENANTS["bob"])
+    finally:
+        sys.setprofile(before)
+    said_of = house.cached
+    facts = len(said_of.result + said_of.reason + said_of.id), len(answer)
+    return calls["call"], calls["c_call"], calls["return"], *facts
+
+
+def discrimination(some: list[int], others: list[int]) -> float:
+    """Return the area under the curve of whoever tells two lots apart by one figure."""
+    pairs = [(one > other) + (one == other) / 2 for one in some for other in others]
+    return sum(pairs) / len(pairs)
+
+
+async def test_b09_of_400_probes_no_figure_tells_what_another_tenant_asked() -> None:
+    """What is counted is work, not time: no machine's noise can hide or fake a difference."""
+    house, chance = near_house(semantic=SemanticPolicy()), Random(9)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = ["".join(chance.choices(letters, k=5)) for _ in range(450 * 6)]
+    names = [" ".join(words[at : at + 6]) for at in range(0, len(words), 6)]
+    asked, probes, warm = names[:200], names[:400], names[400:]
+    for name in asked:
+        await house.whole(messages=said(f"What is {name} called?"), caller=TENANTS["acme"])
+    for name in warm:
+        await work(house, f"What is {name} called?")
+    chance.shuffle(probes)
+    seen: dict[bool, list[tuple[int, ...]]] = {True: [], False: []}
+    for name in probes:
+        seen[name in asked].append(await work(house, f"What is {name} called?"))
+        assert not house.cached.hit
+        await house.state.answers.remove(Selection(tenant="bob"))
+    assert len(seen[True]) == len(seen[False]) == 200
+    for figure in range(len(seen[True][0])):
+        lots = [[each[figure] for each in seen[hers]] for hers in (True, False)]
+        assert 0.45 < discrimination(*lots) < 0.55
+
+
+async def test_b09_the_same_figures_do_tell_whose_own_question_is_a_hit() -> None:
+    house = near_house(semantic=SemanticPolicy())
+    first = await work(house, "What is 1000 called?")
+    again = await work(house, "What is 1000 called?")
+    assert again[0] < first[0]
+    assert again[1] < first[1]
 
 
 async def test_b13_a_flood_of_one_tenant_costs_another_nothing() -> None:

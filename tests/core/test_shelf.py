@@ -211,11 +211,9 @@ class Anything(RuleBasedStateMachine):
         assert shelf.size <= 12 * SIZE
         assert shelf.size == sum(entry.size for entry in entries) == sum(shelf.sizes().values())
         assert all(e.size == e.answer.size + ENTRY_SIZE + RAW_SIZE * len(e.raws) for e in entries)
-        assert len(shelf._keys) == sum(len(entry.raws) for entry in entries)
+        assert len(shelf._by_raw) == sum(len(entry.raws) for entry in entries)
         assert len(shelf._by_id) == len(entries)
-        crowded = [tenant for crowd in shelf._crowds.values() for tenant in crowd.values()]
-        assert sorted(t.name for t in crowded) == sorted(shelf.sizes())
-        assert all(crowd for crowd in shelf._crowds.values())
+        assert set(shelf._tenants) == set(shelf.sizes())
 
 
 TestAnything = Anything.TestCase

@@ -13,3 +13,10 @@ def test_a_miss_says_why_where_there_might_have_been_a_hit() -> None:
     assert cache_lines(Cached("miss", "number")) == (
         "x-turnout-cache: miss\r\nx-turnout-cache-reason: number\r\n"
     )
+
+
+def test_an_answer_that_was_not_stored_says_why() -> None:
+    assert cache_lines(Cached("miss", "number", unstored="tool_call")) == (
+        "x-turnout-cache: miss\r\nx-turnout-cache-reason: number\r\n"
+        "x-turnout-cache-unstored: tool_call\r\n"
+    )

@@ -56,7 +56,7 @@ class ListIndex:
         self.searched: list[str] = []
         self.broken = False
 
-    def add(self, scope: str, name: str, vector: bytes, /) -> bool:
+    def add(self, scope: str, name: str, vector: bytes, owner: str, /) -> bool:
         self.held[name] = (scope, vector)
         self.added.append(name)
         return True

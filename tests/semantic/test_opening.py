@@ -30,7 +30,7 @@ async def test_what_is_embedded_can_be_found() -> None:
         assert semantic is not None
         await semantic.warm()
         (embedded,) = await semantic.embedder.embed(["one"])
-        assert semantic.index.add("scope", "name", embedded.vector)
+        assert semantic.index.add("scope", "name", embedded.vector, "acme")
         (near,) = await semantic.index.search("scope", embedded.vector, 3)
         assert near.id == "name"
         assert semantic.timeout == 3

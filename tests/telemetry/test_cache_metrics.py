@@ -51,4 +51,6 @@ def test_the_log_has_what_a_hit_saved_and_nothing_of_requests_without_a_cache() 
     event = folded(make_outcome(Cached("hit-exact", "", 3.5, "ans-1", "gpt", 1_240)), 0.0, {"gpt"})
     assert (event["cache"], event["cache_age_s"], event["cache_id"]) == ("hit-exact", 3.5, "ans-1")
     assert (event["saved_usd"], event["answered_model"]) == (0.00124, "gpt")
+    missed = folded(make_outcome(Cached("miss", unstored="refusal")), 0.0, {"gpt"})
+    assert (missed["cache"], missed["cache_unstored"]) == ("miss", "refusal")
     assert folded(make_outcome(), 0.0, {"gpt"})["cache"] is None

@@ -8,9 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from msgspec import Struct
 
 from gateway.core.embedding import Near
 from gateway.core.ports import Clock
+from gateway.core.shares import Shares
 from gateway.semantic.index.scope import Merge, Scope, Search, load_faiss
 from gateway.semantic.index.tail import Found, Vector
 
@@ -29,17 +31,28 @@ _SCOPE: Final = 2_000
 """Bytes that an empty scope takes."""
 
 
+class _Place(Struct, frozen=True, gc=False):
+    scope: str
+    number: int
+    owner: str
+    size: int
+
+
 class Index:
     """A VectorIndex in memory. All methods are for the loop's thread; bulks are built off it."""
 
     def __init__(self, dimensions: int, budget: int) -> None:
-        """`budget` bounds the bytes of all scopes; beyond it what was added first goes first."""
+        """`budget` bounds the bytes of all scopes together."""
         self.counts: Counter[str] = Counter()
         """Vectors that were `refused` or `evicted`, searches that were `crowded` out."""
         self._dimensions = dimensions
+        self._entry = 2 * dimensions + _PYTHON
         self._budget = budget
         self._scopes: dict[str, Scope] = {}
-        self._places: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self._places: dict[str, _Place] = {}
+        self._owners: dict[str, OrderedDict[str, None]] = {}
+        """The names of each, what was added first in front."""
+        self._shares = Shares()
         self._tails = 0
         self._next = 0
         self._waiting = 0
@@ -63,10 +76,9 @@ class Index:
     @property
     def size(self) -> int:
         """About the bytes that are held, but for a bulk that is just being built."""
-        entry = 2 * self._dimensions + _PYTHON
-        return len(self._places) * entry + len(self._scopes) * _SCOPE + self._tails
+        return len(self._places) * self._entry + len(self._scopes) * _SCOPE + self._tails
 
-    def add(self, scope: str, name: str, vector: bytes, /) -> bool:
+    def add(self, scope: str, name: str, vector: bytes, owner: str, /) -> bool:
         """Add or replace; tell whether it was taken. At once visible to `search`."""
         numbers = self._checked(vector)
         if numbers is None or self._closed:
@@ -74,27 +86,33 @@ class Index:
             return False
         self.remove(name)
         held = self._scopes.get(scope)
+        size = self._entry
         if held is None:
             held = self._scopes[scope] = Scope(self._dimensions)
+            size += _SCOPE
         before, number = held.size, self._next
         self._next += 1
         held.add(name, numbers, number)
         self._tails += held.size - before
-        self._places[name] = (scope, number)
+        self._places[name] = _Place(scope, number, owner, size)
+        self._owners.setdefault(owner, OrderedDict())[name] = None
+        self._shares.grow(owner, size)
         self._keep_up(scope, held)
         while self.size > self._budget and self._places:
             self.counts["evicted"] += 1
-            self.remove(next(iter(self._places)))
+            self.remove(next(iter(self._owners[self._shares.largest(owner)])))
         return name in self._places
 
     def remove(self, name: str, /) -> None:
         """Forget it; at once invisible. Harmless when it is not there."""
-        scope, number = self._places.pop(name, ("", -1))
-        if number < 0:
+        place = self._places.pop(name, None)
+        if place is None:
             return
+        self._disown(name, place)
+        scope = place.scope
         held = self._scopes[scope]
         before = held.size
-        held.remove(number)
+        held.remove(place.number)
         self._tails += held.size - before
         if not len(held):
             self._tails -= held.size
@@ -104,8 +122,8 @@ class Index:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._scopes.clear()
-        self._places.clear()
+        for held in (self._scopes, self._places, self._owners, self._shares):
+            held.clear()
         self._tails = 0
 
     async def search(self, scope: str, vector: bytes, most: int, /) -> Sequence[Near]:
@@ -147,6 +165,13 @@ class Index:
         self.clear()
         await asyncio.to_thread(self._searcher.shutdown)
         await asyncio.to_thread(self._builder.shutdown)
+
+    def _disown(self, name: str, place: _Place) -> None:
+        names = self._owners[place.owner]
+        del names[name]
+        if not names:
+            del self._owners[place.owner]
+        self._shares.grow(place.owner, -place.size)
 
     async def _elsewhere(self, search: Search, numbers: Vector, most: int) -> Found:
         self._waiting += 1

@@ -7,12 +7,23 @@ from msgspec import Struct
 from gateway.core import wire
 from gateway.core.chat import Endpoint
 from gateway.core.notes import Notes, Routed
-from gateway.core.reply import Answered
+from gateway.core.reply import Answered, Tally
 
 _ITS_OWN: Final = {"id": None, "created": None}
 """What every replay has anew."""
 _ENDED: Final = frozenset({"end_turn", "stop_sequence"})
 _TEXTS: Final = frozenset({"text", "thinking", "redacted_thinking"})
+_BAD_ENDS: Final = {
+    "length": "unfinished",
+    "max_tokens": "unfinished",
+    "content_filter": "unfinished",
+    "pause_turn": "unfinished",
+    "tool_calls": "tool_call",
+    "function_call": "tool_call",
+    "tool_use": "tool_call",
+    "refusal": "refusal",
+}
+"""By the finish or stop reason of a stream, of whichever dialect."""
 
 
 class _Message(Struct, gc=False):
@@ -78,21 +89,28 @@ def unfit_source(answered: Answered, notes: Notes) -> str:
     return ""
 
 
+def unfit_end(tally: Tally) -> str:
+    """Return why not, by how a stream ended; empty where the whole of it must be looked at."""
+    if not tally.clean or tally.error:
+        return "cut"
+    return _BAD_ENDS.get(tally.finish or "", "")
+
+
 def stored_form(body: bytes) -> bytes:
     """Return an answer without what every replay has anew; all other bytes stay as they are."""
     return wire.replace_fields(body, _ITS_OWN)
 
 
 def _unfit_choice(choice: _Choice) -> str:
+    message = choice.message
+    if message is not None and (message.tool_calls or message.function_call):
+        return "tool_call"
+    if message is not None and message.refusal:
+        return "refusal"
     if choice.finish_reason != "stop":
         return "unfinished"
-    message = choice.message
     if message is None:
         return "" if isinstance(choice.text, str) and choice.text.strip() else "empty"
-    if message.tool_calls or message.function_call:
-        return "tool_call"
-    if message.refusal:
-        return "refusal"
     if message.audio:
         return "audio"
     return "" if isinstance(message.content, str) and message.content.strip() else "empty"

@@ -26,6 +26,7 @@ from gateway.core.ports import Runtime
 from gateway.core.reply import Reply, Stream, Watched, Whole, when_over
 from gateway.core.stage import Next
 from gateway.stages.modes import told
+from gateway.stages.semantic_cache.admission import unfit_end, unfit_source
 from gateway.stages.semantic_cache.call import Call
 from gateway.stages.semantic_cache.directives import OURS, Directives
 from gateway.stages.semantic_cache.keeping import Keeper, Times, Whence
@@ -60,12 +61,11 @@ class Parts(Struct, frozen=True):
 
 def serve(parts: Parts, exchange: Exchange, found: Found, now: float, reason: str = "") -> Reply:
     """Return a stored answer as a reply, with a note of it."""
-    answer = found.answer
+    answer, notes = found.answer, exchange.notes
     result: CacheResult = "hit-semantic" if found.semantic else "hit-exact"
-    age = max(0.0, now - answer.stored)
-    exchange.notes.add(VERDICTS[result])
-    saved = answer.micro_dollars
-    exchange.notes.add(Cached(result, reason, age, answer.id, answer.model, saved))
+    age = now - answer.stored if now > answer.stored else 0.0
+    notes.add(VERDICTS[result])
+    notes.add(Cached(result, reason, age, answer.id, answer.model, answer.micro_dollars))
     return replay(answer, exchange, parts.runtime.clock, parts.pace)
 
 
@@ -244,7 +244,17 @@ class Errand:
 
     def _kept(self, whence: Whence, near: Embedded | bool) -> Answer | None:
         parts = self.parts
-        return parts.keeper.keep(self.exchange, self.asked, whence, parts.now(), near)
+        kept = parts.keeper.keep(self.exchange, self.asked, whence, parts.now(), near)
+        if isinstance(kept, Answer):
+            return kept
+        self._tell(kept)
+        return None
+
+    def _tell(self, unstored: str) -> None:
+        """Leave behind why the answer is not stored."""
+        cached = self.exchange.notes.last(Cached)
+        if cached is not None:
+            cached.unstored = unstored
 
     def _recorded(self, reply: Reply, flight: Flight[Found] | None, near: Embedded | bool) -> Reply:
         """Return a stream that is gathered as it passes, and kept when it was complete."""
@@ -254,19 +264,30 @@ class Errand:
         runtime = self.parts.runtime
 
         def over() -> None:
-            if reply.tally.clean and not reply.tally.error:
+            unfit = self._unfit(recording, reply)
+            if not unfit:
                 runtime.spawn("keep a stream", self._keep(recording, reply, flight, near))
-            elif flight is not None:
-                self._cut(flight)
+                return
+            self._tell(self.parts.keeper.refused(unfit))
+            if flight is not None:
+                self._end(flight, unfit)
 
         stream = when_over(reply, over, runtime.clock.monotonic)
         if isinstance(stream.blocks, Watched):
             stream.blocks.tap(recording.take)
         return stream
 
-    def _cut(self, flight: Flight[Found]) -> None:
+    def _unfit(self, recording: Recording, stream: Stream) -> str:
+        """Return why a stream that is over is not kept, as far as that is known at its end."""
+        source = unfit_source(stream.answered, self.exchange.notes)
+        return unfit_end(stream.tally) or source or ("large" if recording.too_large else "")
+
+    def _end(self, flight: Flight[Found], unfit: str) -> None:
+        """Let those go who wait for a stream that is not kept."""
         ended = self.exchange.notes.last(StreamEnded)
-        if ended is not None and ended.reason == "client_gone":
+        if unfit != "cut":
+            flight.land(None)
+        elif ended is not None and ended.reason == "client_gone":
             flight.hand_over()
         else:
             flight.fail()
@@ -283,7 +304,9 @@ class Errand:
         try:
             usage = stream.tally.usage
             body = await recording.whole(usage, self.parts.runtime.clock)
-            if body is not None:
+            if body is None:
+                self.parts.keeper.refused("garbage")
+            else:
                 notes = self.exchange.notes
                 whence = Whence(body, usage, stream.answered, notes, self.now)
                 answer = self._kept(whence, near)

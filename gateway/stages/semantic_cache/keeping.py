@@ -55,8 +55,8 @@ class Keeper:
         whence: Whence,
         now: float,
         near: Embedded | bool,
-    ) -> Answer | None:
-        """Keep an answer and return its entry; None for one that is not fit to be given again.
+    ) -> Answer | str:
+        """Keep an answer and return its entry, or why it is not fit to be given again.
 
         `near` is what its question looks like; True when that is still to be found out, False
         when nobody may find it by it.
@@ -64,12 +64,10 @@ class Keeper:
         endpoint = exchange.request.endpoint
         reason = unfit_source(whence.answered, whence.notes) or unfit(whence.body, endpoint)
         if reason:
-            self._cache.events["refused", reason] += 1
-            return None
+            return self.refused(reason)
         answer = self._entry(exchange, asked, whence, now, near)
         if self._cache.purged_since(whence.began, answer):
-            self._cache.events["refused", "purged"] += 1
-            return None
+            return self.refused("purged")
         if near is True and self._embedding < MOST:
             self._embedding += 1
             self._cache.take(answer, asked.raw)
@@ -77,6 +75,11 @@ class Keeper:
         else:
             self._cache.keep(answer, asked.raw)
         return answer
+
+    def refused(self, reason: str) -> str:
+        """Count an answer that is not kept, and return why."""
+        self._cache.events["refused", reason] += 1
+        return reason
 
     async def _embedded(self, answer: Answer, raw: bytes) -> None:
         """Keep an answer again, with what its question looks like."""

@@ -30,12 +30,17 @@ class Recording:
         else:
             self._blocks.clear()
 
+    @property
+    def too_large(self) -> bool:
+        """Whether it was more than is kept."""
+        return self._size > MOST
+
     async def whole(self, usage: Usage | None, clock: Clock) -> bytes | None:
         """Return the answer, with its usage also where its caller did not want to know it.
 
         None when it was too large, makes no sense, or its usage is not known.
         """
-        if self._size > MOST:
+        if self.too_large:
             return None
         assembler = assembler_for(self._endpoint)
         try:

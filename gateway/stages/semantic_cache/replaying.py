@@ -22,7 +22,7 @@ def replay(
 ) -> Reply:
     """Return the answer as a reply. A stream of it comes at once unless it has a pace."""
     request = exchange.request
-    answered = Answered(provider=answer.provider, model=answer.model)
+    answered = Answered(answer.provider, answer.model)
     whole = Whole(_named(answer, exchange, clock), request.dialect, answer.usage, answered)
     if not request.stream:
         return whole

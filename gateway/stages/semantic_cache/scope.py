@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
@@ -17,8 +17,14 @@ SIZE: Final = 20
 PREFIXES: Final = 4096
 """Digests of what many requests begin with, kept so that only the rest is digested."""
 
-Digest = Any
-"""A BLAKE2b that has begun; the standard library has no public name for its type."""
+
+class Digest(Protocol):
+    """A BLAKE2b that has begun; the standard library has no public name for its type."""
+
+    def copy(self) -> "Digest": ...
+    def update(self, data: bytes, /) -> None: ...
+    def digest(self) -> bytes: ...
+    def hexdigest(self) -> str: ...
 
 
 class Asked(Struct, frozen=True):
@@ -47,7 +53,7 @@ class Scopes:
         """Return the digest of the request as it is."""
         digest = self._of(exchange).copy()
         digest.update(exchange.request.body)
-        return bytes(digest.digest())
+        return digest.digest()
 
     def asked(self, exchange: Exchange, raw: bytes, fingerprint: str) -> Asked:
         """Return what equal and near requests have in common.

@@ -3,6 +3,7 @@
 from typing import Final
 
 from gateway.core.cache import Found
+from gateway.core.chat import ChatRequest
 from gateway.core.exchange import Exchange
 from gateway.core.reply import Reply
 from gateway.core.stage import Next
@@ -27,15 +28,18 @@ class SemanticCache:
     async def __call__(self, exchange: Exchange, proceed: Next, /) -> Reply:
         """Return a stored answer or a new one. Raises BadRequest, NotCached."""
         wish = directives(exchange.headers) if exchange.headers else PLAIN
-        reason = _unserved(exchange, wish)
+        reason = _unserved(exchange.request, wish)
         if reason:
             note(exchange, "bypass", reason)
             return await proceed(exchange)
         raw, now = self._scopes.raw(exchange), self._now()
         if wish is PLAIN:
             answer = self._shelf.raw(raw, now)
-            fresh = answer is not None and now < answer.fresh_until
-            if answer is not None and fresh and answer.context == exchange.context:
+            if (
+                answer is not None
+                and now < answer.fresh_until
+                and answer.context == exchange.context
+            ):
                 return serve(self._parts, exchange, Found(answer), now)
         embedder = self._parts.cache.embedder
         fingerprint = "" if embedder is None else embedder.fingerprint
@@ -43,9 +47,8 @@ class SemanticCache:
         return await Errand(self._parts, exchange, proceed, asked, wish=wish, now=now).run()
 
 
-def _unserved(exchange: Exchange, wish: Directives) -> str:
+def _unserved(request: ChatRequest, wish: Directives) -> str:
     """Return why a request passes by as if there were no cache, empty when it does not."""
-    request = exchange.request
     if request.endpoint not in SERVED:
         return "endpoint"
     if not wish.read and not wish.store:

@@ -31,6 +31,7 @@ BAD = {
     ],
     "tool_call": [
         body(choice(message={"tool_calls": [{"id": "t"}]})),
+        body(choice(message={"tool_calls": [{"id": "t"}]}, finish_reason="tool_calls")),
         body(choice(message={"function_call": {"name": "f"}})),
     ],
     "refusal": [body(choice(message={"refusal": "I will not."}))],

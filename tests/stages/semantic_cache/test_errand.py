@@ -8,13 +8,14 @@ import pytest
 from gateway.core.charge import charge_of
 from gateway.core.errors import UpstreamBroken, UpstreamRefused
 from gateway.core.exchange import Exchange
-from gateway.core.notes import Attempted, Cached, Queued
+from gateway.core.notes import Attempted, Cached, Queued, Routed
 from gateway.core.outcome import gather
-from gateway.core.reply import Reply, Stream, Whole
+from gateway.core.reply import Block, Reply, Stream, Whole
 from gateway.core.sse import DONE
+from gateway.stages.relay import RelayPolicy
 from tests.fakes.cached import ASK, CachedHouse
 from tests.fakes.clock import settle
-from tests.fakes.relay import STREAM, chunk, read
+from tests.fakes.relay import STREAM, chunk, nowhere, read
 
 BROKEN = UpstreamBroken("It broke.")
 REFUSED = UpstreamRefused("It said no.", status=400)
@@ -162,14 +163,20 @@ async def test_a_stream_whose_client_leaves_is_not_kept_and_another_is_promoted(
 
 
 @pytest.mark.parametrize(
-    "steps",
+    ("why", "steps"),
     [
-        [*STREAM[:2], UpstreamBroken("cut")],
-        [*STREAM[:2], chunk({}, "length"), DONE],
-        [chunk({"tool_calls": [{"index": 0, "id": "t"}]}), chunk({}, "tool_calls"), DONE],
+        ("cut", [*STREAM[:2], UpstreamBroken("cut")]),
+        ("unfinished", [*STREAM[:2], chunk({}, "length"), DONE]),
+        (
+            "tool_call",
+            [chunk({"tool_calls": [{"index": 0, "id": "t"}]}), chunk({}, "tool_calls"), DONE],
+        ),
+        ("large", [chunk({"content": "word " * 250_000}), chunk({}, "stop"), DONE]),
     ],
 )
-async def test_a_stream_that_ends_otherwise_is_not_kept(steps: list[object]) -> None:
+async def test_a_stream_that_ends_otherwise_is_not_kept_and_the_log_hears_why(
+    why: str, steps: list[object]
+) -> None:
     house = CachedHouse()
     for _ in range(2):
         house.provider.steps = steps  # type: ignore[assignment]  # steps of all kinds
@@ -178,7 +185,41 @@ async def test_a_stream_that_ends_otherwise_is_not_kept(steps: list[object]) -> 
         except UpstreamBroken:
             await settle()
         assert house.result == ("miss", "")
+        assert house.cached.unstored == why
     assert house.calls == 2
+    assert house.cache.events["refused", why] == 2
+
+
+async def test_a_stream_of_a_fallback_is_not_even_gathered() -> None:
+    house = CachedHouse()
+
+    async def elsewhere(exchange: Exchange, _: object) -> Reply:
+        exchange.notes.add(Routed("slow", "acme", "failover: acme is full", fallback=True))
+        return await relay(exchange, nowhere)
+
+    relay = RelayPolicy().build(house.tools)
+    house.use(elsewhere)
+    await house.stream()
+    assert house.cached.unstored == "fallback"
+    assert len(house.cache.shelf) == 0
+
+
+async def test_why_an_answer_is_not_stored_is_known_before_it_leaves() -> None:
+    house = CachedHouse()
+    await house.whole()
+    assert house.cached.unstored == ""
+    house.provider.body = house.provider.body.replace(b'"stop"', b'"length"')
+    await house.whole(seed=1)
+    assert (house.result, house.cached.unstored) == (("miss", ""), "unfinished")
+    await house.whole(headers={"x-turnout-cache": "refresh"})
+    assert (house.result, house.cached.unstored) == (("bypass", "refresh"), "unfinished")
+
+
+async def test_a_stream_that_makes_no_sense_as_a_whole_is_counted() -> None:
+    house = CachedHouse()
+    house.provider.steps = [*STREAM[:2], Block(b"data: {\n\n"), *STREAM[2:]]
+    await house.stream()
+    assert house.cache.events["refused", "garbage"] == 1
 
 
 async def test_stale_is_served_while_a_new_answer_is_fetched_once() -> None:
