@@ -140,6 +140,8 @@ class Cached(Struct, frozen=True, gc=False):
     """The model that the answer came from."""
     saved: int | None = None
     """Micro-dollars that the answer had cost; None when that is unknown."""
+    risk: str = ""
+    """Of a semantic hit: the share of wrong ones that is not exceeded, or `unproven`."""
 
     @property
     def hit(self) -> bool:

@@ -69,6 +69,8 @@ class WideEvent(Struct, tag="request", tag_field="event", gc=False):
     cache_age_s: float | None = None
     cache_id: str = ""
     saved_usd: float | None = None
+    cache_risk: str = ""
+    """Of a semantic hit: the share of wrong ones that is not exceeded, or `unproven`."""
     limits: tuple[str, ...] = ()
     """Titles of the limits that had no room, whether or not they were enforced."""
     stream_end: End | None = None
@@ -154,6 +156,7 @@ def _add_cached(event: WideEvent, cached: Cached) -> None:
     event.cache, event.cache_reason, event.cache_id = cached.result, cached.reason, cached.id
     if cached.hit:
         event.cache_age_s = cached.age * 1e3 // 1 / 1e3
+        event.cache_risk = cached.risk
         event.saved_usd = None if cached.saved is None else cached.saved / 1e6
 
 
