@@ -93,10 +93,7 @@ class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
             large = Link(*address, clock, scripts=ANSWERS)
             answers = RedisAnswers(large, runtime, limiter.now, self.answers)
             await _follow(answers, runtime, stack, present=link.connected)
-            bulletin = SharedBulletin(in_redis(link), clock, runtime.new_id())
-            stack.callback(runtime.spawn("follow health", bulletin.keep_current()).cancel)
-
-            audits = _audits(link, runtime, stack)
+            bulletin, audits = _told_of(link, runtime, stack)
 
             def problem() -> str:
                 return recovery.problem or ledger.writer.problem

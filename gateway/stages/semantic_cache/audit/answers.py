@@ -18,8 +18,10 @@ LONGEST: Final = 8_000
 """Characters of an answer that are looked at."""
 PIECE: Final = 700
 """Characters that are embedded at once: about 170 tokens, less than any embedder reads."""
-ALIKE: Final = 0.8
-"""The least cosine of two answers that say the same; docs/caching.md says where it is from."""
+ALIKE: Final = 0.75
+"""From this cosine on two answers are taken to say the same: docs/caching.md has the figures."""
+UNLIKE: Final = 0.5
+"""Below it they are taken to say two things; between both nobody can tell by it."""
 _WORD: Final = re.compile(r"[^\W_]+")
 _FIGURE: Final = re.compile(r"\d+(?:[.,]\d+)*")
 _BREAK: Final = re.compile(r"\n+|(?<=[.!?]) +")
@@ -36,9 +38,13 @@ class Likeness(Struct, frozen=True):
     """Whether short answers name the same figures, or one no others than the other."""
 
     @property
-    def same(self) -> bool:
-        """Whether they are taken to say the same where no judge is asked."""
-        return self.equal or (self.figures and self.cosine >= ALIKE)
+    def same(self) -> bool | None:
+        """Whether they are taken to say the same; None where that is not clear."""
+        if self.equal:
+            return True
+        if not self.figures or self.cosine < UNLIKE:
+            return False
+        return True if self.cosine >= ALIKE else None
 
 
 def text_of(body: bytes, endpoint: Endpoint) -> str:

@@ -172,9 +172,9 @@ class Auditor:
             self._count("judge_unclear")
         return same
 
-    def _conclude(self, case: Case, *, same: bool) -> None:
-        self._count("same" if same else "wrong")
-        if self._cache.audits is not None:
+    def _conclude(self, case: Case, *, same: bool | None) -> None:
+        self._count("unclear" if same is None else "same" if same else "wrong")
+        if same is not None and self._cache.audits is not None:
             group = self._group(case.exchange)
             self._cache.audits.add(group, case.found.cosine, wrong=not same)
 
