@@ -32,6 +32,7 @@ from gateway.providers.transport.client import PoolStats, Transport
 from gateway.runtime import open_runtime
 from gateway.semantic.opening import Semantic
 from gateway.settings import Address, parse_address
+from gateway.telemetry.audit_metrics import AuditMetrics
 from gateway.telemetry.cache_metrics import CacheSize
 from gateway.telemetry.health_metrics import HealthMetrics
 from gateway.telemetry.log import Log
@@ -256,9 +257,16 @@ def _metrics(tools: Tools, reloader: Reloader, in_flight: Callable[[], int]) -> 
         targets=tools.capacity.targets,
         others=[
             HealthMetrics(tools.health, tools.runtime.clock),
-            *([CacheSize(tools.cache)] if tools.cache is not None else ()),
+            *_cached(tools),
         ],
     )
+
+
+def _cached(tools: Tools) -> Iterator[CacheSize | AuditMetrics]:
+    if tools.cache is not None:
+        yield CacheSize(tools.cache)
+        if tools.cache.audits is not None:
+            yield AuditMetrics(tools.cache.audits)
 
 
 def _pools(providers: Mapping[str, Provider]) -> Mapping[str, PoolStats]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from gateway.core.audits import Audits
 from gateway.core.bulletin import Bulletin
 from gateway.core.cache import Cache, open_cache
 from gateway.core.capacity import Capacity
@@ -43,7 +44,8 @@ async def open_tools(setup: Setup, runtime: Runtime, log: Log, data: Path) -> As
         state = await stack.enter_async_context(open_state(setup, runtime, data))
         pepper = await asyncio.to_thread(pepper_for, setup, data, runtime.new_secret)
         log.register(pepper)
-        cache = _cache(state, pepper, semantic)
+        audits = await _audits(state, runtime, stack)
+        cache = _cache(state, pepper, semantic, audits)
         rules = {name: setup.providers[name].concurrency for name in providers}
         tools = Tools(
             runtime=runtime,
@@ -113,10 +115,19 @@ async def _semantic(
     return semantic
 
 
-def _cache(state: State, pepper: Secret, semantic: Semantic | None) -> Cache:
+def _cache(state: State, pepper: Secret, semantic: Semantic | None, audits: Audits) -> Cache:
     """Return where answers are kept and found."""
     embedder, index = (semantic.embedder, semantic.index) if semantic else (None, None)
-    return open_cache(state.answers, pepper.reveal().encode(), embedder, index)
+    return open_cache(state.answers, pepper.reveal().encode(), embedder, index, audits)
+
+
+async def _audits(state: State, runtime: Runtime, stack: AsyncExitStack) -> Audits:
+    """Return what is known of semantic hits; before the store closes it has all of it."""
+    audits = Audits(state.audits, state.limiter.now)
+    await audits.load()
+    stack.push_async_callback(audits.flush)
+    stack.callback(runtime.spawn("keep checks", audits.keep_flushed(runtime.clock.sleep)).cancel)
+    return audits
 
 
 def _health(setup: Setup, runtime: Runtime, log: Log, bulletin: Bulletin) -> Health:

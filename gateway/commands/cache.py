@@ -9,12 +9,14 @@ from typing import Any, Final
 from msgspec.structs import asdict
 
 from gateway.commands.cache_eval import add_eval
+from gateway.commands.cache_groups import groups_of, table_of
 from gateway.commands.columns import lines_of
 from gateway.commands.on_store import UNUSABLE, complain, finish, reached, say, task_failed
 from gateway.commands.options import Commands, setup_of
 from gateway.core import wire
 from gateway.core.answers import Answer, Held, Selection
 from gateway.core.state import State
+from gateway.edge.cache_desk import told_of
 from gateway.policy.setup import Setup
 from gateway.runtime import open_runtime
 from gateway.tools import open_state
@@ -108,11 +110,14 @@ async def _with_store(setup: Setup, given: argparse.Namespace) -> int:
 
 async def stats(state: State, given: argparse.Namespace) -> int:
     """Print sums."""
-    held = await state.answers.held()
+    held, groups = await state.answers.held(), await groups_of(state)
     if given.format == "json":
         rows = [{**asdict(each), "oldest": _moment(each.oldest)} for each in held]
-        print(wire.encode_pretty({**_total(held), "kinds": rows}))
+        told = {**_total(held), "kinds": rows, "groups": list(map(told_of, groups))}
+        print(wire.encode_pretty(told))
         return 0
+    if groups:
+        print("\n".join([*lines_of(table_of(groups)), ""]))
     if not held:
         say(f"No answer is kept here. (data: {given.data.absolute()})")
         return 0

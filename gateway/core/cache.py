@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from gateway.core.answers import Answer, AnswerStore, Change, Removed, Selection, Stored
+from gateway.core.audits import Audits
 from gateway.core.embedding import Embedder, VectorIndex
 from gateway.core.flights import Flights
 from gateway.core.shelf import Shelf
@@ -22,6 +23,8 @@ class Found(Struct, frozen=True):
 
     answer: Answer
     semantic: bool = False
+    cosine: float = 1.0
+    """Of the question that was asked and the one that was answered."""
 
 
 class Cache(Struct, frozen=True, kw_only=True):
@@ -35,6 +38,8 @@ class Cache(Struct, frozen=True, kw_only=True):
     shelf: Shelf = field(default_factory=Shelf)
     index: VectorIndex | None = None
     embedder: Embedder | None = None
+    audits: Audits | None = None
+    """What is known of semantic hits; without it all thresholds stay as policies say."""
     flights: Flights[Found] = field(default_factory=Flights)
     renewed: set[str] = field(default_factory=set)
     """Keys whose stale answers are being fetched anew."""
@@ -87,9 +92,10 @@ def open_cache(
     pepper: bytes,
     embedder: Embedder | None = None,
     index: VectorIndex | None = None,
+    audits: Audits | None = None,
 ) -> Cache:
     """Return a cache that follows the store from now on; its key comes from the keys' pepper."""
     key = hmac.digest(pepper, _PURPOSE, "sha256")
-    cache = Cache(store=store, key=key, embedder=embedder, index=index)
+    cache = Cache(store=store, key=key, embedder=embedder, index=index, audits=audits)
     store.follow(cache.follow)
     return cache

@@ -12,6 +12,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.errors import Forbidden
 from gateway.core.limits import LimitRule
 from gateway.core.notes import Notes
+from gateway.core.reply import Reply
 
 Priority = Literal["high", "normal", "low"]
 Overflow = Literal["refuse", "wait"]
@@ -90,6 +91,8 @@ class Exchange(Struct, frozen=True):
     """Ordered (chunk, content hash) pairs that were put into the request."""
     corpora: tuple[str, ...] = ()
     """The names of what they come from."""
+    audit: "Audit | None" = None
+    """What is to be done with it in place of answering anybody; see `again`."""
 
     @property
     def hurried(self) -> bool:
@@ -105,5 +108,7 @@ class Exchange(Struct, frozen=True):
         return replace(self, route=route)
 
 
+Audit = Callable[[Exchange, Callable[[Exchange], Awaitable[Reply]]], Awaitable[Reply]]
+"""Stands in for the stage that asked for it: takes the exchange as it came there, and `proceed`."""
 Again = Callable[[Exchange], Awaitable[None]]
 """Takes what is to be asked; id, time and notes will be new. What becomes of it, the log says."""

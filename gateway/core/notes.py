@@ -139,6 +139,8 @@ class Cached(Struct, gc=False):
     """The model that the answer came from."""
     saved: int | None = None
     """Micro-dollars that the answer had cost; None when that is unknown."""
+    risk: str = ""
+    """Of a semantic hit: the share of wrong ones that is not exceeded, or `unproven`."""
     unstored: str = ""
     """Why the answer of whoever was asked was not stored."""
 

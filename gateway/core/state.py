@@ -10,6 +10,7 @@ from typing import ClassVar, Final, Literal, Protocol, TypeAlias
 from msgspec import Struct
 
 from gateway.core.answers import AnswerStore
+from gateway.core.audits import AuditStore
 from gateway.core.bulletin import Bulletin
 
 MAX_AMOUNT: Final = 1 << 50
@@ -280,4 +281,5 @@ class State(Struct, frozen=True):
     ledger: Ledger
     bulletin: Bulletin
     answers: AnswerStore
+    audits: AuditStore
     problem: Callable[[], str]

@@ -15,6 +15,9 @@ from gateway.edge.routes import path_of
 from gateway.edge.service import Service
 
 _OK: Final = 200
+_REQUEST: Final = "req-"
+_AUDIT: Final = "audit-"
+"""What ids of audits begin with, in the log and in the ledger."""
 
 
 class Again:
@@ -24,15 +27,18 @@ class Again:
         self._service = service
 
     async def __call__(self, exchange: Exchange) -> None:
-        """Return when the answer is complete. What failed is reported, and never raised."""
+        """Return when the answer is complete. What failed is reported, and never raised.
+
+        Once this process is going away nothing is asked any more.
+        """
         service = self._service
-        if exchange.policy not in service.holder.current.chains:
+        if service.readiness.draining or exchange.policy not in service.holder.current.chains:
             return
         runtime, snapshot = service.runtime, service.holder.take()
-        started = runtime.clock.monotonic()
+        started, name = runtime.clock.monotonic(), runtime.new_id()
         own = replace(
             exchange,
-            id=runtime.new_id(),
+            id=name if exchange.audit is None else _AUDIT + name.removeprefix(_REQUEST),
             notes=Notes(),
             deadline=started + service.limits.request,
             version=snapshot.answers.get((exchange.policy, exchange.request.stream), ""),

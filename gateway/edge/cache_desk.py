@@ -12,6 +12,8 @@ from gateway.core import wire
 from gateway.core.answers import Answer, Selection
 from gateway.core.cache import Cache
 from gateway.core.errors import BadRequest, StateUnavailable
+from gateway.core.hit_budget import Group, Standing
+from gateway.core.notes import CacheResult
 from gateway.edge.admin import AdminAnswer, AdminRequest, json_answer
 from gateway.policy.issue import Audit
 
@@ -36,6 +38,8 @@ class Feedback(Struct, frozen=True, forbid_unknown_fields=True):
     """That a stored answer was wrong, by the id that `x-turnout-cache-id` showed."""
 
     id: str
+    cache: CacheResult = "hit-semantic"
+    """What `x-turnout-cache` showed: only a semantic hit says something of similar questions."""
 
 
 class CacheDesk:
@@ -65,6 +69,7 @@ class CacheDesk:
             },
             "store": store,
             "events": events,
+            "groups": [] if cache.audits is None else list(map(told_of, cache.audits.groups())),
         }
 
     async def purge(self, request: AdminRequest) -> AdminAnswer:
@@ -90,9 +95,13 @@ class CacheDesk:
         return json_answer({"removed": removed, "dry_run": wanted.dry_run})
 
     async def feedback(self, request: AdminRequest) -> AdminAnswer:
-        """Forget an answer that was wrong, and count it: 404 when there is none with this id."""
+        """Forget an answer that was wrong, and count it: 404 when there is none with this id.
+
+        One that was a semantic hit counts as a check of its group that was wrong.
+        """
         try:
-            which = Selection(id=_read(request.body, Feedback).id)
+            told = _read(request.body, Feedback)
+            which = Selection(id=told.id)
             answer = await self._find(which)
             await self._cache.store.remove(which)
         except BadRequest as error:
@@ -103,6 +112,10 @@ class CacheDesk:
             what = "There is no answer with this id."
             return _error(HTTPStatus.NOT_FOUND, "answer_not_found", what)
         self._cache.events["feedback", "wrong"] += 1
+        audits = self._cache.audits
+        if audits is not None and answer.vector and told.cache == "hit-semantic":
+            audits.report(answer.tenant, answer.policy, answer.asked)
+            await audits.flush()
         self._audit("an answer was wrong", actor=request.actor, id=answer.id, group=answer.group)
         return json_answer({"removed": 1, "group": answer.group})
 
@@ -110,6 +123,24 @@ class CacheDesk:
         """Return the one answer, also where it has not reached the store yet."""
         at_hand = self._cache.shelf.by_id(which.id or "", self._now())
         return at_hand or next(iter(await self._cache.store.find(which, most=1)), None)
+
+
+def told_of(held: tuple[Group, Standing]) -> Mapping[str, Any]:
+    """Return what is told of a group of similar questions and how it stands."""
+    group, standing = held
+    return {
+        "tenant": group.tenant,
+        "policy": group.policy,
+        "asked": group.asked,
+        "hits": group.hits,
+        "checks": group.checked,
+        "wrong": group.wrong,
+        "counting": {"checks": standing.checked, "wrong": standing.wrong},
+        "interval": [round(standing.lower, 5), round(standing.upper, 5)],
+        "budget": group.terms.budget,
+        "threshold": standing.threshold,
+        "state": standing.state,
+    }
 
 
 def _read(body: bytes, shape: type[T]) -> T:

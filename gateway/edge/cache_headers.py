@@ -10,6 +10,8 @@ def cache_lines(cached: Cached) -> str:
         lines += f"x-turnout-cache-reason: {cached.reason}\r\n"
     if cached.hit:
         lines += f"x-turnout-cache-age: {int(cached.age)}\r\nx-turnout-cache-id: {cached.id}\r\n"
+    if cached.risk:
+        lines += f"x-turnout-cache-risk: {cached.risk}\r\n"
     if cached.unstored:
         lines += f"x-turnout-cache-unstored: {cached.unstored}\r\n"
     return lines

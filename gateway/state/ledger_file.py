@@ -9,6 +9,7 @@ from msgspec.structs import astuple
 
 from gateway.core.ports import Clock
 from gateway.core.state import AttemptRow, LedgerRow, RequestRow, Sums
+from gateway.state.audits_shared import SCHEMA as AUDITS
 from gateway.state.bulletin import SCHEMA as NOTICES
 from gateway.state.writer import Connection, Writer
 
@@ -76,7 +77,7 @@ class LedgerFile:
 
 
 def _prepare(connection: Connection) -> None:
-    for statement in (SCHEMA + NOTICES).split(";"):
+    for statement in f"{SCHEMA}{NOTICES};{AUDITS}".split(";"):
         connection.execute(statement)
     if connection.execute("SELECT 1 FROM key_version").fetchone() is None:
         connection.execute("INSERT INTO key_version VALUES (0)")

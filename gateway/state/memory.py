@@ -22,6 +22,7 @@ from gateway.core.state import (
 )
 from gateway.state.accounts import Accounts
 from gateway.state.answers_memory import MemoryAnswers
+from gateway.state.audits_memory import MemoryAudits
 from gateway.state.base import SWEEP, Bytes, StateConfig
 
 TRIAL: Final = 16 << 20
@@ -61,7 +62,8 @@ def memory_state(clock: Clock) -> State:
 
 
 def _around(limiter: "MemoryLimiter", answers: MemoryAnswers) -> State:
-    return State(limiter, MemoryKeys(), MemoryLedger(), Alone(), answers, problem=str)
+    stores = (limiter, MemoryKeys(), MemoryLedger(), Alone(), answers, MemoryAudits())
+    return State(*stores, problem=str)
 
 
 class MemoryLimiter:

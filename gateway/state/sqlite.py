@@ -7,6 +7,7 @@ from pathlib import Path
 from gateway.core.ports import Runtime
 from gateway.core.state import State
 from gateway.state.answers_file import AnswersFile
+from gateway.state.audits_shared import AuditsFile, SharedAudits
 from gateway.state.base import StateConfig
 from gateway.state.bulletin import SharedBulletin, in_file
 from gateway.state.keys_file import KeysFile
@@ -32,10 +33,12 @@ class SqliteConfig(StateConfig, frozen=True, tag="sqlite", kw_only=True):
             keys = KeysFile(ledger.writer, runtime.clock)
             shared = in_file(ledger.writer, runtime.clock)
             bulletin = SharedBulletin(shared, runtime.clock, runtime.new_id())
+            audits = SharedAudits(AuditsFile(ledger.writer), runtime.clock)
             for name, work in (
                 ("sweep limits", limits.keep_swept()),
                 ("follow keys", keys.keep_followed()),
                 ("follow health", bulletin.keep_current()),
+                ("follow audits", audits.keep_followed()),
                 *answers.tasks(),
             ):
                 stack.callback(runtime.spawn(name, work).cancel)
@@ -43,4 +46,4 @@ class SqliteConfig(StateConfig, frozen=True, tag="sqlite", kw_only=True):
             def problem() -> str:
                 return limits.writer.problem or ledger.writer.problem
 
-            yield State(limits, keys, ledger, bulletin, answers, problem)
+            yield State(limits, keys, ledger, bulletin, answers, audits, problem)

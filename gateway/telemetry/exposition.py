@@ -5,11 +5,18 @@ from typing import Final
 
 CONFIG_OK: Final = "turnout_config_ok"
 STATE_OK: Final = "turnout_state_ok"
+HIT_BOUND: Final = "turnout_cache_false_hit_bound"
+HIT_THRESHOLD: Final = "turnout_cache_semantic_threshold"
 _ALL_OR_NONE: Final = frozenset({CONFIG_OK.encode(), STATE_OK.encode()})
+_ALIKE: Final = (HIT_BOUND.encode() + b"{", HIT_THRESHOLD.encode() + b"{")
+"""What every worker tells alike: the highest counts, and no sum."""
 
 
 def merge(texts: Iterable[bytes]) -> bytes:
-    """Add up the texts of several workers, sample by sample; all are right only if each one is."""
+    """Add up the texts of several workers, sample by sample; all are right only if each one is.
+
+    Of what all of them follow in the store the highest value counts.
+    """
     families: dict[bytes, dict[bytes, float]] = {}
     head = b""
     for text in texts:
@@ -24,6 +31,8 @@ def merge(texts: Iterable[bytes]) -> bytes:
                 known = samples.get(name)
                 if name in _ALL_OR_NONE:
                     samples[name] = min(float(value), 1.0 if known is None else known)
+                elif name.startswith(_ALIKE):
+                    samples[name] = max(float(value), known or 0.0)
                 else:
                     samples[name] = (known or 0.0) + float(value)
     lines = []

@@ -69,6 +69,8 @@ class WideEvent(Struct, tag="request", tag_field="event", gc=False):
     cache_age_s: float | None = None
     cache_id: str = ""
     saved_usd: float | None = None
+    cache_risk: str = ""
+    """Of a semantic hit: the share of wrong ones that is not exceeded, or `unproven`."""
     cache_unstored: str = ""
     limits: tuple[str, ...] = ()
     """Titles of the limits that had no room, whether or not they were enforced."""
@@ -156,6 +158,7 @@ def _add_cached(event: WideEvent, cached: Cached) -> None:
     event.cache_unstored = cached.unstored
     if cached.hit:
         event.cache_age_s = cached.age * 1e3 // 1 / 1e3
+        event.cache_risk = cached.risk
         event.saved_usd = None if cached.saved is None else cached.saved / 1e6
 
 

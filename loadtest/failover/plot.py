@@ -12,7 +12,7 @@ _STEPS: Final = (1, 2, 5)
 
 
 class Line(Struct, frozen=True):
-    """Points of one colour, x in seconds."""
+    """Points of one colour, x in the unit of their panel."""
 
     name: str
     colour: str
@@ -26,6 +26,10 @@ class Panel(Struct, frozen=True):
     title: str
     lines: Sequence[Line]
     shaded: tuple[float, float] | None = None
+    unit: str = " s"
+    """Of x, behind its figures."""
+    least: float = 0.0
+    """Where y begins."""
 
 
 def svg(panels: Sequence[Panel]) -> str:
@@ -43,11 +47,12 @@ def svg(panels: Sequence[Panel]) -> str:
 
 def _panel(panel: Panel) -> str:
     right = max(x for line in panel.lines for x, _ in line.points)
-    top = max(max(y for line in panel.lines for _, y in line.points) * 1.08, 1e-9)
+    least = panel.least
+    top = max((max(y for line in panel.lines for _, y in line.points) - least) * 1.08, 1e-9)
     wide, high = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM
 
     def at(x: float, y: float) -> str:
-        return f"{_LEFT + wide * x / right:.1f},{_TOP + high * (1 - y / top):.1f}"
+        return f"{_LEFT + wide * x / right:.1f},{_TOP + high * (1 - (y - least) / top):.1f}"
 
     parts = [f'<text x="{_LEFT}" y="16" font-size="12" fill="#111">{panel.title}</text>']
     if panel.shaded is not None:
@@ -56,14 +61,15 @@ def _panel(panel: Panel) -> str:
             f'<rect x="{start:.1f}" y="{_TOP}" width="{end - start:.1f}" height="{high}" '
             'fill="#f3e3d3"/>'
         )
-    for y in _ticks(top):
+    for y in (round(least + each, 6) for each in _ticks(top)):
         parts.append(f'<path d="M{at(0, y)} L{at(right, y)}" stroke="#ddd"/>')
         parts.append(
             f'<text x="{_LEFT - 6}" y="{at(0, y).split(",")[1]}" text-anchor="end" '
             f'dy="4">{y:g}</text>'
         )
     parts += [
-        f'<text x="{at(x, 0).split(",")[0]}" y="{HEIGHT - 12}" text-anchor="middle">{x:g} s</text>'
+        f'<text x="{at(x, least).split(",")[0]}" y="{HEIGHT - 12}" text-anchor="middle">'
+        f"{x:g}{panel.unit}</text>"
         for x in _ticks(right)
     ]
     for number, line in enumerate(panel.lines):

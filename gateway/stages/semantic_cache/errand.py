@@ -27,6 +27,7 @@ from gateway.core.reply import Reply, Stream, Watched, Whole, when_over
 from gateway.core.stage import Next
 from gateway.stages.modes import told
 from gateway.stages.semantic_cache.admission import unfit_end, unfit_source
+from gateway.stages.semantic_cache.audit.auditor import Auditor, Case
 from gateway.stages.semantic_cache.call import Call
 from gateway.stages.semantic_cache.directives import OURS, Directives
 from gateway.stages.semantic_cache.keeping import Keeper, Times, Whence
@@ -54,6 +55,7 @@ class Parts(Struct, frozen=True):
     runtime: Runtime
     lookup: Lookup
     keeper: Keeper
+    auditor: Auditor
     times: Times
     now: Callable[[], float]
     pace: int | None
@@ -64,8 +66,9 @@ def serve(parts: Parts, exchange: Exchange, found: Found, now: float, reason: st
     answer, notes = found.answer, exchange.notes
     result: CacheResult = "hit-semantic" if found.semantic else "hit-exact"
     age = now - answer.stored if now > answer.stored else 0.0
+    risk = parts.auditor.risk(exchange) if found.semantic else ""
     notes.add(VERDICTS[result])
-    notes.add(Cached(result, reason, age, answer.id, answer.model, answer.micro_dollars))
+    notes.add(Cached(result, reason, age, answer.id, answer.model, answer.micro_dollars, risk))
     return replay(answer, exchange, parts.runtime.clock, parts.pace)
 
 
@@ -78,7 +81,7 @@ def note(exchange: Exchange, result: CacheResult, reason: str = "") -> None:
 class Errand:
     """What is done for one request. Times are epoch seconds, as answers have them."""
 
-    __slots__ = ("asked", "exchange", "now", "oldest", "parts", "proceed", "stale", "wish")
+    __slots__ = ("asked", "exchange", "now", "oldest", "parts", "proceed", "stale", "wish", "would")
 
     def __init__(
         self,
@@ -99,6 +102,8 @@ class Errand:
         self.oldest = -inf if wish.max_age is None else now - wish.max_age
         self.stale: Answer | None = None
         """Too old to be served, but better than an error."""
+        self.would: Found | None = None
+        """Near, but not served: to be compared with the answer."""
 
     async def run(self) -> Reply:
         """Return the answer. Raises NotCached where only a stored one would do."""
@@ -134,6 +139,9 @@ class Errand:
         if answer.stored < self.oldest or answer.context != self.exchange.context:
             return None
         if self.now < answer.fresh_until:
+            if found.semantic:
+                case = Case(self.exchange, self.asked, found)
+                self.parts.auditor.served(case, may_ask=not self.wish.only)
             return serve(self.parts, self.exchange, found, self.now, reason)
         if self.now < answer.fresh_until + times.stale_while_revalidate:
             self._renew()
@@ -160,7 +168,12 @@ class Errand:
         self.parts.runtime.spawn("renew an answer", renew())
 
     async def _look(self) -> Looked:
-        return await self.parts.lookup.find(self.exchange, self.asked, self.now, self.oldest)
+        looked = await self.parts.lookup.find(
+            *(self.exchange, self.asked, self.now, self.oldest),
+            standing=self.parts.auditor.standing,
+        )
+        self.would = looked.would
+        return looked
 
     async def _only(self) -> Reply:
         looked = await self._look()
@@ -245,10 +258,12 @@ class Errand:
     def _kept(self, whence: Whence, near: Embedded | bool) -> Answer | None:
         parts = self.parts
         kept = parts.keeper.keep(self.exchange, self.asked, whence, parts.now(), near)
-        if isinstance(kept, Answer):
-            return kept
-        self._tell(kept)
-        return None
+        if not isinstance(kept, Answer):
+            self._tell(kept)
+            return None
+        if self.would is not None:
+            parts.auditor.would(Case(self.exchange, self.asked, self.would), kept.body)
+        return kept
 
     def _tell(self, unstored: str) -> None:
         """Leave behind why the answer is not stored."""

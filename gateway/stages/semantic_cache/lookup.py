@@ -1,7 +1,8 @@
 """Looking for an answer that is not at hand: in the store by its key, then by what is near."""
 
 import asyncio
-from typing import Annotated, Any, Final, Protocol
+from collections.abc import Callable
+from typing import Annotated, Any, Final, Literal, Protocol
 
 from msgspec import Meta, Struct
 
@@ -10,6 +11,7 @@ from gateway.core.cache import Cache, Found
 from gateway.core.embedding import Embedded, EmbedderUnavailable
 from gateway.core.errors import StateUnavailable
 from gateway.core.exchange import Exchange
+from gateway.core.hit_budget import Standing, Terms
 from gateway.core.parts import message_parts
 from gateway.core.ports import Clock
 from gateway.stages.semantic_cache.scope import Asked
@@ -45,6 +47,37 @@ class SemanticPolicy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     max_temperature: Annotated[
         float, Meta(ge=0, le=2, description="Requests with a higher temperature get exact hits.")
     ] = 0.3
+    max_false_hit_rate: Annotated[
+        float, Meta(ge=0.001, le=0.5, description="Wrong ones of all semantic hits, at most.")
+    ] = 0.01
+    audit_rate: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Share of semantic hits that is also asked upstream, behind the reply and"
+            " at the tenant's cost, to find out how many are wrong.",
+        ),
+    ] = 0.03
+    start: Annotated[
+        Literal["serve", "shadow"],
+        Meta(
+            description="serve: from the first request on, at `threshold`. shadow: what would be"
+            " served is compared with the upstream's answer until the rate is proven."
+        ),
+    ] = "serve"
+    judge: Annotated[
+        str | None,
+        Meta(
+            description="Model or alias that is asked whether two answers say the same. Left out:"
+            " their embeddings decide."
+        ),
+    ] = None
+
+    @property
+    def terms(self) -> Terms:
+        """What the false-hit budget goes by."""
+        return Terms(self.threshold, self.max_false_hit_rate, self.start == "shadow")
 
 
 class Looked(Struct, frozen=True):
@@ -54,6 +87,8 @@ class Looked(Struct, frozen=True):
     reason: str = ""
     """Why there is no semantic hit, where there might have been one."""
     near: Embedded | bool = False
+    would: Found | None = None
+    """What passes all gates and is not served, as that is not proven to be safe."""
 
 
 class Lookup:
@@ -74,23 +109,33 @@ class Lookup:
         self._gates = gates
         self._facts: dict[str, Any] = {}
 
-    async def find(self, exchange: Exchange, asked: Asked, now: float, oldest: float) -> Looked:
+    async def find(
+        self,
+        exchange: Exchange,
+        asked: Asked,
+        now: float,
+        oldest: float,
+        *,
+        standing: Callable[[Exchange], Standing | None],
+    ) -> Looked:
         """Return what there is; `oldest` is when an answer must have been stored at the earliest.
 
-        An answer that is found by its key may be stale.
+        An answer that is found by its key may be stale. `standing` says what similar questions
+        have earned so far.
         """
         clock, loop = self._clock, asyncio.get_running_loop()
         try:
             async with asyncio.timeout(None) as patience:
                 timer = clock.after(self._seconds, lambda: patience.reschedule(loop.time()))
                 try:
-                    return await self._find(exchange, asked, now, oldest)
+                    looked = await self._find(exchange, asked, now, oldest)
                 finally:
                     timer.cancel()
         except Exception as error:  # noqa: BLE001 - no failure here may cost anybody an answer
             part = _part(error)
             self._cache.events["failed", part] += 1
             return Looked(None, part, self.may_be_near(exchange, asked) == "")
+        return _earned(looked, standing(exchange)) if _is_near(looked) else looked
 
     def may_be_near(self, exchange: Exchange, asked: Asked) -> str | None:
         """Return why no similar question will do: empty when one may, None where none is asked."""
@@ -149,7 +194,7 @@ class Lookup:
             facts = facts or gates.facts(asked.question.text or "")
             veto = gates.veto(facts, self._facts_of(answer))
             if not veto:
-                return Looked(Found(answer, semantic=True), "", near)
+                return Looked(Found(answer, semantic=True, cosine=each.cosine), "", near)
             self._cache.events["veto", veto] += 1
             reason = reason or veto
         return Looked(None, reason, near)
@@ -169,6 +214,21 @@ class Lookup:
                 self._facts.clear()
             facts = self._facts[answer.id] = self._gates.facts(answer.question)
         return facts
+
+
+def _is_near(looked: Looked) -> bool:
+    return looked.found is not None and looked.found.semantic
+
+
+def _earned(looked: Looked, standing: Standing | None) -> Looked:
+    """Return a semantic hit as it is, or as one that would be, by how such hits stand."""
+    found = looked.found
+    if found is None or standing is None:
+        return looked
+    if standing.serves and found.cosine >= standing.threshold:
+        return looked
+    reason = "threshold" if standing.serves else standing.state.replace("-", "_")
+    return Looked(None, reason, looked.near, found)
 
 
 def _part(error: Exception) -> str:

@@ -5,11 +5,15 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import Meta
 
+from gateway.core.cache import Cache
 from gateway.core.ports import Tools
 from gateway.core.stage import Stage
+from gateway.documents import suggest
 from gateway.stages.base import StagePolicy
 from gateway.stages.names import Names, Problem
 from gateway.stages.semantic_cache import evidence
+from gateway.stages.semantic_cache.audit.auditor import Auditor
+from gateway.stages.semantic_cache.audit.judge import Judge
 from gateway.stages.semantic_cache.directives import HEADERS
 from gateway.stages.semantic_cache.errand import Parts
 from gateway.stages.semantic_cache.keeping import Keeper, Times
@@ -77,6 +81,10 @@ class SemanticCachePolicy(StagePolicy, frozen=True, tag="semantic_cache", kw_onl
         """Yield who would share answers, and fields that do nothing."""
         if self.shared and names.tenants is not None:
             yield from _sharers(names)
+        judge, models = self.semantic and self.semantic.judge, list(names.models)
+        if judge and judge not in models:
+            what = f"there is no such model.{suggest(judge, models)}"
+            yield Problem(("semantic", "judge"), what)
 
     def build(self, tools: Tools) -> Stage:
         """Return the stage."""
@@ -94,17 +102,28 @@ class SemanticCachePolicy(StagePolicy, frozen=True, tag="semantic_cache", kw_onl
             raise LookupError("these tools have no cache")
         times = Times(self.ttl, self.jitter, self.stale_while_revalidate, self.stale_if_error)
         seconds = self.lookup_timeout_ms / 1000
+        keeper = Keeper(cache, runtime, times, self.tags)
         parts = Parts(
             cache=cache,
             runtime=runtime,
             lookup=Lookup(cache, runtime.clock, seconds, self.semantic, gates),
-            keeper=Keeper(cache, runtime, times, self.tags),
+            keeper=keeper,
+            auditor=self._auditor(cache, tools, keeper),
             times=times,
             now=tools.state.limiter.now,
             pace=self.pace if self.replay == "paced" else None,
         )
         scopes = Scopes(cache.key, tools.catalogue, shared=self.shared, epoch=self.epoch)
         return SemanticCache(parts, scopes)
+
+    def _auditor(self, cache: Cache, tools: Tools, keeper: Keeper) -> Auditor:
+        semantic, now = self.semantic or SemanticPolicy(), tools.state.limiter.now
+        return Auditor(
+            *(cache, tools.runtime, keeper, now),
+            terms=semantic.terms,
+            rate=semantic.audit_rate,
+            judge=Judge(tools, semantic.judge) if semantic.judge else None,
+        )
 
 
 def _sharers(names: Names) -> Iterator[Problem]:

@@ -41,6 +41,8 @@ class SemanticCache:
                 and answer.context == exchange.context
             ):
                 return serve(self._parts, exchange, Found(answer), now)
+        if exchange.audit is not None:
+            return await exchange.audit(exchange, proceed)
         embedder = self._parts.cache.embedder
         fingerprint = "" if embedder is None else embedder.fingerprint
         asked = self._scopes.asked(exchange, raw, fingerprint)

@@ -30,7 +30,12 @@ POLL = _script("poll")
 KEYS = _script("keys")
 KEYS_ALL = _script("keys_all")
 BULLETIN = _script("bulletin")
-ALL = (RESERVE, SETTLE, SWEEP, RESTORE, POLL, KEYS, KEYS_ALL, BULLETIN)
+AUDITS = _script("audits_since")
+AUDITS_SWAP = _script("audits_swap")
+ALL = (
+    *(RESERVE, SETTLE, SWEEP, RESTORE, POLL, KEYS, KEYS_ALL, BULLETIN),
+    *(AUDITS, AUDITS_SWAP),
+)
 PUT = _script("answers", "answers_put")
 GET = _script("answers", "answers_get")
 ROWS = _script("answers", "answers_rows")

@@ -11,6 +11,7 @@ from gateway.core.errors import StateUnavailable
 from gateway.core.ports import Runtime
 from gateway.core.secret import Secret
 from gateway.core.state import State
+from gateway.state.audits_shared import SharedAudits
 from gateway.state.base import Bytes, StateConfig
 from gateway.state.bulletin import SharedBulletin
 from gateway.state.keys_file import KeysFile
@@ -19,6 +20,7 @@ from gateway.state.meter_file import MeterFile
 
 if TYPE_CHECKING:
     from gateway.state.redis.answers import RedisAnswers
+    from gateway.state.redis.link import Link
 
 SCHEMES: Final = ("redis://", "rediss://", "unix://")
 Seconds = Annotated[float, Meta(ge=0.001, le=60)]
@@ -67,7 +69,6 @@ class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
         """
         # The library is loaded only where it is used: it would add a tenth of a second to a start.
         from gateway.state.redis.answers import RedisAnswers  # noqa: PLC0415 - see above
-        from gateway.state.redis.bulletin import in_redis  # noqa: PLC0415 - see above
         from gateway.state.redis.keys import RedisKeys  # noqa: PLC0415 - see above
         from gateway.state.redis.limiter import RedisLimiter  # noqa: PLC0415 - see above
         from gateway.state.redis.link import Link  # noqa: PLC0415 - see above
@@ -92,13 +93,12 @@ class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
             large = Link(*address, clock, scripts=ANSWERS)
             answers = RedisAnswers(large, runtime, limiter.now, self.answers)
             await _follow(answers, runtime, stack, present=link.connected)
-            bulletin = SharedBulletin(in_redis(link), clock, runtime.new_id())
-            stack.callback(runtime.spawn("follow health", bulletin.keep_current()).cancel)
+            bulletin, audits = _told_of(link, runtime, stack)
 
             def problem() -> str:
                 return recovery.problem or ledger.writer.problem
 
-            yield State(limiter, keys, ledger, bulletin, answers, problem)
+            yield State(limiter, keys, ledger, bulletin, answers, audits, problem)
             for late in (limiter, answers):
                 with suppress(StateUnavailable):
                     await late.flush()
@@ -111,3 +111,20 @@ async def _follow(
         stack.callback(runtime.spawn(name, work).cancel)
     if present:
         await answers.start()
+
+
+def _told_of(
+    link: "Link", runtime: Runtime, stack: AsyncExitStack
+) -> tuple[SharedBulletin, SharedAudits]:
+    """Return what processes tell each other of targets and of semantic hits."""
+    from gateway.state.redis.audits import RedisAudits  # noqa: PLC0415 - as the library, above
+    from gateway.state.redis.bulletin import in_redis  # noqa: PLC0415 - as the library, above
+
+    bulletin = SharedBulletin(in_redis(link), runtime.clock, runtime.new_id())
+    audits = SharedAudits(RedisAudits(link), runtime.clock)
+    for name, work in (
+        ("follow health", bulletin.keep_current()),
+        ("follow audits", audits.keep_followed()),
+    ):
+        stack.callback(runtime.spawn(name, work).cancel)
+    return bulletin, audits
