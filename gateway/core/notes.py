@@ -200,8 +200,8 @@ class Notes(list[Note]):
 
     def bring_last(self, note: Note) -> None:
         """Have a fact count as the newest, for what was left since is of an attempt before it."""
-        self._notes.remove(note)
-        self._notes.append(note)
+        self.remove(note)
+        self.append(note)
 
     @property
     def newest(self) -> Note | None:

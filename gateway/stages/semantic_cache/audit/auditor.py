@@ -8,6 +8,7 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from gateway.core.answers import Answer
 from gateway.core.cache import Cache, Found
 from gateway.core.embedding import EmbedderUnavailable
 from gateway.core.errors import GatewayError
@@ -120,14 +121,14 @@ class Auditor:
         except GatewayError:
             self._count("failed")
             raise
-        kept = None
+        kept: Answer | str = ""
         if isinstance(reply, Whole) and exchange.version == case.exchange.version:
             whence = Whence(reply.body, reply.usage, reply.answered, exchange.notes, began)
             kept = self._keeper.keep(exchange, case.asked, whence, self._now(), near=True)
-        if kept is None:  # nothing that anybody else would be given, or another policy's
-            self._count("void")
-        else:
+        if isinstance(kept, Answer):
             await self._compare(case, kept.body, exchange)
+        else:  # nothing that anybody else would be given, or another policy's
+            self._count("void")
         return reply
 
     async def _compare(self, case: Case, body: bytes, payer: Exchange | None = None) -> None:
