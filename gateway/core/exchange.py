@@ -15,6 +15,8 @@ from gateway.core.notes import Notes
 
 Priority = Literal["high", "normal", "low"]
 Overflow = Literal["refuse", "wait"]
+PromptTtl = Literal["5m", "1h"]
+"""For how long a provider keeps the beginning of a prompt after it was last used."""
 
 
 class Caller(Struct, frozen=True):
@@ -90,6 +92,8 @@ class Exchange(Struct, frozen=True):
     """Ordered (chunk, content hash) pairs that were put into the request."""
     corpora: tuple[str, ...] = ()
     """The names of what they come from."""
+    prompt_cache: PromptTtl | None = None
+    """For how long the provider is to keep the prompt's beginning; None leaves it to the caller."""
 
     @property
     def hurried(self) -> bool:

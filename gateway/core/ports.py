@@ -11,6 +11,7 @@ from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue, Target
 from gateway.core.chat import ChatRequest
 from gateway.core.estimate import OutputHistory
+from gateway.core.exchange import PromptTtl
 from gateway.core.health import Health
 from gateway.core.reply import Reply
 from gateway.core.state import State
@@ -67,7 +68,8 @@ class Call(Struct, frozen=True):
     """What a provider is asked to do. `deadline` is a `Clock.monotonic()` time.
 
     `drop_params` is leave to drop what the target cannot take; a target that the gateway chose
-    loses refused sampling parameters even without it.
+    loses refused sampling parameters even without it. `prompt_cache` is for providers that keep
+    the beginnings of prompts only where they are told to.
     """
 
     id: str
@@ -75,6 +77,7 @@ class Call(Struct, frozen=True):
     target: Target
     deadline: float
     drop_params: bool = False
+    prompt_cache: PromptTtl | None = None
 
 
 class Provider(Protocol):

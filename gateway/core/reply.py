@@ -21,6 +21,8 @@ class Usage(Struct, frozen=True, gc=False):
     reasoning: int = 0
     doubtful: bool = False
     """Whether a figure that it was told made no sense; such a figure counts 0 here."""
+    cache_write_1h: int = 0
+    """Those of `cache_write` that are kept for an hour, which may cost more."""
 
 
 class Answered(Struct, frozen=True, gc=False):

@@ -100,6 +100,7 @@ def load_rules(folder: Path, known: Known, environment: Mapping[str, str]) -> Ru
         catalogue=known.catalogue,
         tenants=callers if certain else None,
         providers=known.providers,
+        marked=known.marked,
     )
     policies = {name: _policy(name, read.file) for name, read in files.items()}
     if known.readable:

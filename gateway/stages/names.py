@@ -18,6 +18,8 @@ class Names(Struct, frozen=True):
     policy: str = "default"
     providers: Collection[str] | None = None
     """The blocks of gateway.yaml; None when they could not be read."""
+    marked: Collection[str] | None = None
+    """Those whose providers keep prompts where these are marked; None when they are not known."""
 
     @property
     def callers(self) -> Collection[Caller]:
