@@ -15,6 +15,7 @@ from gateway.core.exchange import PromptTtl
 from gateway.core.health import Health
 from gateway.core.reply import Reply
 from gateway.core.state import State
+from gateway.core.traffic import TrafficLog
 
 
 class Timer(Protocol):
@@ -117,3 +118,5 @@ class Tools(Struct, frozen=True):
     """How long answers were."""
     cache: Cache | None = None
     """Where a `semantic_cache` stage keeps answers; None where there is no such stage."""
+    traffic: TrafficLog | None = None
+    """Where policies record; None where nothing is written, as in their tests."""

@@ -133,8 +133,17 @@ class Watched:
             callback()
 
     def tap(self, take: Callable[[Block], None]) -> None:
-        """Show every block to `take`, too, before it goes on. One at most can look."""
-        self._tap = take
+        """Show every block to `take`, too, before it goes on."""
+        first = self._tap
+        if first is None:
+            self._tap = take
+            return
+
+        def both(block: Block) -> None:
+            first(block)
+            take(block)
+
+        self._tap = both
 
     def __aiter__(self) -> "Watched":
         return self
