@@ -58,6 +58,14 @@ class Record(Struct, frozen=True, kw_only=True):
     endpoint: Endpoint
     headers: Mapping[str, str]
     """Those that some policy asks about."""
+    betas: Sequence[str] = ()
+    api_version: str = ""
+    """What the caller's `anthropic-beta` and `anthropic-version` say."""
+    drop_params: bool = False
+    max_cost: int | None = None
+    """Micro-dollars that the caller would pay at most."""
+    deadline_ms: float | None = None
+    """How long the caller would wait, None where it did not say."""
     request: Any = None
     status: int
     """What its caller was told; 499 when it went away or was cut off."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from math import inf
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -161,7 +162,7 @@ def _cut(visit: _Visit) -> str:
 def _record(visit: _Visit, now: float, status: int, code: str) -> Record:
     exchange, facts = visit.exchange, gather(visit.exchange.notes)
     caller, started = exchange.caller, visit.started
-    seen = facts.used or facts.passed
+    request, due, seen = exchange.request, exchange.own_deadline, facts.used or facts.passed
     return Record(
         id=exchange.id,
         at=visit.wall,
@@ -170,8 +171,13 @@ def _record(visit: _Visit, now: float, status: int, code: str) -> Record:
         labels=caller.labels,
         policy=exchange.policy,
         version=exchange.version,
-        endpoint=exchange.request.endpoint,
+        endpoint=request.endpoint,
         headers=exchange.headers,
+        betas=request.betas,
+        api_version=request.version,
+        drop_params=exchange.drop_params,
+        max_cost=exchange.max_cost,
+        deadline_ms=None if due == inf else ms(due - started),
         status=status,
         code=code,
         verdicts=facts.verdicts,
