@@ -38,7 +38,7 @@ from gateway.telemetry.health_metrics import HealthMetrics
 from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.report import Report
-from gateway.tools import open_tools, usable
+from gateway.tools import Opened, open_tools, usable
 
 
 class Gateway(Struct, frozen=True):
@@ -68,7 +68,7 @@ async def open_gateway(
         tools, pepper, semantic = opened.tools, opened.pepper, opened.semantic
         readiness = Readiness(store=tools.state.problem)
         holder, reloader = _policies(setup, tools, readiness, log)
-        metrics = _metrics(tools, reloader, lambda: edge.in_flight)
+        metrics = _metrics(opened, reloader, lambda: edge.in_flight)
         service = Service(
             runtime=runtime,
             limits=setup.settings.limits,
@@ -248,7 +248,8 @@ def _failed(log: Log) -> Callable[[str, BaseException], None]:
     return tell
 
 
-def _metrics(tools: Tools, reloader: Reloader, in_flight: Callable[[], int]) -> Metrics:
+def _metrics(opened: Opened, reloader: Reloader, in_flight: Callable[[], int]) -> Metrics:
+    tools = opened.tools
     return Metrics(
         in_flight=in_flight,
         pools=lambda: _pools(tools.providers),
@@ -258,6 +259,7 @@ def _metrics(tools: Tools, reloader: Reloader, in_flight: Callable[[], int]) -> 
         others=[
             HealthMetrics(tools.health, tools.runtime.clock),
             *_cached(tools),
+            opened.traffic,
         ],
     )
 

@@ -24,6 +24,7 @@ from gateway.semantic.opening import Semantic, open_semantic
 from gateway.state.pepper import pepper_of
 from gateway.telemetry.health import HealthNews
 from gateway.telemetry.log import Log
+from gateway.telemetry.traffic import Traffic, open_traffic
 
 
 class Opened(Struct, frozen=True):
@@ -33,6 +34,7 @@ class Opened(Struct, frozen=True):
     cache: Cache
     pepper: Secret
     semantic: Semantic | None
+    traffic: Traffic
 
 
 @asynccontextmanager
@@ -46,6 +48,8 @@ async def open_tools(setup: Setup, runtime: Runtime, log: Log, data: Path) -> As
         log.register(pepper)
         audits = await _audits(state, runtime, stack)
         cache = _cache(state, pepper, semantic, audits)
+        wall, worker = runtime.clock.wall, runtime.new_secret()[:8]
+        traffic = await stack.enter_async_context(open_traffic(data, log.masked, wall, worker))
         rules = {name: setup.providers[name].concurrency for name in providers}
         tools = Tools(
             runtime=runtime,
@@ -55,8 +59,9 @@ async def open_tools(setup: Setup, runtime: Runtime, log: Log, data: Path) -> As
             capacity=Capacity(runtime.clock, runtime.random, rules),
             health=_health(setup, runtime, log, state.bulletin),
             cache=cache,
+            traffic=traffic,
         )
-        yield Opened(tools, cache, pepper, semantic)
+        yield Opened(tools, cache, pepper, semantic, traffic)
 
 
 @asynccontextmanager

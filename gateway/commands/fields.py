@@ -14,6 +14,7 @@ from gateway.policy.tenants import Tenant, TenantsFile
 from gateway.semantic import AnyEmbedder
 from gateway.stages import AnyStage
 from gateway.stages.failover.targets import TargetPolicy
+from gateway.stages.record import RecordPolicy
 from gateway.stages.semantic_cache.lookup import SemanticPolicy
 from gateway.stages.semantic_cache.policy import SemanticCachePolicy
 from gateway.stages.when import When
@@ -21,6 +22,7 @@ from gateway.stages.when import When
 TABLES: Final[dict[str, Any]] = {
     "policy": PolicyFile,
     "stages": AnyStage,
+    "record": RecordPolicy,
     "target": TargetPolicy,
     "when": When,
     "test": Case,

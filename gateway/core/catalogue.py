@@ -16,7 +16,10 @@ Tokens = Annotated[int, Meta(ge=1, le=100_000_000)]
 
 
 class Price(Struct, frozen=True, forbid_unknown_fields=True, cache_hash=True):
-    """Dollars per million tokens. `cached` and `cache_write` default to `input`."""
+    """Dollars per million tokens. `cached` and `cache_write` default to `input`.
+
+    `cache_write_1h` defaults to `cache_write`.
+    """
 
     input: Annotated[Dollars, Meta(description="For a million input tokens.")]
     output: Annotated[Dollars, Meta(description="For a million output tokens.")]
@@ -25,6 +28,10 @@ class Price(Struct, frozen=True, forbid_unknown_fields=True, cache_hash=True):
     ] = None
     cache_write: Annotated[
         Dollars | None, Meta(description="For a million put into the cache; else as `input`.")
+    ] = None
+    cache_write_1h: Annotated[
+        Dollars | None,
+        Meta(description="For a million put there for an hour; else as `cache_write`."),
     ] = None
 
 
@@ -85,6 +92,13 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             " OpenRouter does."
         ),
     ] = False
+    prompt_cache_min: Annotated[
+        Tokens,
+        Meta(
+            description="Tokens that a prompt's beginning must have for Claude to keep it; the"
+            " stage `prompt_cache` marks none below."
+        ),
+    ] = 1024
     max_tokens_field: Annotated[
         Literal["max_tokens", "max_completion_tokens"],
         Meta(description="The limit's name on OpenAI's wire (o-series and gpt-5+: the latter)."),

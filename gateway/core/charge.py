@@ -136,6 +136,7 @@ def seen_passing(request: ChatRequest, model: Model, said: Usage | None, passed:
         output=output,
         cached=said.cached,
         cache_write=said.cache_write,
+        cache_write_1h=said.cache_write_1h,
         reasoning=said.reasoning,
     )
 

@@ -16,6 +16,8 @@ from gateway.core.reply import Reply
 
 Priority = Literal["high", "normal", "low"]
 Overflow = Literal["refuse", "wait"]
+PromptTtl = Literal["5m", "1h"]
+"""For how long a provider keeps the beginning of a prompt after it was last used."""
 
 
 class Caller(Struct, frozen=True):
@@ -91,6 +93,8 @@ class Exchange(Struct, frozen=True):
     """Ordered (chunk, content hash) pairs that were put into the request."""
     corpora: tuple[str, ...] = ()
     """The names of what they come from."""
+    prompt_cache: PromptTtl | None = None
+    """For how long the provider is to keep the prompt's beginning; None leaves it to the caller."""
     audit: "Audit | None" = None
     """What is to be done with it in place of answering anybody; see `again`."""
 

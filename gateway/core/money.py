@@ -18,11 +18,12 @@ def cost(usage: Usage, price: Price) -> int:
     A price is dollars per million tokens, which is micro-dollars per token. Cached and cache-write
     tokens are part of `usage.input` and are charged at their own price.
     """
-    plain, cached, write, output = _rates(price)
+    plain, cached, write, output, write_1h = _rates(price)
     total = (
         max(0, usage.input - usage.cached - usage.cache_write) * plain
         + usage.cached * cached
         + usage.cache_write * write
+        + usage.cache_write_1h * (write_1h - write)
         + usage.output * output
     )
     return (total + _PARTS // 2) // _PARTS
@@ -30,8 +31,8 @@ def cost(usage: Usage, price: Price) -> int:
 
 def dearest(price: Price) -> Rates:
     """Return the most that a token of input, cached or not, and of output can cost."""
-    plain, cached, write, output = _rates(price)
-    return max(plain, cached, write), output
+    plain, cached, write, output, write_1h = _rates(price)
+    return max(plain, cached, write, write_1h), output
 
 
 def at_most(rates: Rates, tokens_in: int, tokens_out: int) -> int:
@@ -40,11 +41,18 @@ def at_most(rates: Rates, tokens_in: int, tokens_out: int) -> int:
 
 
 @lru_cache(maxsize=1024)  # a catalogue holds no more, and a request has one price
-def _rates(price: Price) -> tuple[int, int, int, int]:
-    """Return input, cached, cache-write and output prices, the defaults filled in."""
+def _rates(price: Price) -> tuple[int, int, int, int, int]:
+    """Return input, cached, cache-write, output and 1h write prices, the defaults filled in."""
     cached = price.input if price.cached is None else price.cached
     write = price.input if price.cache_write is None else price.cache_write
-    return _parts(price.input), _parts(cached), _parts(write), _parts(price.output)
+    hour = write if price.cache_write_1h is None else price.cache_write_1h
+    return (
+        _parts(price.input),
+        _parts(cached),
+        _parts(write),
+        _parts(price.output),
+        _parts(hour),
+    )
 
 
 def _parts(price: float) -> int:

@@ -11,9 +11,11 @@ from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue, Target
 from gateway.core.chat import ChatRequest
 from gateway.core.estimate import OutputHistory
+from gateway.core.exchange import PromptTtl
 from gateway.core.health import Health
 from gateway.core.reply import Reply
 from gateway.core.state import State
+from gateway.core.traffic import TrafficLog
 
 
 class Timer(Protocol):
@@ -67,7 +69,8 @@ class Call(Struct, frozen=True):
     """What a provider is asked to do. `deadline` is a `Clock.monotonic()` time.
 
     `drop_params` is leave to drop what the target cannot take; a target that the gateway chose
-    loses refused sampling parameters even without it.
+    loses refused sampling parameters even without it. `prompt_cache` is for providers that keep
+    the beginnings of prompts only where they are told to.
     """
 
     id: str
@@ -75,6 +78,7 @@ class Call(Struct, frozen=True):
     target: Target
     deadline: float
     drop_params: bool = False
+    prompt_cache: PromptTtl | None = None
 
 
 class Provider(Protocol):
@@ -114,3 +118,5 @@ class Tools(Struct, frozen=True):
     """How long answers were."""
     cache: Cache | None = None
     """Where a `semantic_cache` stage keeps answers; None where there is no such stage."""
+    traffic: TrafficLog | None = None
+    """Where policies record; None where nothing is written, as in their tests."""

@@ -23,6 +23,8 @@ class Usage(Struct, frozen=True, gc=False):
     reasoning: int = 0
     doubtful: bool = False
     """Whether a figure that it was told made no sense; such a figure counts 0 here."""
+    cache_write_1h: int = 0
+    """Those of `cache_write` that are kept for an hour, which may cost more."""
 
 
 class Answered(Struct, frozen=True, gc=False):
@@ -146,8 +148,17 @@ class Watched:
             callback()
 
     def tap(self, take: Callable[[Block], None]) -> None:
-        """Show every block to `take`, too, before it goes on. One at most can look."""
-        self._tap = take
+        """Show every block to `take`, too, before it goes on."""
+        first = self._tap
+        if first is None:
+            self._tap = take
+            return
+
+        def both(block: Block) -> None:
+            first(block)
+            take(block)
+
+        self._tap = both
 
     def __aiter__(self) -> "Watched":
         return self

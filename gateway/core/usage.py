@@ -90,12 +90,14 @@ def anthropic_usage(value: Mapping[str, Any]) -> Usage:
         output = sum(token_count(step.get("output_tokens")) for step in steps)
     cached = token_count(value.get("cache_read_input_tokens"))
     write = token_count(value.get("cache_creation_input_tokens"))
+    hour = token_count(_dict(value.get("cache_creation")).get("ephemeral_1h_input_tokens"))
     thinking = _dict(value.get("output_tokens_details")).get("thinking_tokens")
     return Usage(
         input=plain + cached + write,
         output=output,
         cached=cached,
         cache_write=write,
+        cache_write_1h=min(write, hour),
         reasoning=token_count(thinking),
         doubtful=not steps
         and min(token_count(value.get(name), -1) for name in ("input_tokens", "output_tokens")) < 0,

@@ -32,7 +32,9 @@ from gateway.policy.tenants import (
 from gateway.stages import AnyStage
 from gateway.stages.base import StagePolicy
 from gateway.stages.names import Names
+from gateway.stages.record import RecordPolicy
 from gateway.stages.relay import RelayPolicy
+from gateway.stages.when import When
 
 DEFAULT: Final = "default"
 
@@ -44,6 +46,7 @@ class Policy(Struct, frozen=True):
 
     name: str
     pipeline: tuple[AnyStage, ...]
+    record: RecordPolicy | None = None
 
 
 class PolicyFile(Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,6 +58,10 @@ class PolicyFile(Struct, frozen=True, forbid_unknown_fields=True):
         tuple[AnyStage, ...],
         Meta(description="The stages a request passes, in order. `relay` is added at the end."),
     ] = ()
+    record: Annotated[
+        RecordPolicy | None,
+        Meta(description="Write requests to a traffic log in full. Left out: nothing is written."),
+    ] = None
     tests: Annotated[
         tuple[Case, ...],
         Meta(description="What must become of requests; `turnout check` tries it, offline."),
@@ -102,6 +109,7 @@ def load_rules(folder: Path, known: Known, environment: Mapping[str, str]) -> Ru
         tenants=callers if certain else None,
         providers=known.providers,
         kinds=known.kinds,
+        marked=known.marked,
     )
     policies = {name: _policy(name, read.file) for name, read in files.items()}
     if known.readable:
@@ -205,7 +213,8 @@ class _Reading:
 def _policy(name: str, file: PolicyFile) -> Policy:
     """Return the policy, ending in a stage that answers."""
     answered = any(_answers_all(block) for block in file.pipeline)
-    return Policy(name, file.pipeline if answered else (*file.pipeline, RelayPolicy()))
+    pipeline = file.pipeline if answered else (*file.pipeline, RelayPolicy())
+    return Policy(name, pipeline, file.record)
 
 
 def _answers_all(block: StagePolicy) -> bool:
@@ -230,6 +239,14 @@ def _check_policy(read: _Read, names: Names) -> None:
         if block.once:
             _check_shared(document, read.file.pipeline[:index], at, block, names)
         answered = _answers_all(block) and not document.lost(at)
+    if read.file.record is not None and not document.lost(("record",)):
+        _check_record(document, read.file.record, names)
+
+
+def _check_record(document: Document, record: RecordPolicy, names: Names) -> None:
+    whose = () if record.tenant is None else check_when(When(tenant=record.tenant), names)
+    for problem in (*record.check(names), *whose):
+        document.report(("record", *problem.path), problem.what, problem.severity)
 
 
 def _check_block(document: Document, at: KeyPath, block: StagePolicy, names: Names) -> None:

@@ -156,7 +156,16 @@ def _known(
         providers=gateway.document.names("providers") if gateway and keys is not None else None,
         kinds={name: config.kind for name, config in settings.providers.items()},
         readable=models is not None,
+        marked=_marked(gateway),
     )
+
+
+def _marked(gateway: _Loaded[GatewayFile] | None) -> frozenset[str] | None:
+    """Return the providers that keep what is marked, None where not all could be read."""
+    if gateway is None or gateway.document.lost(("providers",)):
+        return None
+    blocks = gateway.content.providers
+    return frozenset(name for name, config in blocks.items() if config.keeps_marked_prompts)
 
 
 def _check_blocks(document: Document, file: GatewayFile) -> None:

@@ -93,7 +93,7 @@ def build_snapshot(rules: Rules, tools: Tools, wrap: Wrap | None = None) -> Snap
     return Snapshot(
         version=fingerprint(rules),
         chains={
-            name: compose([_stage(block, tools, wrap) for block in policy.pipeline], _nobody)
+            name: compose([*_recorder(policy, tools), *_stages(policy, tools, wrap)], _nobody)
             for name, policy in rules.policies.items()
         },
         callers=rules.callers,
@@ -139,6 +139,17 @@ def fingerprint(rules: Rules) -> str:
 def _digest(content: object) -> str:
     plain = msgspec.to_builtins(content, order="sorted")
     return sha256(wire.encode(plain)).hexdigest()[:12]
+
+
+def _recorder(policy: Policy, tools: Tools) -> Iterator[Stage]:
+    """Yield what writes the policy's requests down, before all stages."""
+    if policy.record is not None and tools.traffic is not None:
+        yield policy.record.build(tools, tools.traffic)
+
+
+def _stages(policy: Policy, tools: Tools, wrap: Wrap | None) -> Iterator[Stage]:
+    for block in policy.pipeline:
+        yield _stage(block, tools, wrap)
 
 
 def _stage(block: StagePolicy, tools: Tools, wrap: Wrap | None) -> Stage:

@@ -83,6 +83,8 @@ class Known(Struct, frozen=True):
     """Of what kind each provider is, as far as they could be read."""
     readable: bool = True
     """Whether models.yaml could be read: without it no name of a model can be called wrong."""
+    marked: Collection[str] | None = None
+    """The providers that keep prompts where these are marked; None when they are not known."""
 
 
 def callers_of(tenants: Mapping[str, Tenant] | None, known: Known) -> Mapping[str, Caller]:

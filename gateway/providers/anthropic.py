@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from gateway.core import wire
 from gateway.core.chat import ChatRequest
@@ -15,6 +16,7 @@ from gateway.core.ports import Call, Provider, Runtime
 from gateway.core.reply import Reply, Usage, Whole
 from gateway.core.secret import Secret
 from gateway.core.usage import anthropic_usage
+from gateway.providers.anthropic_wire.cache_marks import marked
 from gateway.providers.anthropic_wire.chat_reply import message_to_chat
 from gateway.providers.anthropic_wire.chat_request import chat_to_messages
 from gateway.providers.anthropic_wire.chat_stream import MessageEventsToChat
@@ -39,6 +41,8 @@ _BETA: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 
 class AnthropicConfig(ProviderConfig, frozen=True, tag="anthropic"):
     """A provider that speaks Anthropic's API."""
+
+    keeps_marked_prompts: ClassVar[bool] = True
 
     base_url: Annotated[
         str,
@@ -120,7 +124,7 @@ class Anthropic:
 
     async def _messages(self, call: Call) -> Reply:
         request, dropped = _prepare(call)
-        response = await self._ask(request, "/messages", call)
+        response = await self._ask(_marked(request, call), "/messages", call)
         answered = self._upstream.answered(call, response, dropped)
         if request.stream:
             return await self._upstream.stream(response, AnthropicMeter(), call, answered)
@@ -140,7 +144,7 @@ class Anthropic:
     async def _chat(self, call: Call) -> Reply:
         translated = chat_to_messages(call)
         created = int(self._upstream.runtime.clock.wall())
-        response = await self._ask(translated.request, "/messages", call)
+        response = await self._ask(_marked(translated.request, call), "/messages", call)
         answered = self._upstream.answered(call, response, translated.dropped)
         model, form = call.request.model, translated.form
         if call.request.stream:
@@ -211,6 +215,14 @@ def _prepare(call: Call) -> tuple[ChatRequest, tuple[str, ...]]:
     if request.model != model.upstream_name:
         changes["model"] = model.upstream_name
     return (request.with_fields(**changes) if changes else request), dropped
+
+
+def _marked(request: ChatRequest, call: Call) -> ChatRequest:
+    """Return the request with its beginning marked, where that is to be kept by the provider."""
+    if call.prompt_cache is None:
+        return request
+    least = call.target.model.prompt_cache_min
+    return replace(request, body=marked(request.body, request.fields, call.prompt_cache, least))
 
 
 def _refused_sampling(call: Call) -> tuple[str, ...]:

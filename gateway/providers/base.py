@@ -1,7 +1,7 @@
 """What every provider's configuration shares."""
 
 from collections.abc import Iterator
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta, Struct
 
@@ -31,6 +31,9 @@ class ProviderConfig(
     A subclass adds its fields and `build`. Adding a kind = one file + one line in
     `providers/__init__.py`.
     """
+
+    keeps_marked_prompts: ClassVar[bool] = False
+    """Whether it keeps the beginnings of prompts only where `cache_control` marks them."""
 
     warmup: Annotated[
         Warmup | None, Meta(description="What to do at start so that no user waits for it.")

@@ -3,8 +3,11 @@
 from typing import TypeAlias
 
 from gateway.stages.failover.policy import FailoverPolicy
+from gateway.stages.prompt_cache import PromptCachePolicy
 from gateway.stages.rate_limit import RateLimitPolicy
 from gateway.stages.relay import RelayPolicy
 from gateway.stages.semantic_cache.policy import SemanticCachePolicy
 
-AnyStage: TypeAlias = RateLimitPolicy | SemanticCachePolicy | FailoverPolicy | RelayPolicy
+AnyStage: TypeAlias = (
+    RateLimitPolicy | SemanticCachePolicy | PromptCachePolicy | FailoverPolicy | RelayPolicy
+)

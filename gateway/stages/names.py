@@ -20,6 +20,8 @@ class Names(Struct, frozen=True):
     """The blocks of gateway.yaml; None when they could not be read."""
     kinds: Mapping[str, str] = {}
     """Of what kind each block is, as far as they could be read."""
+    marked: Collection[str] | None = None
+    """Those whose providers keep prompts where these are marked; None when they are not known."""
 
     @property
     def callers(self) -> Collection[Caller]:

@@ -94,7 +94,14 @@ class Relay:
             request, model, provider.stands_in_for, may_drop=exchange.drop_params
         )
         asked = asked_for(fitting, self._mode, can_stream=model.may("streaming"))
-        call = Call(exchange.id, asked, target, exchange.deadline, exchange.drop_params)
+        call = Call(
+            exchange.id,
+            asked,
+            target,
+            exchange.deadline,
+            exchange.drop_params,
+            exchange.prompt_cache,
+        )
         slot = self._tools.capacity.at(model).take() or await self._wait(model, exchange)
         reply = await self._attempt(provider, call, exchange, slot)
         if dropped:

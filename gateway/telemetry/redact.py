@@ -28,6 +28,9 @@ _NAMED = re.compile(
     r"[^\s\"'\\,;&}\])<>]{4,}",
     re.IGNORECASE,
 )
+_SECRET_NAME = re.compile(
+    r"x-api-key|api[-_ ]?key|authorization|x-goog-api-key|cookie|password|secret", re.IGNORECASE
+)
 _USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.\-]{1,20}://)[^\s/@\"']+@", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([\"'\\/]))")
 
@@ -57,6 +60,30 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return the text without secrets, and not longer than LONGEST_TEXT."""
+        text = self._clean(text)
+        if len(text) > LONGEST_TEXT:
+            text = text[:LONGEST_TEXT] + "... (cut)"
+        return text
+
+    def masked(self, value: object) -> object:
+        """Return a JSON value without secrets and otherwise whole.
+
+        What stands under a name such as `password` is a secret, too.
+        """
+        if isinstance(value, str):
+            return self._clean(value)
+        if isinstance(value, Mapping):
+            return {
+                self._clean(str(name)): MASK
+                if isinstance(each, str) and _SECRET_NAME.fullmatch(str(name))
+                else self.masked(each)
+                for name, each in value.items()
+            }
+        if isinstance(value, (list, tuple)):
+            return [self.masked(each) for each in value]
+        return value
+
+    def _clean(self, text: str) -> str:
         text = self._without_known(text)
         if "%" in text or "\\" in text:
             text = self._without_hidden(text)
@@ -64,8 +91,6 @@ class Redactor:
         if " " in text or ":" in text or "=" in text:
             text = _NAMED.sub(_masked_value, text)
             text = _USERINFO.sub(_masked_user, text)
-        if len(text) > LONGEST_TEXT:
-            text = text[:LONGEST_TEXT] + "... (cut)"
         return text
 
     def value(self, value: object) -> object:

@@ -80,7 +80,7 @@ def test_people_get_a_table_progress_and_a_threshold(here: Here) -> None:
     assert "this policy 0.94" in out
     assert "number" in out
     assert "Suggested: threshold 0.8," in out
-    assert "8 of 8 questions are embedded" in err
+    assert "8 of 8 texts are embedded" in err
 
 
 @pytest.mark.slow
@@ -105,7 +105,7 @@ def test_a_policy_without_similar_questions_is_said_to_be_measured_by_the_defaul
         ('{"a": "x"}\n', "line 1"),
         ('{"a": "x", "b": "y", "y": 1}\nno JSON\n', "line 2"),
         ('{"a": "x", "b": "y", "y": 3}\n', "line 1: `y` must be 1"),
-        ("\n", "there is no pair in it"),
+        ("\n", "there is no pair in it, and no recorded request"),
     ],
 )
 def test_another_file_is_refused_with_its_line(here: Here, lines: str, problem: str) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.catalogue import Price
-from gateway.core.money import cost
+from gateway.core.money import cost, dearest
 from gateway.core.reply import Usage
 
 GPT = Price(input=2.5, output=10.0, cached=1.25)
@@ -54,3 +54,11 @@ def test_every_cost_is_what_a_cashier_with_decimals_would_say(
     exact = asked * first + answered * second
     expected = int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP))
     assert cost(Usage(input=asked, output=answered), price) == expected
+
+
+def test_what_is_written_for_an_hour_has_a_price_of_its_own() -> None:
+    claude = Price(input=1, output=5, cache_write=1.25, cache_write_1h=2)
+    assert cost(Usage(input=1000, cache_write=800, cache_write_1h=600), claude) == 200 + 250 + 1200
+    assert dearest(claude) == (2_000_000, 5_000_000)
+    plain = Price(input=1, output=5, cache_write=1.25)
+    assert cost(Usage(input=800, cache_write=800, cache_write_1h=600), plain) == 1000

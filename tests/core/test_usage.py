@@ -51,3 +51,15 @@ def test_iterations_count_without_the_advisors_share() -> None:
     ]
     given = {"input_tokens": 99, "output_tokens": 99, "iterations": steps}
     assert anthropic_usage(given) == Usage(input=12, output=3)
+
+
+def test_what_is_written_for_an_hour_is_part_of_what_is_written() -> None:
+    given = {
+        "input_tokens": 1,
+        "cache_creation_input_tokens": 300,
+        "cache_creation": {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 200},
+        "output_tokens": 4,
+    }
+    assert anthropic_usage(given) == Usage(301, 4, cache_write=300, cache_write_1h=200)
+    given["cache_creation"] = {"ephemeral_1h_input_tokens": 900}
+    assert anthropic_usage(given).cache_write_1h == 300

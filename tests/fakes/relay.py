@@ -138,7 +138,7 @@ class House:
         self.clock = FakeClock()
         self.provider = ScriptedProvider(self.clock)
         catalogue = Catalogue(models=MODELS, aliases={"default": "fast"})
-        runtime = make_runtime(self.clock)
+        runtime = self.runtime = make_runtime(self.clock)
         self.capacity = Capacity(self.clock, runtime.random, {"acme": rule or Concurrency()})
         self.stage = RelayPolicy(mode=mode).build(
             Tools(

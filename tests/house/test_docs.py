@@ -1,6 +1,8 @@
 """Every example in README and docs runs: YAML loads, commands and snippets answer."""
 
 import asyncio
+import gzip
+import json
 import os
 import re
 import subprocess
@@ -10,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from gateway.__main__ import main
+from gateway.core import wire
 from gateway.policy.setup import load_setup
 from gateway.trial.run import run_trials
 from tests.fakes.gateway import open_test_gateway, write_config
+from tests.telemetry.test_traffic import record
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -21,6 +25,7 @@ LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 LOCAL_MODEL = "local/smollm2"
 BEGINNING = ROOT / "docs/getting-started.md"
 SHIPPED = ("config/gateway.yaml", "config/models.yaml", "policies/default.yaml")
+ASKED = [{"role": "user", "content": "How do I learn French?"}]
 OPERATOR = {"TURNOUT_ADMIN_TOKEN": "a-token-for-operators"}
 
 
@@ -158,6 +163,25 @@ def test_an_example_of_keys_works(place: str, text: str, tmp_path: Path) -> None
         found = re.search(r"\b[0-9a-f]{12}\b", done.stdout + done.stderr)
         assert found is not None
         made = found[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("place", "text"), [each for each in examples("sh") if "turnout cache eval" in each[1]]
+)
+def test_an_example_of_an_evaluation_works(place: str, text: str, tmp_path: Path) -> None:
+    """On files of the names that it gives, where the default data directory is."""
+    pytest.importorskip("onnxruntime", reason="the extra `semantic` is not installed")
+    write_config(tmp_path, settings={"embedder": {"kind": "minilm"}})
+    pair = {"a": "How do I learn French?", "b": "How can I learn French?", "y": 1}
+    (tmp_path / "pairs.jsonl.gz").write_bytes(gzip.compress(json.dumps(pair).encode()))
+    (tmp_path / "data/traffic/default/website").mkdir(parents=True)
+    log = tmp_path / "data/traffic/default/website/20261121T22-7d-abc-0.jsonl"
+    log.write_bytes(wire.encode(record(request={"model": "m", "messages": ASKED})))
+    command = [sys.executable, "-m", "gateway", *text.split()[1:]]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "lookups" in done.stdout or "look-ups" in done.stdout
 
 
 def test_every_page_is_linked_from_the_readme() -> None:

@@ -243,3 +243,17 @@ def test_limits_of_a_tenant_are_checked_like_those_of_a_policy(tmp_path: Path) -
         "tenants.alice.limits[0].every",
         "tenants.alice.limits[1]",
     ]
+
+
+def test_what_it_means_to_record_is_said_and_names_are_checked(tmp_path: Path) -> None:
+    rules = load(tmp_path, "alice", default="record: {tenant: [alice, bop]}\n")
+    said = warnings(rules)
+    assert said == [
+        "record.tenant[1]: there is no tenant `bop`. Known: `alice`.",
+        (
+            "record: requests of alice, bop are written to the data directory in full, for 7 days."
+            " Remove it unless those people know."
+        ),
+    ]
+    assert rules.policies["default"].record is not None
+    assert load(tmp_path, "alice", default="pipeline: []\n").policies["default"].record is None

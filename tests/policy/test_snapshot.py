@@ -17,10 +17,12 @@ from gateway.core.notes import Notes, Verdict
 from gateway.core.ports import Call, Tools
 from gateway.core.reply import Reply, Whole
 from gateway.core.stage import Stage
+from gateway.core.traffic import Seen
 from gateway.policy.load import Policy, Rules
 from gateway.policy.snapshot import Holder, build_snapshot, fingerprint
 from gateway.stages.base import StagePolicy
 from gateway.stages.rate_limit import RateLimitPolicy
+from gateway.stages.record import RecordPolicy
 from gateway.stages.relay import Relay, RelayPolicy
 from gateway.stages.semantic_cache.policy import SemanticCachePolicy
 from gateway.stages.when import When
@@ -29,6 +31,13 @@ from tests.fakes.cached import CachedHouse
 from tests.fakes.runtime import make_runtime
 
 WHOLE = Whole(b"{}")
+
+
+class Written:
+    def __init__(self, seen: list[Seen]) -> None:
+        self.put = seen.append
+
+    def too_large(self) -> None: ...
 
 
 class Answers:
@@ -71,6 +80,17 @@ BUFFERED = Policy(name="default", pipeline=(RelayPolicy(mode="buffered"),))
 async def test_a_chain_answers_through_its_stages() -> None:
     holder = Holder(build_snapshot(rules(DIRECT), tools()))
     assert await holder.current.chains["default"](exchange()) is WHOLE
+
+
+async def test_a_policy_that_records_does_so_before_its_stages_and_only_where_there_is_a_log() -> (
+    None
+):
+    seen: list[Seen] = []
+    recorded = replace(DIRECT, record=RecordPolicy())
+    with_log = replace(tools(), traffic=Written(seen))
+    for policy, held in ((recorded, with_log), (DIRECT, with_log), (recorded, tools())):
+        assert await build_snapshot(rules(policy), held).chains["default"](exchange()) is WHOLE
+    assert [each.record.id for each in seen] == ["req-1"]
 
 
 async def test_a_chain_that_nobody_answers_is_our_fault() -> None:

@@ -47,17 +47,6 @@ def conversation(
     return system, _checked(turns.done(), messages, model)
 
 
-def too_many_cache_marks(*groups: Sequence[Block]) -> bool:
-    """Return whether there are more `cache_control` marks than the four that Anthropic takes."""
-    return sum(_marks(block) for group in groups for block in group) > 4  # noqa: PLR2004 - documented
-
-
-def _marks(block: Block) -> int:
-    inner = block.get("content")
-    below = sum(_marks(child) for child in inner) if isinstance(inner, list) else 0
-    return below + ("cache_control" in block)
-
-
 class _Turns:
     """Collects turns; what follows an assistant turn is held until the next one, to be sorted."""
 

@@ -7,9 +7,11 @@ from gateway.core import wire
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import BadRequest
 from gateway.core.ports import Call
+from gateway.providers.anthropic_wire.cache_marks import MOST as MOST_MARKS
+from gateway.providers.anthropic_wire.cache_marks import marks_of
 from gateway.providers.anthropic_wire.chat_content import Block, bad, keep_cache
 from gateway.providers.anthropic_wire.chat_effort import think
-from gateway.providers.anthropic_wire.chat_messages import conversation, too_many_cache_marks
+from gateway.providers.anthropic_wire.chat_messages import conversation
 from gateway.providers.anthropic_wire.chat_tools import tooling
 from gateway.providers.anthropic_wire.vocabulary import Losses, Translated
 
@@ -206,7 +208,7 @@ def _caller_and_tier(fields: Fields, body: dict[str, Any], losses: Losses) -> No
 
 def _cache(fields: Fields, body: dict[str, Any], *groups: list[Block]) -> None:
     keep_cache(fields, body, "request")
-    if too_many_cache_marks([body], *groups):
+    if sum(marks_of(block) for group in ([body], *groups) for block in group) > MOST_MARKS:
         raise BadRequest(
             "'cache_control' may stand in at most 4 places of a request.", param="cache_control"
         )

@@ -101,6 +101,22 @@ def stored_form(body: bytes) -> bytes:
     return wire.replace_fields(body, _ITS_OWN)
 
 
+def text_of(body: bytes, endpoint: Endpoint) -> str:
+    """Return the text of a whole answer, empty where it has none or several."""
+    try:
+        if endpoint == "messages":
+            blocks = _read_reply(body).content
+            return "".join(str(each.text) for each in blocks if each.type == "text")
+        choices = _read_completion(body).choices
+    except ValueError:
+        return ""
+    if len(choices) != 1:
+        return ""
+    message = choices[0].message
+    text = choices[0].text if message is None else message.content
+    return text if isinstance(text, str) else ""
+
+
 def _unfit_choice(choice: _Choice) -> str:
     message = choice.message
     if message is not None and (message.tool_calls or message.function_call):

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import mul
 from typing import Final
 
@@ -46,18 +46,28 @@ class Score(Struct, frozen=True):
     hits: int
     exact: int
     wrong: int
-    right_pairs: int
-    """Pairs that want one answer; the others are negatives."""
+    positives: int
+    """Those that a stored answer fits: pairs that want one answer."""
+    negatives: int
+    """Those that none fits of what is stored and near: pairs that want two answers."""
+    negatives_hit: int
+    unknown: int = 0
+    """Hits of which nobody knows whether they are right or wrong."""
+
+    @property
+    def right(self) -> int:
+        """Hits that are known to be right."""
+        return self.hits - self.wrong - self.unknown
 
     @property
     def precision(self) -> float:
-        """Right hits among hits."""
-        return _share(self.hits - self.wrong, self.hits)
+        """Right hits among those that are known to be right or wrong."""
+        return _share(self.right, self.hits - self.unknown)
 
     @property
     def recall(self) -> float:
-        """Right hits among the pairs that want one answer."""
-        return _share(self.hits - self.wrong, self.right_pairs)
+        """Right hits among what a stored answer fits."""
+        return _share(self.right, self.positives)
 
     @property
     def wrong_per_lookup(self) -> float:
@@ -66,8 +76,21 @@ class Score(Struct, frozen=True):
 
     @property
     def negatives_served(self) -> float:
-        """Wrong hits among the pairs that want two answers."""
-        return _share(self.wrong, self.lookups - self.right_pairs)
+        """Hits among what no stored answer fits."""
+        return _share(self.negatives_hit, self.negatives)
+
+
+class Measured(Struct, frozen=True):
+    """What was looked up, to be scored at any threshold."""
+
+    what: str
+    """In words."""
+    score: Callable[[float, bool], Score]
+    """By threshold, and whether gates are asked."""
+    vetoes: Callable[[float], Mapping[str, tuple[int, int]]]
+    """By threshold: for every gate how many right and wrong hits it kept from being served."""
+    facts: Mapping[str, int] = {}
+    """What else there was."""
 
 
 def outcome(pair: Pair, stored: Embedded, asked: Embedded, languages: frozenset[str]) -> Outcome:
@@ -86,14 +109,17 @@ def outcome(pair: Pair, stored: Embedded, asked: Embedded, languages: frozenset[
 def score(outcomes: Sequence[Outcome], threshold: float, *, gates: bool) -> Score:
     """Count what a threshold serves."""
     served = [each for each in outcomes if _served(each, threshold, gates=gates)]
+    positives, wrong = sum(each.right for each in outcomes), sum(not each.right for each in served)
     return Score(
         threshold=threshold,
         gates=gates,
         lookups=len(outcomes),
         hits=len(served),
         exact=sum(each.exact for each in served),
-        wrong=sum(not each.right for each in served),
-        right_pairs=sum(each.right for each in outcomes),
+        wrong=wrong,
+        positives=positives,
+        negatives=len(outcomes) - positives,
+        negatives_hit=wrong,
     )
 
 
@@ -105,20 +131,32 @@ def vetoes(outcomes: Iterable[Outcome], threshold: float) -> Mapping[str, tuple[
     return {gate: (right[gate], wrong[gate]) for gate in sorted(right | wrong)}
 
 
-def suggestion(outcomes: Sequence[Outcome], most_wrong: float) -> Score | None:
-    """Return the lowest threshold from which on few enough look-ups are wrong; None for none."""
+def suggestion(measured: Measured, most_wrong: float) -> Score | None:
+    """Return the lowest threshold from which on few enough look-ups are wrong; None for none.
+
+    Nor is there one where more hits are unknown than known: nobody can tell what it would serve.
+    """
     found = None
-    for each in _from_the_top(outcomes):
-        if each.wrong_per_lookup > most_wrong:
+    for each in _from_the_top(measured):
+        if each.wrong_per_lookup > most_wrong or 2 * each.unknown > each.hits - each.exact:
             break
         found = each
     return found
 
 
-def _from_the_top(outcomes: Sequence[Outcome]) -> Iterator[Score]:
+def _from_the_top(measured: Measured) -> Iterator[Score]:
     for step in range(STEPS, -1, -1):
-        threshold = round(LOWEST + (1 - LOWEST) * step / STEPS, 4)
-        yield score(outcomes, threshold, gates=True)
+        yield measured.score(round(LOWEST + (1 - LOWEST) * step / STEPS, 4), True)
+
+
+def of_pairs(outcomes: Sequence[Outcome]) -> Measured:
+    """Return what was looked up of pairs."""
+    positives = sum(each.right for each in outcomes)
+    return Measured(
+        f"{len(outcomes):,} look-ups, of {positives:,} pairs with one meaning",
+        lambda threshold, gates: score(outcomes, threshold, gates=gates),
+        lambda threshold: vetoes(outcomes, threshold),
+    )
 
 
 def cosine(one: bytes, other: bytes) -> float:

@@ -28,7 +28,7 @@ class SemanticCache:
     async def __call__(self, exchange: Exchange, proceed: Next, /) -> Reply:
         """Return a stored answer or a new one. Raises BadRequest, NotCached."""
         wish = directives(exchange.headers) if exchange.headers else PLAIN
-        reason = _unserved(exchange.request, wish)
+        reason = unserved(exchange.request, wish)
         if reason:
             note(exchange, "bypass", reason)
             return await proceed(exchange)
@@ -49,7 +49,7 @@ class SemanticCache:
         return await Errand(self._parts, exchange, proceed, asked, wish=wish, now=now).run()
 
 
-def _unserved(request: ChatRequest, wish: Directives) -> str:
+def unserved(request: ChatRequest, wish: Directives) -> str:
     """Return why a request passes by as if there were no cache, empty when it does not."""
     if request.endpoint not in SERVED:
         return "endpoint"

@@ -9,6 +9,7 @@ from gateway.stages.semantic_cache.scoring import (
     Outcome,
     Pair,
     cosine,
+    of_pairs,
     outcome,
     score,
     suggestion,
@@ -68,13 +69,13 @@ def test_what_gates_kept_is_told_by_gate() -> None:
 
 
 def test_the_lowest_threshold_with_few_enough_wrong_hits_is_suggested() -> None:
-    found = suggestion(OUTCOMES, most_wrong=0.2)
+    found = suggestion(of_pairs(OUTCOMES), most_wrong=0.2)
     assert found is not None
     assert (found.threshold, found.wrong) == (0.915, 1)
 
 
 def test_nothing_is_suggested_where_even_exact_hits_are_too_often_wrong() -> None:
-    assert suggestion(OUTCOMES, most_wrong=0.1) is None
+    assert suggestion(of_pairs(OUTCOMES), most_wrong=0.1) is None
 
 
 def test_without_pairs_there_are_no_shares() -> None:
