@@ -10,13 +10,13 @@ Knot = tuple[float, float]
 """A score, and the gain that requests of this score have had."""
 
 
-def isotonic(scores: Sequence[float], gains: Sequence[float]) -> list[Knot]:
+def isotonic(scores: Sequence[float], gains: Sequence[float], smallest: int = 1) -> list[Knot]:
     """Return at most `MOST_KNOTS` knots with rising scores and gains, by pooling neighbours.
 
-    The rows are first put into as many groups of one size, so that a knot stands for many rows.
+    The rows are first put into groups of one size, so that a knot stands for `smallest` or more.
     """
     ordered = sorted(zip(scores, gains, strict=True))
-    groups = min(MOST_KNOTS, len(ordered))
+    groups = max(1, min(MOST_KNOTS, len(ordered) // smallest))
     pools: list[tuple[float, float, int]] = []
     for number in range(groups):
         part = ordered[number * len(ordered) // groups : (number + 1) * len(ordered) // groups]

@@ -27,7 +27,7 @@ class _Rule(Struct, frozen=True):
 
 RULES: Final[Mapping[str, _Rule]] = {
     "length": _Rule(10.0, {"words": 1.0}),
-    "code": _Rule(2.0, {"code words": 1.0, "languages": 1.0, "brackets": 0.5, "backquotes": 0.5}),
+    "code": _Rule(2.0, {"code words": 1.0, "languages": 1.0, "brackets": 0.5}),
     "maths": _Rule(1.5, {"maths words": 0.5, "operators": 0.5, "backslashes": 0.5}),
     "demands": _Rule(1.5, {"demands": 0.4, "formats": 0.4, "analysis": 0.4, "making": 0.4}),
 }

@@ -31,7 +31,7 @@ from gateway.stages.complexity_router.ngrams import PLACES
 from gateway.stages.complexity_router.ridge import dense_ridge, dot, scaling, sparse_ridge
 
 FEWEST: Final = 50
-"""Rows of a pair from which there is something to learn: below it no fold can be judged."""
+"""Rows of a pair from which there is something to learn, and that a knot stands for."""
 WORDING_FROM: Final = 500
 """Rows of a pair from which wording is learned beside the features."""
 TRUSTED_AT: Final = 200
@@ -127,7 +127,7 @@ def _judged(rows: Sequence[Example]) -> PairModel:
     # Files put what is alike together, so a fold takes every fifth row.
     order = [at for fold in range(FOLDS) for at in range(fold, len(rows), FOLDS)]
     scores = crosswise(rows, order)
-    knots = isotonic(scores, [row.gain for row in rows])
+    knots = isotonic(scores, [row.gain for row in rows], FEWEST)
     ordered = sorted(scores)
     found = routing([Scored(s, r.weak, r.strong) for s, r in zip(scores, rows, strict=True)])
     length = routing([Scored(len(r.row.prompt), r.weak, r.strong) for r in rows])

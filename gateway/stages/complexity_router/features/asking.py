@@ -1,5 +1,6 @@
-"""What is asked in a request: its last turns, without what agents wrap around them."""
+"""What is asked in a request: its last turns, without what is wrapped around them."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -30,6 +31,10 @@ _WRAPPERS: Final = (
 """Elements that coding agents put around what people wrote."""
 _MOST_WRAPPED: Final = 100
 """Elements of one name that are taken away."""
+_AROUND: Final = 400
+"""Characters at each end that are looked through for sentences which say nothing."""
+_SENTENCE: Final = re.compile(r"[^.!?:\n]+[.!?:\n]*|[.!?:\n]+")
+_WORD: Final = re.compile(r"\w+")
 
 
 class Asked(Struct, frozen=True):
@@ -51,7 +56,7 @@ class _Turn(Struct, frozen=True):
 
 def asked_in(text: str) -> Asked:
     """Return a text that stands for itself."""
-    stripped = _unwrapped(text)
+    stripped = plain(_unwrapped(text))
     return Asked(_capped(stripped), len(stripped))
 
 
@@ -74,6 +79,20 @@ def asked_by(request: ChatRequest) -> Asked:
         tools=len(tools) if isinstance(tools, list) else 0,
         system_chars=_system_chars(fields, messages),
     )
+
+
+def plain(text: str) -> str:
+    """Return a text without sentences around it that say nothing of the task, such as "Hi!".
+
+    Of a text that says nothing else, all of it.
+    """
+    head = [match.span() for match in _SENTENCE.finditer(text, 0, _AROUND)]
+    start = next((at for at, end in head if not _says_nothing(text[at:end])), None)
+    if start is None:
+        start = head[-1][1] if head and head[-1][1] < len(text) else 0
+    tail = [match.span() for match in _SENTENCE.finditer(text, max(start, len(text) - _AROUND))]
+    ends = (end for at, end in reversed(tail) if not _says_nothing(text[at:end]))
+    return text[start : next(ends, len(text))].strip()
 
 
 def _last(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -100,7 +119,7 @@ def _turns(messages: Sequence[Mapping[str, Any]]) -> Iterator[_Turn]:
     for message in reversed(messages):
         role = message.get("role")
         if role in {"user", "assistant"}:
-            text = _unwrapped("\n".join(_texts(message.get("content"))))
+            text = plain(_unwrapped("\n".join(_texts(message.get("content")))))
             if text:  # the results of tools are no turn of anybody
                 yield _Turn(role == "user", text)
 
@@ -127,6 +146,10 @@ def _unwrapped(text: str) -> str:
         if end:
             text = "".join((*kept, text[end:]))
     return text.strip()
+
+
+def _says_nothing(sentence: str) -> bool:
+    return all(word in EMPTY for word in _WORD.findall(sentence.lower()))
 
 
 def _capped(text: str) -> str:

@@ -31,7 +31,7 @@ CODE: Final = (
     "code function def class return import print const let var async await int str bool void null "
     "none true false self api http json xml yaml html css sql query select database table schema "
     "algorithm array arrays string loop recursion regex script program compile library framework "
-    "module package class method variable parameter pointer thread threads server client docker "
+    "module package method variable parameter pointer thread threads server client docker "
     "kubernetes linux bash shell git unit tests endpoint struct enum interface implement"
 )
 LANGUAGES: Final = (
@@ -114,7 +114,8 @@ FUNCTION: Final = (
 COURTESY: Final = (
     "hi hello hey dear please kindly thanks thank cheers help helping helps assist question "
     "questions answer answers carefully appreciate appreciated regards advance asking ask want "
-    "know tell let following below quick assistant sir just like ok okay sure great"
+    "know tell let following below quick assistant sir just like ok okay sure great helpful "
+    "prompt user response respond reply task instruction instructions message input query"
 )
 
 LISTS: Final[Mapping[str, str]] = {
