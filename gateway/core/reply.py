@@ -11,6 +11,8 @@ from gateway.core.chat import Dialect
 Block = NewType("Block", bytes)
 WHOLE: Final = 4
 """Bytes of text that are about one token."""
+SHORT: Final = 8
+"""Bytes below which a piece of a stream is likely to be one token."""
 
 
 class Usage(Struct, frozen=True, gc=False):
@@ -61,12 +63,14 @@ class Tally(Struct):
     """Seconds between two blocks, at most."""
 
     def saw(self, text: str) -> None:
-        """Count a piece of the answer: a token for 4 bytes.
+        """Count a piece of the answer: a token for 4 bytes, or for a short piece.
 
-        A piece of less than 8 is likely to be a token of its own, but one byte counts half of one.
+        A single byte counts half of one, so that an answer in letters is at most twice too long.
         """
         size = len(text) if text.isascii() else len(text.encode())
-        self.quarters += size if size >= 2 * WHOLE else min(2 * size, WHOLE)
+        if size < SHORT:
+            size = WHOLE if size > 1 else 2 * size
+        self.quarters += size
 
     @property
     def passed(self) -> int:

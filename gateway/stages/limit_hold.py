@@ -28,7 +28,7 @@ class Books(Struct, frozen=True):
     default_price: Price | None
 
 
-class Hold(Struct):
+class Hold(Struct, gc=False):
     """What one request holds until it is over. Without a `demand` no limit of it is measured."""
 
     books: Books
@@ -72,9 +72,10 @@ class Hold(Struct):
     def _used(self) -> Sequence[int] | None:
         """Return what was used of each limit; None where that is what was reserved."""
         exchange = self.exchange
-        newest = exchange.notes.newest
+        notes = exchange.notes
+        newest = notes.newest
         # As nearly always: then the rest of the notes changes nothing.
-        if type(newest) is Used and not exchange.notes.several:
+        if type(newest) is Used and not notes.several:
             usage, money = newest.usage, newest.micro_dollars
             brought, answer = usage.input, usage.output
             if exchange.request.endpoint not in ALWAYS_WHOLE:
@@ -82,8 +83,8 @@ class Hold(Struct):
         elif type(newest) is Cached and newest.hit and not newest.reason:  # the usual hit
             brought = answer = money = 0
         else:
-            charge = charge_of(gather(exchange.notes))
-            if charge.counted == "reserved" and not exchange.notes.several:
+            charge = charge_of(gather(notes))
+            if charge.counted == "reserved" and not notes.several:
                 return None
             brought, answer = charge.amounts.input, charge.amounts.output
             money = charge.amounts.micro_dollars

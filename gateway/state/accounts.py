@@ -105,7 +105,10 @@ class Accounts:
                 amount = min(max(0, amount), MAX_AMOUNT)  # noqa: PLW2901 - a new name costs more
             counter = counters.get(limit.key) or self._counter(limit, now)
             if type(limit) is Rate:
-                _adjust(limit, counter, amount - reserved, now)
+                if amount < reserved:  # what is given back of a level need not wait for its decay
+                    counter.level -= reserved - amount
+                else:
+                    _adjust(limit, counter, amount - reserved, now)
             elif not lease.unsettled:
                 counter.held -= reserved
                 if type(limit) is Budget:

@@ -79,6 +79,10 @@ class Sweep(Struct, frozen=True):
 
 Operation: TypeAlias = Reserve | Lower | Settle | Release | Sweep
 
+Before: TypeAlias = tuple[int, int, float, float, float]
+"""What a counter was: spent, held, level, at and until."""
+_NEW: Final[Before] = (0, 0, 0.0, 0.0, 0.0)
+
 
 class LimitsFile:
     """A Limiter whose every group of operations is one transaction of a shared file.
@@ -184,7 +188,7 @@ def _do(accounts: Accounts, operation: Operation, now: float) -> Decision | None
 
 def _load(
     connection: Connection, operations: Iterable[Operation], names: Sequence[str]
-) -> tuple[Accounts, dict[str, tuple[int, int, float, float]]]:
+) -> tuple[Accounts, dict[str, Before]]:
     """Return the leases of these names and every counter that the operations may touch."""
     accounts = Accounts()
     keys = {limit.key for op in operations if isinstance(op, Reserve) for limit in op.limits}
@@ -197,36 +201,30 @@ def _load(
         for row in connection.execute(_COUNTERS, (wire.encode(list(keys)).decode(),)):
             key, spent, held_amount, level, at, until = row
             accounts.counters[key] = Counter(spent, held_amount, level, at, until)
-            before[key] = (spent, held_amount, at, until)
+            before[key] = (spent, held_amount, level, at, until)
     return accounts, before
 
 
-def _forget_refused(
-    accounts: Accounts, before: Mapping[str, tuple[int, int, float, float]]
-) -> None:
+def _forget_refused(accounts: Accounts, before: Mapping[str, Before]) -> None:
     """Leave out what is as it was: what refused requests took was given back."""
     for key, counter in list(accounts.counters.items()):
-        if key not in before or counter.at >= before[key][2]:
+        if key not in before or counter.at >= before[key][3]:
             del accounts.counters[key]
 
 
 def _store(
     connection: Connection,
     accounts: Accounts,
-    before: Mapping[str, tuple[int, int, float, float]],
+    before: Mapping[str, Before],
     changed: Iterable[str],
     stored: set[str],
 ) -> None:
     """Write what is not as it was."""
     rows = []
     for key, counter in accounts.counters.items():
-        spent, held, at, until = before.get(key, (0, 0, 0.0, 0.0))
-        same = counter.spent == spent and counter.held == held and counter.until == until
-        # A level that only decayed need not be written, unless the clock went back.
-        if not same or counter.at < at:
-            rows.append(
-                (key, counter.spent, counter.held, counter.level, counter.at, counter.until)
-            )
+        now = (counter.spent, counter.held, counter.level, counter.at, counter.until)
+        if now != before.get(key, _NEW):
+            rows.append((key, *now))
     connection.executemany(_PUT_COUNTER, rows)
     leases = accounts.leases
     ended = [(name,) for name in stored if name not in leases]

@@ -80,6 +80,7 @@ def test_a_key_lives_from_its_creation_to_its_revocation(workers: str, tmp_path:
                         "labels": {"team": "ml"},
                         "models": ["simulated/demo"],
                         "priority": "normal",
+                        "limits": [],
                     },
                 }
             },

@@ -1,6 +1,8 @@
 """The arithmetic by itself; what it promises through a store is in the contract tests."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.core.state import Admitted, Budget, Rate, Refused
 from gateway.state.accounts import Accounts
@@ -60,3 +62,28 @@ def test_c15_the_sum_of_a_million_settlements_is_exact(count: int) -> None:
         accounts.settle("r", [used], float(number))
         expected += used
     assert (accounts.counters["usd"].spent, accounts.counters["usd"].held) == (expected, 0)
+
+
+STEPS = st.tuples(st.floats(0, 40), st.integers(0, 60), st.integers(0, 90), st.booleans())
+
+
+@given(st.lists(STEPS, max_size=30))
+def test_a_rate_stands_as_if_it_had_come_back_steadily(
+    steps: list[tuple[float, int, int, bool]],
+) -> None:
+    """Whatever is given back or charged more, sooner or later, between whatever others take."""
+    accounts, now, level, pace = Accounts(), 1_795_000_000.0, 0.0, 100 / 60
+    held: list[tuple[str, int]] = []
+    for number, (pause, amount, used, ends) in enumerate(steps):
+        now += pause
+        level = max(0.0, level - pause * pace)
+        if isinstance(ask(accounts, f"r{number}", now, (Rate("k", 100, pace), amount)), Admitted):
+            level += amount
+            held.append((f"r{number}", amount))
+        if ends and held:
+            name, reserved = held.pop(0)
+            accounts.settle(name, [used], now)
+            level = max(0.0, level + used - reserved)
+        looked = ask(accounts, "look", now, (Rate("k", 1000, pace), 0))
+        accounts.release("look", now)
+        assert looked.used[0] == pytest.approx(level, abs=1e-4)
