@@ -28,6 +28,7 @@ async def test_a_vector_of_another_embedder_is_no_neighbour() -> None:
     cache.keep(answer(2, vector=b"", embedder=""))
     assert index.held == {}
     assert len(cache.shelf) == 2
+    assert await cache.store.get(answer(1).key) == answer(1)
 
 
 async def test_what_others_store_and_remove_is_followed() -> None:
