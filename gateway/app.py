@@ -77,6 +77,7 @@ async def open_gateway(
             catalogue=setup.catalogue,
             report=_report(metrics, log, tools, stack),
             readiness=readiness,
+            known=opened.cache.known,
         )
         edge = await stack.enter_async_context(_door(setup, service, shared=shared))
         desk = _keys_desk(tools, pepper, holder, log)

@@ -132,7 +132,7 @@ class StoreCounts(Struct):
     dropped: int = 0
     """Not kept: too much waited to be written, the store was away, or it was too large."""
     damaged: int = 0
-    """Not what was stored, or of another embedder: neither returned nor told."""
+    """Not what was stored: neither returned nor told."""
     evicted: int = 0
     """Removed for others, because there is no more room."""
     expired: int = 0
@@ -148,10 +148,6 @@ class AnswerStore(Protocol):
 
     @property
     def counts(self) -> StoreCounts: ...
-
-    def expect(self, embedder: str, dimensions: int, /) -> None:
-        """From now on treat answers whose vector is of another embedder or size as damaged."""
-        ...
 
     async def get(self, key: str, /) -> Answer | None:
         """Return the answer of this exact key, unless it is gone."""

@@ -11,6 +11,7 @@ from gateway.core.answers import Answer, AnswerStore, Change, Removed, Selection
 from gateway.core.audits import Audits
 from gateway.core.embedding import Embedder, VectorIndex
 from gateway.core.flights import Flights
+from gateway.core.known import KnownRequests
 from gateway.core.shelf import Shelf
 
 REMEMBERED: Final = 256
@@ -45,6 +46,8 @@ class Cache(Struct, frozen=True, kw_only=True):
     """Keys whose stale answers are being fetched anew."""
     events: Counter[tuple[str, str]] = field(default_factory=Counter)
     """What happened, by kind and name, for the metrics."""
+    known: KnownRequests = field(default_factory=KnownRequests)
+    """Requests whose answers were at hand."""
     purges: deque[tuple[float, Selection]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     """What was purged when: what was on its way then is not kept."""
 
@@ -70,14 +73,16 @@ class Cache(Struct, frozen=True, kw_only=True):
                 self.forget(change.ids)
             elif not isinstance(change, Stored):
                 self.shelf.clear()
+                self.known.clear()
                 if self.index is not None:
                     self.index.clear()
             elif self.shelf.by_id(change.answer.id, change.answer.stored) is None:
                 self.take(change.answer)
 
     def forget(self, ids: Sequence[str]) -> None:
-        """Have nothing of these at hand any more."""
+        """Have nothing of these at hand any more, nor what was read of any request."""
         self.shelf.remove(ids)
+        self.known.clear()
         if self.index is not None:
             for name in ids:
                 self.index.remove(name)

@@ -19,6 +19,7 @@ from gateway.core.errors import (
     UnsupportedMedia,
     UpgradeRefused,
 )
+from gateway.core.known import KnownRequests
 from gateway.edge.connection import Head
 from gateway.edge.unreadable import BadFraming
 from gateway.edge.visit import Visit
@@ -88,7 +89,8 @@ def check_head(head: Head) -> tuple[str, str]:
 class Bodies:
     """All request bodies held at this moment, which together have a limit."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, known: KnownRequests) -> None:
+        self.known = known
         self._limit = limits.bodies_in_flight
         self.largest = limits.body
         """Bytes that one body may have, as sent and decompressed."""
@@ -144,7 +146,8 @@ async def read_request(
                 parse_request, endpoint, body, betas=betas, version=version
             )
     else:
-        parsed = parse_request(endpoint, body, betas=betas, version=version)
+        known = bodies.known.find(visit.caller.tenant, endpoint, body, betas, version)
+        parsed = known or parse_request(endpoint, body, betas=betas, version=version)
     if not FORBIDDEN.isdisjoint(parsed.fields):
         name = min(FORBIDDEN.intersection(parsed.fields))
         raise BadRequest(

@@ -48,7 +48,7 @@ class Edge:
         self.listener: asyncio.Server
         self._service = service
         self._pages = ModelPages(service.catalogue)
-        self._bodies = decode.Bodies(service.limits)
+        self._bodies = decode.Bodies(service.limits, service.known)
         self._again = Again(service)
         self._visits: set[Visit] = set()
         self._wake = asyncio.Event()
@@ -181,6 +181,9 @@ class Edge:
         if isinstance(reply, Whole):
             visit.connection.alarm.off()
             send_whole(visit, reply, service.catalogue)
+            cached = visit.facts().cached
+            if cached is not None and cached.hit:
+                service.known.remember(visit.caller.tenant, chat)
             return None
         return Relay(
             visit,

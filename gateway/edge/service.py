@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from gateway.core.catalogue import Catalogue
+from gateway.core.known import KnownRequests
 from gateway.core.outcome import Outcome
 from gateway.core.ports import Runtime
 from gateway.edge.identity import Identity
@@ -23,5 +24,7 @@ class Service(Struct, frozen=True, kw_only=True):
     catalogue: Catalogue
     report: Callable[[Outcome], None]
     readiness: Readiness
+    known: KnownRequests = field(default_factory=KnownRequests)
+    """Requests whose answers were at hand."""
     keepalive: float = 15.0
     """Seconds of silence in a stream after which a sign of life is sent."""

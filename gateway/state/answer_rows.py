@@ -4,32 +4,18 @@ from hashlib import blake2b
 from typing import Final
 
 import msgspec
-from msgspec import Struct
 
 from gateway.core.answers import Answer
 
 _FORMAT: Final = b"answer1\n"
 _DIGEST: Final = 16
 _START: Final = len(_FORMAT) + _DIGEST
-_FLOAT: Final = 4
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Answer).decode
 
 
 class Damaged(ValueError):
     """The row is not what was written, or was written by another version."""
-
-
-class Expected(Struct, frozen=True):
-    """What vectors must be like to be of use in this process."""
-
-    embedder: str
-    dimensions: int
-
-    def fits(self, answer: Answer) -> bool:
-        """Return whether the answer has such a vector, or none."""
-        size = _FLOAT * self.dimensions
-        return not answer.vector or (answer.embedder, len(answer.vector)) == (self.embedder, size)
 
 
 def pack(answer: Answer) -> bytes:

@@ -58,11 +58,6 @@ class Feed:
         self._counts.dropped += len(ids)
         self.tell([Removed(ids)])
 
-    def refuse(self, answer: Answer) -> None:
-        """Tell of an answer whose vector is of no use."""
-        self._counts.damaged += 1
-        self.tell([Removed((answer.id,))])
-
     def hear(self) -> None:
         """Note that all changes up to now are known."""
         self._heard = self._clock.monotonic()

@@ -21,7 +21,6 @@ from gateway.core.errors import StateUnavailable
 from gateway.core.ports import Clock
 from gateway.core.shelf import LARGEST
 from gateway.state import answers_table as table
-from gateway.state.answer_rows import Expected
 from gateway.state.answers_feed import Feed
 from gateway.state.answers_news import News, Place, news_since, one, some
 from gateway.state.answers_queue import LINGER, MOST, PATIENCE, Queue, keep_swept
@@ -53,7 +52,6 @@ class AnswersFile:
         self._limit = limit
         self._feed = Feed(clock, self.counts)
         self._queue = Queue(self._write, self._feed.lose)
-        self._expected: Expected | None = None
         self._place: Place | None = None
         self._looking = asyncio.Lock()
         self._log_is_empty = False
@@ -76,19 +74,14 @@ class AnswersFile:
             await self._queue.flush()
         await self._writer.close()
 
-    def expect(self, embedder: str, dimensions: int, /) -> None:
-        self._expected = Expected(embedder, dimensions)
-
     async def get(self, key: str, /) -> Answer | None:
-        found: News = await self._writer.read(
-            partial(one, key=key, now=self._now(), expected=self._expected)
-        )
+        found: News = await self._writer.read(partial(one, key=key, now=self._now()))
         self._drop(found)
         return found.answers[0] if found.answers else None
 
     async def find(self, which: Selection, /, *, most: int) -> Sequence[Answer]:
         found: News = await self._writer.read(
-            partial(some, which=which, most=most, now=self._now(), expected=self._expected)
+            partial(some, which=which, most=most, now=self._now())
         )
         self._drop(found)
         return found.answers
@@ -99,9 +92,7 @@ class AnswersFile:
 
     def put(self, answer: Answer, /) -> None:
         self._feed.put(answer)
-        if self._expected is not None and not self._expected.fits(answer):
-            self._feed.refuse(answer)
-        elif answer.size > self._limit // LARGEST or not self._queue.put(answer):
+        if answer.size > self._limit // LARGEST or not self._queue.put(answer):
             self._feed.lose([answer])
 
     async def remove(self, which: Selection, /, *, dry_run: bool = False) -> int:
@@ -202,7 +193,7 @@ class AnswersFile:
         """Return what changed; None when another file is in the place of this one."""
         if self._path.stat().st_ino != self._inode:
             return None
-        return news_since(connection, self._place, self._feed.own, self._expected)
+        return news_since(connection, self._place, self._feed.own)
 
     def _drop(self, news: News) -> None:
         """Have damaged rows removed."""

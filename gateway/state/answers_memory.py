@@ -17,7 +17,6 @@ from gateway.core.answers import (
 )
 from gateway.core.ports import Clock
 from gateway.core.shelf import Shelf
-from gateway.state.answer_rows import Expected
 from gateway.state.base import SWEEP
 
 WHEEL: Final = 60.0
@@ -36,13 +35,7 @@ class MemoryAnswers:
         """By id, the oldest first."""
         self._due: dict[int, set[str]] = {}
         """Ids by the span in which their time runs out."""
-        self._expected: Expected | None = None
         self._followers: list[Follower] = []
-
-    def expect(self, embedder: str, dimensions: int, /) -> None:
-        self._expected = Expected(embedder, dimensions)
-        foreign = [each.id for each in self._answers.values() if not self._fits(each)]
-        self.counts.damaged += self._forget(foreign)
 
     async def get(self, key: str, /) -> Answer | None:
         return self._shelf.get(key, self._now())
@@ -63,10 +56,6 @@ class MemoryAnswers:
     def put(self, answer: Answer, /) -> None:
         old = self._shelf.get(answer.key, -inf)
         self._forget([answer.id] if old is None else [answer.id, old.id])
-        if not self._fits(answer):
-            self.counts.damaged += 1
-            self._tell(Removed((answer.id,)))
-            return
         evicted = self._shelf.put(answer)
         if self._shelf.by_id(answer.id, -inf) is None:
             self.counts.dropped += 1
@@ -108,9 +97,6 @@ class MemoryAnswers:
             return (answer for answer in self._answers.values() if which.fits(answer))
         found = self._answers.get(which.id)
         return iter(() if found is None or not which.fits(found) else (found,))
-
-    def _fits(self, answer: Answer) -> bool:
-        return self._expected is None or self._expected.fits(answer)
 
     def _forget(self, ids: Sequence[str]) -> int:
         gone = []

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from gateway.core import wire
 from gateway.core.answers import Answer, Change, Cleared, Removed, Selection, Stored
-from gateway.state.answer_rows import Damaged, Expected, unpack
+from gateway.state.answer_rows import Damaged, unpack
 from gateway.state.answers_table import fitting, purges_of
 from gateway.state.writer import Connection
 
@@ -51,25 +51,23 @@ class News(Struct):
     damaged: list[int] = field(default_factory=list)
 
 
-def one(connection: Connection, key: str, now: float, expected: Expected | None) -> News:
+def one(connection: Connection, key: str, now: float) -> News:
     """Look for the answer of a key."""
     news = News()
     lines = connection.execute(_BY_KEY, (key,)).fetchall()
-    _take(connection, news, lines, now, expected)
+    _take(connection, news, lines, now)
     if any(answer.key != key for answer in news.answers):
         return News(damaged=[n for n, _ in lines])
     return news
 
 
-def some(
-    connection: Connection, which: Selection, most: int, now: float, expected: Expected | None
-) -> News:
+def some(connection: Connection, which: Selection, most: int, now: float) -> News:
     """Look for answers of a selection, the newest first."""
     news = News()
     for n, _ in fitting(connection, which):
         if len(news.answers) == most:
             break
-        _take(connection, news, connection.execute(_ROW, (n,)), now, expected)
+        _take(connection, news, connection.execute(_ROW, (n,)), now)
     return news
 
 
@@ -77,7 +75,6 @@ def news_since(
     connection: Connection,
     place: Place | None,
     own: Mapping[str, Answer],
-    expected: Expected | None,
 ) -> News:
     """Look for changes since a place; None begins with the newest that there are."""
     last, forgotten = connection.execute(_NUMBERS).fetchone()
@@ -95,7 +92,7 @@ def news_since(
             news.more = True
             break
         if kind == _STORED:
-            answer = own.get(what) or _read(connection, news, n, expected)
+            answer = own.get(what) or _read(connection, news, n)
             if answer is not None:
                 news.changes.append(Stored(answer))
                 size += answer.size
@@ -135,28 +132,27 @@ def _take(
     news: News,
     lines: Iterable[tuple[int, bytes]],
     now: float,
-    expected: Expected | None,
 ) -> None:
     """Add the answers of these rows that may be returned."""
     for n, row in lines:
-        answer = _sound(news, n, row, expected)
+        answer = _sound(news, n, row)
         if answer is None or answer.gone_at <= now:
             continue
         if not any(purge.covers(n, answer) for purge in purges_of(connection)):
             news.answers.append(answer)
 
 
-def _read(connection: Connection, news: News, n: int, expected: Expected | None) -> Answer | None:
+def _read(connection: Connection, news: News, n: int) -> Answer | None:
     line = connection.execute(_ROW, (n,)).fetchone()
-    return None if line is None else _sound(news, n, line[1], expected)
+    return None if line is None else _sound(news, n, line[1])
 
 
-def _sound(news: News, n: int, row: bytes, expected: Expected | None) -> Answer | None:
+def _sound(news: News, n: int, row: bytes) -> Answer | None:
     try:
         answer = unpack(row)
     except Damaged:
         answer = None
-    if answer is None or (expected and not expected.fits(answer)):
+    if answer is None:
         news.damaged.append(n)
         return None
     return answer

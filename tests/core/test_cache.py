@@ -2,6 +2,7 @@
 
 from gateway.core.answers import Cleared, Removed, Selection, Stored
 from gateway.core.cache import Cache, open_cache
+from gateway.core.chat import parse_request
 from gateway.state.answers_memory import MemoryAnswers
 from tests.fakes.kept import NOW, answer
 from tests.fakes.near import ListIndex, WordEmbedder
@@ -28,6 +29,7 @@ async def test_a_vector_of_another_embedder_is_no_neighbour() -> None:
     cache.keep(answer(2, vector=b"", embedder=""))
     assert index.held == {}
     assert len(cache.shelf) == 2
+    assert await cache.store.get(answer(1).key) == answer(1)
 
 
 async def test_what_others_store_and_remove_is_followed() -> None:
@@ -41,6 +43,15 @@ async def test_what_others_store_and_remove_is_followed() -> None:
     cache.follow([Cleared()])
     assert len(cache.shelf) == 0
     assert index.held == {}
+
+
+async def test_what_was_read_of_requests_goes_with_any_answer_that_goes() -> None:
+    cache, _ = cache_with()
+    asked = parse_request("completions", b'{"model":"m","prompt":"p"}')
+    for change in (Removed(("id-1",)), Cleared()):
+        cache.known.remember("acme", asked)
+        cache.follow([change])
+        assert len(cache.known) == 0
 
 
 async def test_what_was_there_before_is_at_hand_from_the_start() -> None:

@@ -7,11 +7,13 @@ import pytest
 
 from gateway.core.errors import GatewayError, UpstreamBusy, UpstreamDenied, UpstreamRefused
 from gateway.core.exchange import Exchange
+from gateway.core.notes import Cached, CacheResult
 from gateway.core.reply import Answered, Reply, Whole
 from tests.fakes.raw_client import CHAT, MESSAGE, connect, get, post
 from tests.fakes.service import WHOLE, open_house
 
 KEY = "tk-acme-0123456789"
+OTHER = "tk-bob-01234567890"
 DONE = [b'data: {"a":1}\n\n', b"data: [DONE]\n\n"]
 
 
@@ -318,3 +320,21 @@ async def test_a_client_that_leaves_before_the_answer_cancels_it() -> None:
     assert [(o.status, o.code, o.fault) for o in house.outcomes] == [
         (499, "client_gone", "caller")
     ] * 3
+
+
+async def test_what_was_answered_from_memory_is_not_read_again_for_its_tenant() -> None:
+    results: list[CacheResult] = ["miss", "hit-exact", "hit-exact", "hit-exact"]
+
+    async def answer(exchange: Exchange) -> Reply:
+        exchange.notes.add(Cached(results[len(house.chain.exchanges) - 1]))
+        return WHOLE
+
+    async with open_house(answer, keys={"acme": KEY, "bob": OTHER}) as house:
+        for key in (KEY, KEY, KEY, OTHER):
+            async with connect(house.port) as client:
+                assert (await client.ask(post(authorization=f"Bearer {key}"))).status == 200
+    missed, hit, again, other = [exchange.request for exchange in house.chain.exchanges]
+    assert hit is not missed
+    assert again is hit
+    assert other is not hit
+    assert other == hit

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.reply import Usage
-from gateway.state.answer_rows import Damaged, Expected, pack, unpack
-from tests.fakes.kept import EMBEDDER, VECTOR, answer
+from gateway.state.answer_rows import Damaged, pack, unpack
+from tests.fakes.kept import VECTOR, answer
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -46,14 +46,6 @@ def test_b11_a_row_that_was_cut_or_lengthened_is_seen() -> None:
             unpack(row[:length])
     with pytest.raises(Damaged):
         unpack(row + b"\x00")
-
-
-def test_a_vector_is_expected_to_be_of_one_embedder_and_size() -> None:
-    expected = Expected(EMBEDDER, 384)
-    assert expected.fits(answer(1))
-    assert expected.fits(answer(1, vector=b"", embedder=""))
-    assert not expected.fits(answer(1, embedder="another"))
-    assert not expected.fits(answer(1, vector=VECTOR + b"\x00\x00\x00\x00"))
 
 
 def test_a_row_of_another_version_is_damaged_though_its_checksum_is_right() -> None:

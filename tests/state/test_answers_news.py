@@ -31,7 +31,7 @@ class Reader:
     def read(self) -> list[str]:
         told: list[str] = []
         for _ in range(100):
-            found = news.news_since(self._file, self.place, self.own, None)
+            found = news.news_since(self._file, self.place, self.own)
             self.place = found.place
             for change in found.changes:
                 if isinstance(change, Stored):
@@ -69,7 +69,7 @@ def test_only_as_many_of_the_newest_are_read_as_there_is_room_for(
 def test_many_are_read_in_groups_of_bounded_bytes_and_number(file: Connection) -> None:
     large = [answer(n, body=b"x" * 300_000) for n in range(10)]
     table.add(file, large)
-    found = news.news_since(file, news.Place(0, 0), {}, None)
+    found = news.news_since(file, news.Place(0, 0), {})
     assert len(found.changes) == 4
     table.add(file, [answer(n) for n in range(10, 10 + 3 * news.NUMBER)])
     assert Reader(file).read() == [f"+{n}" for n in range(10 + 3 * news.NUMBER)]
@@ -81,7 +81,7 @@ def test_ones_own_answers_are_not_read_again(file: Connection) -> None:
     own = answer(1, body=b"the object itself")
     table.add(file, [answer(1)])
     reader.own["id-1"] = own
-    found = news.news_since(file, reader.place, reader.own, None)
+    found = news.news_since(file, reader.place, reader.own)
     assert found.changes == [Stored(own)]
 
 
@@ -92,10 +92,8 @@ def test_a_purge_is_told_before_it_is_worked_off(file: Connection) -> None:
     table.mark(file, Selection(tenant="a"), NOW + 100)
     table.add(file, [answer(200, tenant="a")])
     assert reader.read() == ["-4 2 0", "+200"]
-    assert news.one(file, answer(2).key, NOW, None).answers == []
-    assert news.some(file, Selection(tenant="a"), 10, NOW, None).answers == [
-        answer(200, tenant="a")
-    ]
+    assert news.one(file, answer(2).key, NOW).answers == []
+    assert news.some(file, Selection(tenant="a"), 10, NOW).answers == [answer(200, tenant="a")]
     while table.work_off(file, NOW):
         pass
     assert set(reader.read()) == {"-4 2 0"}
@@ -122,7 +120,7 @@ def test_who_missed_removals_is_told_to_forget_everything(
 
 def test_who_knows_more_than_the_file_has_begins_anew(file: Connection) -> None:
     table.add(file, [answer(1)])
-    found = news.news_since(file, news.Place(99, 0), {}, None)
+    found = news.news_since(file, news.Place(99, 0), {})
     assert found.changes == [Cleared()]
     assert found.more
 
@@ -130,5 +128,5 @@ def test_who_knows_more_than_the_file_has_begins_anew(file: Connection) -> None:
 def test_a_row_under_another_key_is_not_the_answer(file: Connection) -> None:
     table.add(file, [answer(1), answer(2)])
     file.execute("UPDATE bodies SET row = (SELECT row FROM bodies WHERE n = 2) WHERE n = 1")
-    found = news.one(file, answer(1).key, NOW, None)
+    found = news.one(file, answer(1).key, NOW)
     assert (found.answers, found.damaged) == ([], [1])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.core.answers import Answer, Change, Cleared, Removed, Selection, Stored
-from tests.fakes.kept import EMBEDDER, VECTOR, answer
+from tests.fakes.kept import answer
 from tests.fakes.stores import Store, until
 
 
@@ -210,29 +210,6 @@ async def test_who_follows_is_told_what_is_there_and_what_comes_in_order(store: 
     assert told[:3] == ["+id-1", "+id-2", "+id-3"]
     assert set(told[3:-1]) == {"-id-1"}
     assert told[-1] == "+id-4"
-
-
-async def test_an_answer_of_another_embedder_or_size_is_neither_found_nor_told(
-    store: Store,
-) -> None:
-    kept = (
-        fresh(store, 1),
-        fresh(store, 2, embedder="another"),
-        fresh(store, 3, vector=VECTOR[:-4]),
-        fresh(store, 4, vector=b"", embedder=""),
-    )
-    await put(store, *kept)
-    store.state.answers.expect(EMBEDDER, 384)
-    assert set(await found(store)) == {"id-1", "id-4"}
-    for each in kept[1:3]:
-        assert await store.state.answers.get(each.key) is None
-    followed = Followed(store)
-    assert await followed.here() == {"id-1", "id-4"}
-    damaged = store.state.answers.counts.damaged
-    assert damaged >= 2
-    await put(store, *kept)
-    assert await followed.here() == {"id-1", "id-4"}
-    assert store.state.answers.counts.damaged == damaged + 2
 
 
 async def test_the_oldest_of_the_largest_tenant_make_room(store: Store) -> None:

@@ -19,7 +19,7 @@ from gateway.core.answers import (
 from gateway.core.errors import StateUnavailable
 from gateway.core.ports import Runtime
 from gateway.core.shelf import LARGEST
-from gateway.state.answer_rows import Damaged, Expected, unpack
+from gateway.state.answer_rows import Damaged, unpack
 from gateway.state.answers_feed import Feed
 from gateway.state.answers_news import IDS, Place
 from gateway.state.answers_queue import MOST, Queue, keep_swept
@@ -70,7 +70,6 @@ class RedisAnswers:
         self._limit = limit
         self._feed = Feed(runtime.clock, self.counts)
         self._queue = Queue(self._write, self._feed.lose)
-        self._expected: Expected | None = None
         self._life = ""
         self._place = Place(0, 0)
         self._looking = asyncio.Lock()
@@ -80,10 +79,6 @@ class RedisAnswers:
         """Connect, if that can be done now."""
         with suppress(Unreachable):
             await self._connect()
-
-    def expect(self, embedder: str, dimensions: int, /) -> None:
-        # Nodes with other processors have other embedders: what is of no use here stays for them.
-        self._expected = Expected(embedder, dimensions)
 
     async def get(self, key: str, /) -> Answer | None:
         name, _, row = (await self._ask(GET, key)).partition("\n")
@@ -117,9 +112,7 @@ class RedisAnswers:
 
     def put(self, answer: Answer, /) -> None:
         self._feed.put(answer)
-        if self._expected is not None and not self._expected.fits(answer):
-            self._feed.refuse(answer)
-        elif answer.size > self._limit // LARGEST or not self._queue.put(answer):
+        if answer.size > self._limit // LARGEST or not self._queue.put(answer):
             self._feed.lose([answer])
 
     async def remove(self, which: Selection, /, *, dry_run: bool = False) -> int:
@@ -261,9 +254,6 @@ class RedisAnswers:
         except Damaged:
             self.counts.damaged += 1
             await self._ask(KILL, name)
-            return None
-        if self._expected is not None and not self._expected.fits(answer):
-            self.counts.damaged += 1
             return None
         return answer
 

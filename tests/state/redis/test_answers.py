@@ -15,7 +15,6 @@ from gateway.core.errors import StateUnavailable
 from gateway.runtime import SystemClock
 from gateway.state.redis import answers as module
 from gateway.state.redis.answers import RedisAnswers
-from tests.fakes.kept import EMBEDDER
 from tests.fakes.redis_server import RedisServer, redis_server
 from tests.fakes.stores import Store, away, healthy, open_redis, until
 from tests.state.test_contract_answers import Followed, found, fresh, put
@@ -155,22 +154,6 @@ async def test_b11_a_damaged_row_is_not_served_but_counted_and_removed(
         assert await found(store) == ["id-3"]
         assert store.state.answers.counts.damaged == 3
         assert await Followed(store).here() == {"id-3"}
-
-
-async def test_what_another_processor_embedded_stays_for_other_nodes(
-    redis: RedisServer, tmp_path: Path
-) -> None:
-    (tmp_path / "two").mkdir()
-    async with (
-        open_redis(tmp_path, redis.url, prefix="cpus:") as one,
-        open_redis(tmp_path / "two", redis.url, prefix="cpus:") as two,
-    ):
-        one.state.answers.expect("another", 384)
-        await put(two, fresh(two, 1))
-        assert await one.state.answers.get(fresh(one, 1).key) is None
-        assert await found(one) == []
-        two.state.answers.expect(EMBEDDER, 384)
-        assert await found(two) == ["id-1"]
 
 
 async def test_the_server_takes_no_more_memory_than_is_said(tmp_path: Path) -> None:
