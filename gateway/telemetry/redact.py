@@ -97,11 +97,11 @@ class Redactor:
     def _pieces(self, text: str) -> Iterator[str]:
         """Cut a long text at spaces around which there is no secret that a cut could hide."""
         start = 0
-        while len(text) - start > _PIECE:
-            end = self._cut(text, start + _PIECE)
+        while start < len(text):
+            end = start + _PIECE
+            end = self._cut(text, end) if end < len(text) else len(text)
             yield text[start:end]
             start = end
-        yield text[start:]
 
     def _cut(self, text: str, end: int) -> int:
         for _ in range(_TRIES):
