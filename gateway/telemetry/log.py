@@ -52,9 +52,12 @@ class Log:
         """Return the text as this log would show it."""
         return self._redactor.text(text)
 
-    def masked(self, value: object) -> object:
-        """Return a JSON value without secrets, all of it; safe from every thread."""
-        return self._redactor.masked(value)
+    def masked(self, value: object, rest: Callable[[], object]) -> object:
+        """Return a JSON value without secrets, all of it; safe from every thread.
+
+        `rest` is called now and then, for a thread that must not keep others from running.
+        """
+        return self._redactor.masked(value, rest)
 
     def request(self, event: WideEvent) -> None:
         """Write the wide event of a request, as `fold` made it. The event is ours afterwards."""

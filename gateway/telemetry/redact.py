@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote
 
@@ -31,6 +31,14 @@ _NAMED = re.compile(
 _SECRET_NAME = re.compile(
     r"x-api-key|api[-_ ]?key|authorization|x-goog-api-key|cookie|password|secret", re.IGNORECASE
 )
+_NAMES: Final = ("key", "authorization", "cookie", "password", "secret", "bearer", "basic")
+"""What every match of `_NAMED` holds one of."""
+_PIECE: Final = 2_048
+"""Characters that are looked through at once."""
+_TRIES: Final = 20
+"""Spaces at which a cut is tried; where secrets stand that close, all that is left is one piece."""
+_AROUND: Final = 128
+"""Characters on both sides of a cut in which no secret may stand, and of a longer one all."""
 _USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.\-]{1,20}://)[^\s/@\"']+@", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([\"'\\/]))")
 
@@ -42,6 +50,7 @@ class Redactor:
         self._forms: dict[str, set[str]] = {}
         self._search: dict[str, re.Pattern[str]] = {}
         self._shortest = LONGEST_TEXT
+        self._longest = _AROUND
 
     def register(self, secret: Secret | str) -> None:
         """Mask this value from now on, plain, percent-encoded, base64, hex or escaped."""
@@ -53,6 +62,7 @@ class Redactor:
             return
         for form in _forms(secret):
             self._shortest = min(self._shortest, len(form))
+            self._longest = max(self._longest, len(form))
             for start in range(_STEP):
                 gram = form[start : start + _GRAM]
                 self._forms.setdefault(gram, set()).add(form)
@@ -65,23 +75,53 @@ class Redactor:
             text = text[:LONGEST_TEXT] + "... (cut)"
         return text
 
-    def masked(self, value: object) -> object:
+    def masked(self, value: object, rest: Callable[[], object]) -> object:
         """Return a JSON value without secrets and otherwise whole.
 
-        What stands under a name such as `password` is a secret, too.
+        What stands under a name such as `password` is a secret, too. `rest` is called after each
+        piece of a text, for a thread that must not keep others from running.
         """
         if isinstance(value, str):
-            return self._clean(value)
+            return "".join([self._piece(piece, rest) for piece in self._pieces(value)])
         if isinstance(value, Mapping):
             return {
                 self._clean(str(name)): MASK
                 if isinstance(each, str) and _SECRET_NAME.fullmatch(str(name))
-                else self.masked(each)
+                else self.masked(each, rest)
                 for name, each in value.items()
             }
         if isinstance(value, (list, tuple)):
-            return [self.masked(each) for each in value]
+            return [self.masked(each, rest) for each in value]
         return value
+
+    def _pieces(self, text: str) -> Iterator[str]:
+        """Cut a long text at spaces around which there is no secret that a cut could hide."""
+        start = 0
+        while start < len(text):
+            end = start + _PIECE
+            end = self._cut(text, end) if end < len(text) else len(text)
+            yield text[start:end]
+            start = end
+
+    def _cut(self, text: str, end: int) -> int:
+        for _ in range(_TRIES):
+            if self._apart(text, end):
+                return end
+            end = text.find(" ", end + 1)
+            if end < 0:
+                break
+        return len(text)
+
+    def _apart(self, text: str, cut: int) -> bool:
+        if not text[cut].isspace():
+            return False
+        around = text[max(0, cut - self._longest) : cut + self._longest]
+        return self._clean(around) == around
+
+    def _piece(self, text: str, rest: Callable[[], object]) -> str:
+        clean = self._clean(text)
+        rest()
+        return clean
 
     def _clean(self, text: str) -> str:
         text = self._without_known(text)
@@ -89,8 +129,10 @@ class Redactor:
             text = self._without_hidden(text)
         text = _KEY_LIKE.sub(_masked_key, text)
         if " " in text or ":" in text or "=" in text:
-            text = _NAMED.sub(_masked_value, text)
-            text = _USERINFO.sub(_masked_user, text)
+            if _names_one(text):  # these take a hundred times as long to find nothing
+                text = _NAMED.sub(_masked_value, text)
+            if "://" in text:
+                text = _USERINFO.sub(_masked_user, text)
         return text
 
     def value(self, value: object) -> object:
@@ -131,6 +173,11 @@ class Redactor:
             if clean != plain:
                 return clean
         return text
+
+
+def _names_one(text: str) -> bool:
+    lowered = text.lower()
+    return any(name in lowered for name in _NAMES)
 
 
 def _forms(secret: str) -> set[str]:

@@ -30,7 +30,10 @@ SWEEP: Final = 60.0
 PATIENCE: Final = 5.0
 """Seconds that the end of the process waits for what is queued."""
 
-Masked = Callable[[Any], Any]
+REST: Final = 0.0005
+"""Seconds for which the thread lets others run after a piece of text; it has no need to hurry."""
+
+Masked = Callable[[Any, Callable[[], object]], Any]
 
 
 class Traffic(Collector):
@@ -42,7 +45,10 @@ class Traffic(Collector):
     def __init__(
         self, files: TrafficFiles, masked: Masked, wall: Callable[[], float], size: int = QUEUE
     ) -> None:
-        """`masked` returns a JSON value without secrets, `wall` the seconds since 1970."""
+        """`masked` returns a JSON value without secrets, and calls back to let others run.
+
+        `wall` returns the seconds since 1970.
+        """
         self._files = files
         self._masked = masked
         self._wall = wall
@@ -123,14 +129,19 @@ class Traffic(Collector):
     def _line(self, seen: Seen) -> bytes:
         """Return the line, nothing where it cannot be made."""
         try:
-            request = self._masked(wire.decode(seen.request))
-            answer = self._masked(_whole(seen))
-            headers = self._masked(seen.record.headers)
+            request = self._masked(wire.decode(seen.request), self._rest)
+            answer = self._masked(_whole(seen), self._rest)
+            headers = self._masked(seen.record.headers, self._rest)
             record = replace(seen.record, request=request, answer=answer, headers=headers)
             return wire.encode(record) + b"\n"
         except Exception:  # noqa: BLE001 - one odd request must not end the log
             self.counts["failed"] += 1
             return b""
+
+    def _rest(self) -> None:
+        """Let the loop run: it would wait 5 ms for a thread that does not let go by itself."""
+        if not self._closing.is_set():
+            self._closing.wait(REST)
 
     def _sweep(self) -> None:
         now = self._wall()

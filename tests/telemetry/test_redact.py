@@ -134,3 +134,44 @@ def test_no_text_brings_a_known_secret_through(before: str, secret: str, after: 
     redactor.register(secret)
     clean = redactor.text(before + secret + after)
     assert secret not in clean or secret in MASK * 40
+
+
+def whole(redactor: Redactor, value: object) -> object:
+    return redactor.masked(value, lambda: None)
+
+
+def test_a_value_that_is_kept_is_masked_and_not_cut(redactor: Redactor) -> None:
+    long = "word " * LONGEST_TEXT
+    value = {"a": [f"{long}{CANARY}", 7, None], "password": "hunter2", "n": {"secret": ["x"]}}
+    assert whole(redactor, value) == {
+        "a": [f"{long}{MASK}", 7, None],
+        "password": MASK,
+        "n": {"secret": ["x"]},
+    }
+
+
+@given(st.integers(0, 3000), st.sampled_from([CANARY, "authorization: Bearer abcdefghijkl"]))
+def test_no_cut_hides_a_secret_wherever_it_stands(before: int, secret: str) -> None:
+    redactor = Redactor()
+    redactor.register(CANARY)
+    text = ("a bc def " * 1000)[:before] + " " + secret + " and so on" * 300
+    clean = whole(redactor, {"x": text})
+    assert isinstance(clean, dict)
+    assert "cANary" not in clean["x"]
+    assert "abcdefghijkl" not in clean["x"]
+    assert clean["x"].endswith(" and so on" * 300)
+
+
+def test_who_masks_long_text_rests_between_pieces(redactor: Redactor) -> None:
+    rests: list[int] = []
+    redactor.masked("word " * 20_000, lambda: rests.append(1))
+    assert 40 <= len(rests) <= 60
+    rests.clear()
+    full = "password=abcdefgh " * 10_000  # no place to cut: not tried for ever
+    assert redactor.masked(full, lambda: rests.append(1)) == "password=*** " * 10_000
+    assert len(rests) == 1
+
+
+def test_text_that_only_speaks_of_secrets_stays_as_it_is(redactor: Redactor) -> None:
+    text = "The key is to keep the secret password basic, and http:// is no user."
+    assert redactor.text(text) == text

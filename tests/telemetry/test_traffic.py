@@ -1,6 +1,7 @@
 """The traffic log: lines behind everybody's back, masked, bounded, and counted when lost."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -46,10 +47,10 @@ def seen(request: Any = None, **more: Any) -> Seen:
     return Seen(record(), KEEP, body, **more)
 
 
-def masked(value: Any) -> Any:
+def masked(value: Any, rest: Callable[[], object]) -> Any:
     redactor = Redactor()
     redactor.register(SECRET)
-    return redactor.masked(value)
+    return redactor.masked(value, rest)
 
 
 def lines(root: Path) -> list[Any]:
@@ -127,7 +128,7 @@ def test_a_streams_answer_is_put_together(tmp_path: Path) -> None:
 def test_what_there_is_no_room_for_is_lost_and_counted(tmp_path: Path) -> None:
     stuck, go = Event(), Event()
 
-    def slow(value: Any) -> Any:
+    def slow(value: Any, _rest: object) -> Any:
         stuck.set()
         assert go.wait(10)
         return value
