@@ -190,7 +190,9 @@ class Condition:
         """Tell how long an answer, or its first token, took."""
         if seconds >= self._longest or now - self._longest_at > REMEMBERED:
             self._longest, self._longest_at = seconds, now
-        self.waited(seconds, now, first_token=first_token)
+        self.speed.observe(seconds, now)
+        if first_token:
+            self._began(seconds)
 
     def late(self, seconds: float, now: float) -> bool:
         """Whether so long a wait is as long as any answer, or first token, took here lately."""
@@ -200,7 +202,11 @@ class Condition:
     def waited(self, seconds: float, now: float, *, first_token: bool) -> None:
         """Tell how long an answer, or its first token, was waited for, be it in vain."""
         self.speed.observe(seconds, now)
-        if first_token and self.first_tokens.observe(seconds):
+        if first_token:
+            self._began(seconds)
+
+    def _began(self, seconds: float) -> None:
+        if self.first_tokens.observe(seconds):
             usual = self.first_tokens.quantile(0.99)
             self.usual = None if usual is None else max(LEAST_PATIENCE, PATIENCE * usual)
 

@@ -35,8 +35,8 @@ class Candidate:
     """One target with all that is known of it."""
 
     __slots__ = (
-        *("_lengths", "_longest", "_sure", "allows", "condition", "first", "first_token"),
-        *("model", "params", "slots", "target", "weight"),
+        *("_kept", "_kept_for", "_lengths", "_longest", "_strategy", "_sure", "allows"),
+        *("condition", "first", "first_token", "model", "params", "slots", "target", "weight"),
     )
 
     def __init__(
@@ -64,15 +64,39 @@ class Candidate:
         """Bytes of a body that fits whatever it holds."""
         self.first = self.routed(strategy)
         """The note of a request that goes here first."""
+        self._strategy = strategy
+        self._kept: Route | None = None
+        """The way of such a request, with this many seconds for its first token: `_kept_for`."""
+        self._kept_for: float | None = None
 
-    def aim(self, exchange: Exchange, reason: str, deadline: float, sent: Sent) -> Exchange:
+    def aim(self, exchange: Exchange, deadline: float, sent: Sent) -> Exchange:
         """Return the exchange as it goes to this target; `sent` is told when it gets there."""
-        target, seconds, usual = self.target, self.first_token, self.condition.usual
+        return self._sent_on(exchange, self._route(self._patience(), sent), deadline)
+
+    def aim_first(self, exchange: Exchange, deadline: float, sent: Sent) -> Exchange:
+        """Return the same for a request that goes here first; `sent` is always one and the same."""
+        route, seconds, usual = self._kept, self.first_token, self.condition.usual
         if usual is not None and (seconds is None or usual < seconds):
             seconds = usual
+        if route is None or seconds != self._kept_for:
+            route = self._kept = self._route(seconds, sent)
+            self._kept_for = seconds
+        if self.params:
+            return self._sent_on(exchange, route, deadline)
+        return replace(exchange, route=route, deadline=deadline)
+
+    def _patience(self) -> float | None:
+        """Return the most seconds to a first token, None for any."""
+        known = [each for each in (self.first_token, self.condition.usual) if each is not None]
+        return min(known, default=None)
+
+    def _route(self, seconds: float | None, sent: Sent) -> Route:
+        target = self.target
         if seconds is not None:
             target = Target(target.model, target.chosen, seconds)
-        route = Route((target,), reason, sent)
+        return Route((target,), self._strategy, sent)
+
+    def _sent_on(self, exchange: Exchange, route: Route, deadline: float) -> Exchange:
         if not self.params:
             return replace(exchange, route=route, deadline=deadline)
         request = exchange.request.with_fields(**self.params)
@@ -80,7 +104,10 @@ class Candidate:
 
     def ready(self, exchange: Exchange, now: float) -> bool:
         """Whether the target is well, and there for every request as long as this one."""
-        condition, slots = self.condition, self.slots
+        condition, slots, request = self.condition, self.slots, exchange.request
+        fields, output = request.fields, 0
+        if self._lengths or "max_tokens" in fields or "max_completion_tokens" in fields:
+            output = self._output(request)
         return (
             condition.breaker.closed
             and condition.key.closed
@@ -89,7 +116,8 @@ class Candidate:
             and (exchange.caller.models is None or self._is_for(exchange))
             and slots.in_use < slots.limit  # not through `full`: a call less a request
             and not slots.turns
-            and self._surely_fits(exchange.request, self._output(exchange.request))
+            and output <= self._longest  # as `_surely_fits` says
+            and len(request.body) <= self._sure - _SURE * output
         )
 
     def routed(self, reason: str, *, fallback: bool = False) -> Routed:

@@ -190,7 +190,7 @@ class Walk:
         probe = condition.enter(now)
         sent = self._sent if token is None else token.spend
         try:
-            aimed = candidate.aim(self.exchange, rules.name, self.deadline, sent)
+            aimed = candidate.aim(self.exchange, self.deadline, sent)
             reply = await self.proceed(aimed)
         except GatewayError as error:
             self.heed(candidate, error, probe, before)
