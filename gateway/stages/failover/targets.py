@@ -35,8 +35,8 @@ class Candidate:
     """One target with all that is known of it."""
 
     __slots__ = (
-        *("_kept", "_kept_for", "_lengths", "_longest", "_strategy", "_sure", "allows"),
-        *("condition", "first", "first_token", "model", "params", "slots", "target", "weight"),
+        *("_lengths", "_longest", "_strategy", "_sure", "allows", "condition", "first"),
+        *("first_token", "kept", "kept_usual", "model", "params", "slots", "target", "weight"),
     )
 
     def __init__(
@@ -65,42 +65,34 @@ class Candidate:
         self.first = self.routed(strategy)
         """The note of a request that goes here first."""
         self._strategy = strategy
-        self._kept: Route | None = None
-        """The way of such a request, with this many seconds for its first token: `_kept_for`."""
-        self._kept_for: float | None = None
+        self.kept: Route | None = None
+        """The way of such a request while `condition.usual` is `kept_usual`, if that is all."""
+        self.kept_usual: float | None = None
 
     def aim(self, exchange: Exchange, deadline: float, sent: Sent) -> Exchange:
         """Return the exchange as it goes to this target; `sent` is told when it gets there."""
-        return self._sent_on(exchange, self._route(self._patience(), sent), deadline)
+        route = self._route(sent)
+        if not self.params:
+            return replace(exchange, route=route, deadline=deadline)
+        request = exchange.request.with_fields(**self.params)
+        return replace(exchange, route=route, request=request, deadline=deadline)
 
     def aim_first(self, exchange: Exchange, deadline: float, sent: Sent) -> Exchange:
         """Return the same for a request that goes here first; `sent` is always one and the same."""
-        route, seconds, usual = self._kept, self.first_token, self.condition.usual
-        if usual is not None and (seconds is None or usual < seconds):
-            seconds = usual
-        if route is None or seconds != self._kept_for:
-            route = self._kept = self._route(seconds, sent)
-            self._kept_for = seconds
-        if self.params:
-            return self._sent_on(exchange, route, deadline)
-        return replace(exchange, route=route, deadline=deadline)
+        if not self.params:
+            self.kept, self.kept_usual = self._route(sent), self.condition.usual
+        return self.aim(exchange, deadline, sent)
 
     def _patience(self) -> float | None:
         """Return the most seconds to a first token, None for any."""
         known = [each for each in (self.first_token, self.condition.usual) if each is not None]
         return min(known, default=None)
 
-    def _route(self, seconds: float | None, sent: Sent) -> Route:
-        target = self.target
+    def _route(self, sent: Sent) -> Route:
+        target, seconds = self.target, self._patience()
         if seconds is not None:
             target = Target(target.model, target.chosen, seconds)
         return Route((target,), self._strategy, sent)
-
-    def _sent_on(self, exchange: Exchange, route: Route, deadline: float) -> Exchange:
-        if not self.params:
-            return replace(exchange, route=route, deadline=deadline)
-        request = exchange.request.with_fields(**self.params)
-        return replace(exchange, route=route, request=request, deadline=deadline)
 
     def ready(self, exchange: Exchange, now: float) -> bool:
         """Whether the target is well, and there for every request as long as this one."""
