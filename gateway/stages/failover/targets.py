@@ -98,8 +98,10 @@ class Candidate:
         """Whether the target is well, and there for every request as long as this one."""
         condition, slots, request = self.condition, self.slots, exchange.request
         fields, output = request.fields, 0
-        if self._lengths or "max_tokens" in fields or "max_completion_tokens" in fields:
+        if self._lengths:
             output = self._output(request)
+        elif "max_tokens" in fields or "max_completion_tokens" in fields:
+            output = stated_output(fields)
         return (
             condition.breaker.closed
             and condition.key.closed
