@@ -163,10 +163,27 @@ class Condition:
         if probe is not None and probe.key:
             self.key.released()
 
-    def answered(self, now: float, tenant: str, probe: Probe | None = None) -> None:
-        """Tell that the target answered, be it with a refusal."""
+    def answered(
+        self,
+        now: float,
+        tenant: str,
+        probe: Probe | None = None,
+        seconds: float | None = None,
+        *,
+        first_token: bool = False,
+    ) -> None:
+        """Tell that the target answered, be it with a refusal.
+
+        `seconds` is what the answer, or its first token, took.
+        """
         self.answered_at = now
         self._streak = 0
+        if seconds is not None:
+            if seconds >= self._longest or now - self._longest_at > REMEMBERED:
+                self._longest, self._longest_at = seconds, now
+            self.speed.observe(seconds, now)
+            if first_token:
+                self._began(seconds)
         self.record.count(now, good=True)
         if now - self._since > WINDOW:
             self._turn(now)
@@ -186,21 +203,19 @@ class Condition:
         if probe.target and self.news is not None:
             self.news.closed(self.provider, self.model)
 
-    def timed(self, seconds: float, now: float, *, first_token: bool) -> None:
-        """Tell how long an answer, or its first token, took."""
-        if seconds >= self._longest or now - self._longest_at > REMEMBERED:
-            self._longest, self._longest_at = seconds, now
-        self.waited(seconds, now, first_token=first_token)
-
     def late(self, seconds: float, now: float) -> bool:
         """Whether so long a wait is as long as any answer, or first token, took here lately."""
         longest = self._longest if now - self._longest_at <= REMEMBERED else 0.0
         return seconds >= max(LEAST_PATIENCE, longest)
 
     def waited(self, seconds: float, now: float, *, first_token: bool) -> None:
-        """Tell how long an answer, or its first token, was waited for, be it in vain."""
+        """Tell how long an answer, or its first token, was waited for in vain."""
         self.speed.observe(seconds, now)
-        if first_token and self.first_tokens.observe(seconds):
+        if first_token:
+            self._began(seconds)
+
+    def _began(self, seconds: float) -> None:
+        if self.first_tokens.observe(seconds):
             usual = self.first_tokens.quantile(0.99)
             self.usual = None if usual is None else max(LEAST_PATIENCE, PATIENCE * usual)
 

@@ -24,8 +24,7 @@ def health() -> Health:
     found = Health(Random(0))
     well = found.condition("acme", "small")
     for _ in range(30):
-        well.answered(100, "somebody")
-        well.timed(0.5, 100, first_token=True)
+        well.answered(100, "acme", None, 0.5, first_token=True)
     found.condition("other", "large").breaker.trip(100)
     found.budget(frozenset({"acme", "other"}), 100)
     return found

@@ -48,16 +48,16 @@ def test_it_recovers_when_the_last_obstacle_is_gone() -> None:
 def test_a_first_token_may_take_three_times_the_99th_percentile_and_at_least_a_second() -> None:
     small = make()
     for _ in range(19):
-        small.timed(0.01, 100, first_token=True)
+        small.answered(100, "acme", None, 0.01, first_token=True)
     assert not small.usual
     for _ in range(81):
-        small.timed(0.01, 100, first_token=True)
+        small.answered(100, "acme", None, 0.01, first_token=True)
     assert small.usual == 1.0
     for _ in range(900):
-        small.timed(2.0, 100, first_token=True)
+        small.answered(100, "acme", None, 2.0, first_token=True)
     assert small.usual == pytest.approx(6.0, rel=0.1)
     for _ in range(1_000):
-        small.timed(60.0, 100, first_token=False)
+        small.answered(100, "acme", None, 60.0, first_token=False)
     assert small.usual == pytest.approx(6.0, rel=0.1)
     assert small.speed.seconds == 60.0
 
@@ -87,11 +87,11 @@ def test_a_wait_is_long_that_takes_as_long_as_any_answer_of_the_last_ten_minutes
     small = make()
     assert not small.late(0.9, 100)
     assert small.late(1.0, 100)
-    small.timed(8.0, 100, first_token=False)
-    small.timed(2.0, 500, first_token=False)
+    small.answered(100, "acme", None, 8.0, first_token=False)
+    small.answered(500, "acme", None, 2.0, first_token=False)
     small.waited(20.0, 500, first_token=False)
     assert not small.late(7.9, 700)
     assert small.late(8.0, 700)
     assert small.late(1.0, 701), "nothing is known of the last ten minutes"
-    small.timed(3.0, 800, first_token=False)
+    small.answered(800, "acme", None, 3.0, first_token=False)
     assert not small.late(2.9, 900)

@@ -41,7 +41,7 @@ def test_metrics_count_targets_by_state_and_retries_by_pool() -> None:
 
 def test_metrics_tell_speed_and_what_became_of_second_requests() -> None:
     health, clock = Health(Random(0)), FakeClock()
-    health.condition("acme", "small").timed(0.5, clock.now, first_token=True)
+    health.condition("acme", "small").answered(clock.now, "acme", None, 0.5, first_token=True)
     hedges = health.budget(frozenset({"acme", "other"}), clock.now).hedges
     hedges.started, hedges.won, hedges.lost, hedges.micro_dollars = 5, 3, 1, 250
     text = text_of(health, clock)

@@ -43,13 +43,13 @@ class Learning:
         for note in reversed(exchange.notes):
             if isinstance(note, Attempted):
                 began = note.ended
-                condition.answered(began, exchange.caller.tenant, probe)
-                condition.timed(began - note.started, began, first_token=streamed)
+                tenant, seconds = exchange.caller.tenant, began - note.started
+                condition.answered(began, tenant, probe, seconds, first_token=streamed)
                 break
             streamed = streamed or isinstance(note, StreamEnded)
         else:  # another stage answered in place of the target
             condition.released(probe)
-        if isinstance(blocks, Watched):
+        if blocks is not None and isinstance(blocks, Watched):
             blocks.then(lambda: self._ended(condition, exchange, began))
         else:
             condition.outstanding -= 1

@@ -35,8 +35,8 @@ class Candidate:
     """One target with all that is known of it."""
 
     __slots__ = (
-        *("_lengths", "_longest", "_sure", "allows", "condition", "first", "first_token"),
-        *("model", "params", "slots", "target", "weight"),
+        *("_lengths", "_longest", "_strategy", "_sure", "allows", "condition", "first"),
+        *("first_token", "kept", "kept_usual", "model", "params", "slots", "target", "weight"),
     )
 
     def __init__(
@@ -64,23 +64,44 @@ class Candidate:
         """Bytes of a body that fits whatever it holds."""
         self.first = self.routed(strategy)
         """The note of a request that goes here first."""
+        self._strategy = strategy
+        self.kept: Route | None = None
+        """The way of such a request while `condition.usual` is `kept_usual`, if that is all."""
+        self.kept_usual: float | None = None
 
-    def aim(self, exchange: Exchange, reason: str, deadline: float, sent: Sent) -> Exchange:
+    def aim(self, exchange: Exchange, deadline: float, sent: Sent) -> Exchange:
         """Return the exchange as it goes to this target; `sent` is told when it gets there."""
-        target, seconds, usual = self.target, self.first_token, self.condition.usual
-        if usual is not None and (seconds is None or usual < seconds):
-            seconds = usual
-        if seconds is not None:
-            target = Target(target.model, target.chosen, seconds)
-        route = Route((target,), reason, sent)
+        route = self._route(sent)
         if not self.params:
             return replace(exchange, route=route, deadline=deadline)
         request = exchange.request.with_fields(**self.params)
         return replace(exchange, route=route, request=request, deadline=deadline)
 
+    def aim_first(self, exchange: Exchange, deadline: float, sent: Sent) -> Exchange:
+        """Return the same for a request that goes here first; `sent` is always one and the same."""
+        if not self.params:
+            self.kept, self.kept_usual = self._route(sent), self.condition.usual
+        return self.aim(exchange, deadline, sent)
+
+    def _patience(self) -> float | None:
+        """Return the most seconds to a first token, None for any."""
+        known = [each for each in (self.first_token, self.condition.usual) if each is not None]
+        return min(known, default=None)
+
+    def _route(self, sent: Sent) -> Route:
+        target, seconds = self.target, self._patience()
+        if seconds is not None:
+            target = Target(target.model, target.chosen, seconds)
+        return Route((target,), self._strategy, sent)
+
     def ready(self, exchange: Exchange, now: float) -> bool:
         """Whether the target is well, and there for every request as long as this one."""
-        condition, slots = self.condition, self.slots
+        condition, slots, request = self.condition, self.slots, exchange.request
+        fields, output = request.fields, 0
+        if self._lengths:
+            output = self._output(request)
+        elif "max_tokens" in fields or "max_completion_tokens" in fields:
+            output = stated_output(fields)
         return (
             condition.breaker.closed
             and condition.key.closed
@@ -89,7 +110,8 @@ class Candidate:
             and (exchange.caller.models is None or self._is_for(exchange))
             and slots.in_use < slots.limit  # not through `full`: a call less a request
             and not slots.turns
-            and self._surely_fits(exchange.request, self._output(exchange.request))
+            and output <= self._longest  # as `_surely_fits` says
+            and len(request.body) <= self._sure - _SURE * output
         )
 
     def routed(self, reason: str, *, fallback: bool = False) -> Routed:

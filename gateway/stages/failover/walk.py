@@ -114,6 +114,7 @@ class Walk:
                 token = self.budget.hedge(price, now) if price else None
                 if second is not None and token is not None:
                     self.notes.add(Verdict(NAME, "hedged"))
+                    self.choice.say(f"{candidate.model.provider} is slow", astray=False)
                     race.start(second, self._try(second, now, token))
                 won = await race.winner()
         finally:
@@ -143,10 +144,11 @@ class Walk:
                 self.notes.bring_last(note)
 
     def _count(self, race: Race, won: Run | None, lost: Sequence[Wasted]) -> None:
-        hedges = self.budget.hedges
-        if won is not None:
-            hedges.won += won is race.runs[1]
-            hedges.lost += won is race.runs[0]
+        hedges, first = self.budget.hedges, race.runs[0]
+        hedges.won += won is race.runs[1]
+        if won is first:
+            hedges.lost += 1
+            self.notes.add(first.candidate.first)  # nobody stands in for it after all
         hedges.micro_dollars += sum(each.micro_dollars or 0 for each in lost)
 
     def _waste(self, lost: Sequence[Wasted]) -> None:
@@ -190,7 +192,7 @@ class Walk:
         probe = condition.enter(now)
         sent = self._sent if token is None else token.spend
         try:
-            aimed = candidate.aim(self.exchange, rules.name, self.deadline, sent)
+            aimed = candidate.aim(self.exchange, self.deadline, sent)
             reply = await self.proceed(aimed)
         except GatewayError as error:
             self.heed(candidate, error, probe, before)

@@ -33,7 +33,8 @@ async def test_f09_a_slow_first_token_is_raced_by_the_next_target() -> None:
     stream = await house.stream()
     assert stream.answered.provider == "b"
     assert house.clock.now - began == pytest.approx(1.0, rel=0.1)
-    assert house.verdicts == ["hedged"]
+    assert (house.verdicts, house.route) == (["hedged"], "failover: a is slow")
+    assert gather(house.notes).provider == "b"
     assert house.a.cancelled == 1
     await read(stream)
     assert house.condition("a", "one").outstanding == 0
@@ -99,6 +100,7 @@ async def test_f09_what_became_of_second_requests_is_counted() -> None:
     house.a.takes, house.b.takes = 0.9, 9
     await read(await house.stream())
     assert (hedges.started, hedges.won, hedges.lost) == (2, 1, 1)
+    assert house.route == "ordered", "it went where it goes when all is well"
     house.a.does = house.b.does = breaks()
     await house.failure(stream=True)
     assert (hedges.started, hedges.won, hedges.lost) == (3, 1, 1)

@@ -29,7 +29,9 @@ def test_targets_stand_as_listed() -> None:
 def test_the_fastest_is_shown_with_what_one_more_would_wait() -> None:
     house = House(*TWO, strategy="fastest")
     for provider, model, seconds in (("a", "one", 2.0), ("b", "two", 0.5)):
-        house.condition(provider, model).timed(seconds, house.clock.now, first_token=True)
+        house.condition(provider, model).answered(
+            house.clock.now, "acme", None, seconds, first_token=True
+        )
     house.condition("a", "one").outstanding = 1
     assert shown(house) == "order by `fastest`: b/two 0.50 s, a/one 4.00 s"
     house.condition("c", "three")
