@@ -61,7 +61,7 @@ class Door(Protocol):
 
 
 class Connection(BaseProtocol):
-    """A client's connection. Requests are served one by one, in a task that ends with the last."""
+    """A client's connection. Requests are served one by one, in a task that waits between them."""
 
     __slots__ = (
         "__weakref__",
@@ -73,12 +73,14 @@ class Connection(BaseProtocol):
         "_framed",
         "_gone",
         "_head",
+        "_more",
         "_opening",
         "_requests",
         "_stall",
         "_unsent",
         "address",
         "alarm",
+        "server",
         "task",
     )
 
@@ -101,8 +103,12 @@ class Connection(BaseProtocol):
         """The clock that the request being served may set; it is ours between requests."""
         self.address = ""
         """The peer's address, as the socket says."""
+        # A task for each request would be a fiftieth of its work.
+        self.server: asyncio.Task[None] | None = None
+        """What serves requests, from the first one to the end of the connection."""
         self.task: asyncio.Task[None] | None = None
-        """What serves the requests that have arrived."""
+        """The same while it serves, None while it waits for more."""
+        self._more: asyncio.Future[None] | None = None
         self._arrived: deque[Arrived] = deque()
         self._stall = Alarm(door.clock)
         self._head = 0
@@ -141,8 +147,8 @@ class Connection(BaseProtocol):
         self._deaf = True
         self._arrived.clear()
         super().connection_lost(exc)
-        if self.task is not None:
-            self.task.cancel()
+        if self.server is not None:
+            self.server.cancel()
 
     def close(self) -> None:
         """Close once everything that was written has left; read nothing more."""
@@ -182,8 +188,7 @@ class Connection(BaseProtocol):
         self._body = messages[-1][1]
         if len(arrived) >= _PIPELINED and not self._buffer_paused:
             self._pause_reading_for_buffer()
-        if self.task is None:
-            self.task = self._loop.create_task(self._serve())
+        self._begin()
 
     def _checked(self, message: tuple[Head, StreamReader]) -> Arrived:
         head, body = message
@@ -195,24 +200,39 @@ class Connection(BaseProtocol):
         if self._reading_paused:
             super().resume_reading(resume_parser)
 
+    def _begin(self) -> None:
+        """Let what has arrived be served, unless that is under way."""
+        if self.task is not None:
+            return
+        if self.server is None:
+            self.server = self._loop.create_task(self._serve())
+        if self._more is not None:
+            self._more.set_result(None)
+            self._more = None
+        self.task = self.server
+
     async def _serve(self) -> None:
-        """Answer what has arrived, in order; then wait for more, or close."""
-        arrived, kept = self._arrived, False
+        """Answer what arrives, in order, until the connection is to be closed."""
+        arrived = self._arrived
         try:
-            while arrived:
-                head, body = arrived.popleft()
-                self._requests.message_consumed()
-                if self._buffer_paused and len(arrived) <= _PIPELINED // 2:
-                    self._refill()
-                if not await self._door.serve(self, head, body) or (self._deaf and not arrived):
-                    await self._linger()
-                    return
-            kept = True
-            self._rest()
+            while True:
+                while arrived:
+                    head, body = arrived.popleft()
+                    self._requests.message_consumed()
+                    if self._buffer_paused and len(arrived) <= _PIPELINED // 2:
+                        self._refill()
+                    kept = await self._door.serve(self, head, body)
+                    del head, body  # nothing of them is held while we wait for more
+                    if not kept or (self._deaf and not arrived):
+                        await self._linger()
+                        return
+                self.task = None
+                self._rest()
+                self._more = self._loop.create_future()
+                await self._more
         finally:
-            self.task = None
-            if not kept:
-                self.close()
+            self.task = self.server = None
+            self.close()
 
     def _refill(self) -> None:
         """Parse what the full queue held back, and read on unless that filled it again."""
@@ -246,8 +266,7 @@ class Connection(BaseProtocol):
         """Answer the request that is being read with an error, after all before it."""
         self._deaf = True
         self._arrived.append((error, EMPTY_PAYLOAD))
-        if self.task is None:
-            self.task = self._loop.create_task(self._serve())
+        self._begin()
 
     def _refuse_unreadable(self, error: CallerError) -> None:
         if self._body.is_eof():

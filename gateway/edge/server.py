@@ -4,7 +4,7 @@ import asyncio
 import resource
 import socket
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from math import inf
 from types import TracebackType
 from typing import Final
@@ -276,10 +276,12 @@ class Edge:
         self.listener.close()
         # A visit may outlast its connection for a moment, and a connection be between two visits.
         held = {*self.connections_open, *(visit.connection for visit in self._visits)}
-        tasks = [connection.task for connection in held if connection.task is not None]
+        tasks = [connection.server for connection in held if connection.server is not None]
         self._cut()
-        if tasks and self._visits:
-            await asyncio.wait(tasks, timeout=_FAREWELL)
+        if self._visits:
+            self._wake.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), _FAREWELL)
         for connection in list(self.connections_open):
             connection.close()
         for task in tasks:

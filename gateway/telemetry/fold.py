@@ -150,7 +150,8 @@ def _add_rarer(event: WideEvent, outcome: Outcome, facts: Facts) -> None:
     if facts.stream is not None:
         event.stream_end, event.stream_code = facts.stream.reason, facts.stream.code
         event.longest_gap_ms = _ms(facts.stream.longest_gap)
-    event.dropped, event.client_retry = outcome.dropped, outcome.client_retry
+    if outcome.dropped or outcome.client_retry:
+        event.dropped, event.client_retry = outcome.dropped, outcome.client_retry
 
 
 def _add_cached(event: WideEvent, cached: Cached) -> None:

@@ -15,8 +15,9 @@ SHORTEST: Final = 8
 LONGEST_TEXT: Final = 8_192
 """Longer text is cut after redaction, never before: a cut could hide a secret's start."""
 
-_GRAM = 4
-_STEP = SHORTEST - _GRAM + 1
+_GRAM = 6
+_FARTHEST = 8
+"""Every form is known by so many of its first grams, if it has them: one in so many is enough."""
 _KEY_LIKE = re.compile(
     r"\b(?P<kind>sk|tk|pk|rk|gsk|xai|hf|pa|r8)[-_][A-Za-z0-9_\-]{8,}"
     r"|\bAIza[\w\-]{20,}|\bAKIA[A-Z0-9]{12,}|\bgh[pousr]_\w{16,}|\bxox[a-z]-[\w\-]{8,}"
@@ -51,6 +52,7 @@ class Redactor:
         self._search: dict[str, re.Pattern[str]] = {}
         self._shortest = LONGEST_TEXT
         self._longest = _AROUND
+        self._step = _FARTHEST
 
     def register(self, secret: Secret | str) -> None:
         """Mask this value from now on, plain, percent-encoded, base64, hex or escaped."""
@@ -61,9 +63,11 @@ class Redactor:
         if len(secret) < SHORTEST:
             return
         for form in _forms(secret):
+            grams = len(form) - _GRAM + 1
             self._shortest = min(self._shortest, len(form))
             self._longest = max(self._longest, len(form))
-            for start in range(_STEP):
+            self._step = min(self._step, grams)
+            for start in range(min(grams, _FARTHEST)):
                 gram = form[start : start + _GRAM]
                 self._forms.setdefault(gram, set()).add(form)
                 self._search.pop(gram, None)
@@ -150,12 +154,13 @@ class Redactor:
     def _without_known(self, text: str) -> str:
         """Mask the forms of known secrets. The cost does not grow with their number.
 
-        A form begins with _STEP overlapping grams, so one of them lies where every _STEP-th looks.
+        A form begins with `_step` overlapping grams or more, so a look at every `_step`-th place
+        meets one of them.
         """
         forms = self._forms
         if len(text) < self._shortest:
             return text
-        grams = {text[i : i + _GRAM] for i in range(0, len(text) - _GRAM + 1, _STEP)}
+        grams = {text[i : i + _GRAM] for i in range(0, len(text) - _GRAM + 1, self._step)}
         for gram in grams & forms.keys():
             search = self._search.get(gram)
             if search is None:

@@ -14,7 +14,7 @@ from gateway.telemetry.metrics import Metrics
 PROBES: Final = frozenset({"/livez", "/readyz"})
 GATHER: Final = 0.04
 """Seconds for which rows are gathered: what is handed over together is written together."""
-MOST: Final = 512
+MOST: Final = 2_048
 """Rows that are gathered at most, and those of a last request."""
 
 

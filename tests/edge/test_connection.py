@@ -151,6 +151,22 @@ async def test_a_kept_connection_is_closed_after_60_idle_seconds() -> None:
     assert len(house.outcomes) == 3
 
 
+async def test_one_task_serves_all_requests_of_a_connection_and_ends_with_it() -> None:
+    async with open_house() as house, connect(house.port) as client:
+        servers = []
+        for _ in range(3):
+            client.send(post())
+            assert (await client.answer()).status == 200
+            servers += [each.server for each in house.edge.connections_open if not each.task]
+        assert len(servers) == 3
+        assert len(set(servers)) == 1
+        (connection,) = house.edge.connections_open
+        client.reset()
+        async with asyncio.timeout(5):
+            while connection.server is not None:
+                await asyncio.sleep(0)
+
+
 async def test_headers_that_drip_are_answered_408_after_10_seconds() -> None:
     """D09."""
     async with open_house() as house, connect(house.port) as client:

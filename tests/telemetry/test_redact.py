@@ -128,12 +128,26 @@ def test_long_text_is_cut_after_redaction(redactor: Redactor) -> None:
     assert redactor.text("y" * 3 * LONGEST_TEXT).endswith("... (cut)")
 
 
-@given(st.text(), st.text(min_size=8, max_size=40), st.text())
-def test_no_text_brings_a_known_secret_through(before: str, secret: str, after: str) -> None:
+@given(st.text(), st.lists(st.text(min_size=8, max_size=40), min_size=1), st.text())
+def test_no_text_brings_a_known_secret_through(before: str, secrets: list[str], after: str) -> None:
+    """Whatever others are known: a long one may have been there before a short one, or after."""
     redactor = Redactor()
-    redactor.register(secret)
-    clean = redactor.text(before + secret + after)
-    assert secret not in clean or secret in MASK * 40
+    for secret in secrets:
+        redactor.register(secret)
+    for secret in secrets:
+        clean = redactor.text(before + secret + after)
+        assert secret not in clean or secret in MASK * 40
+
+
+@pytest.mark.parametrize("lengths", [(40, 8), (8, 40)])
+def test_secrets_of_all_lengths_are_found_at_every_place(lengths: tuple[int, int]) -> None:
+    redactor = Redactor()
+    secrets = ["0123456789zyxwvutsrqponmlkjihgfedcbaABCDEF"[:length] for length in lengths]
+    for secret in secrets:
+        redactor.register(secret)
+    for secret in secrets:
+        for place in range(20):
+            assert redactor.text("." * place + secret) == "." * place + MASK
 
 
 def whole(redactor: Redactor, value: object) -> object:
