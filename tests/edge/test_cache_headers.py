@@ -13,3 +13,8 @@ def test_a_miss_says_why_where_there_might_have_been_a_hit() -> None:
     assert cache_lines(Cached("miss", "number")) == (
         "x-turnout-cache: miss\r\nx-turnout-cache-reason: number\r\n"
     )
+
+
+def test_a_semantic_hit_says_what_is_known_of_its_like() -> None:
+    cached = Cached("hit-semantic", "", 1.0, "ans-1", "gpt", None, "<=0.012")
+    assert cache_lines(cached).endswith("\r\nx-turnout-cache-risk: <=0.012\r\n")

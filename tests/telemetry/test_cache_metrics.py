@@ -52,3 +52,8 @@ def test_the_log_has_what_a_hit_saved_and_nothing_of_requests_without_a_cache() 
     assert (event["cache"], event["cache_age_s"], event["cache_id"]) == ("hit-exact", 3.5, "ans-1")
     assert (event["saved_usd"], event["answered_model"]) == (0.00124, "gpt")
     assert folded(make_outcome(), 0.0, {"gpt"})["cache"] is None
+
+
+def test_the_log_has_what_is_known_of_a_semantic_hit() -> None:
+    cached = Cached("hit-semantic", "", 3.5, "ans-1", "gpt", 1_240, "<=0.012")
+    assert folded(make_outcome(cached), 0.0, {"gpt"})["cache_risk"] == "<=0.012"
