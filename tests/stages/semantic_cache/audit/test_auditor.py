@@ -1,10 +1,12 @@
 """Which hits are checked, by whose answer and at whose cost, and what a check changes."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Coroutine, Iterator
 from itertools import islice, permutations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.core.backlog import AT_ONCE, EACH
 from gateway.core.charge import charge_of
@@ -16,6 +18,7 @@ from gateway.core.outcome import gather
 from tests.fakes.audited import NEAR, AuditedHouse, answer
 from tests.fakes.cached import ASK, said
 from tests.fakes.clock import settle
+from tests.fakes.limited import BOB
 
 
 def other_orders(number: int) -> Iterator[str]:
@@ -282,3 +285,49 @@ async def test_the_risk_is_told_once_there_is_evidence() -> None:
     await house.audits.flush()
     await house.hit("Paris.")
     assert house.cached.risk == "<=0.072"
+
+
+async def test_b02_what_one_tenant_got_wrong_raises_nobody_elses_threshold() -> None:
+    house = AuditedHouse()
+    await house.hit("Paris.", OTHER)
+    assert house.standing.threshold == 0.95
+    bobs = house.audits.standing(replace(house.group, tenant="bob"))
+    assert (bobs.threshold, bobs.checked) == (0.94, 0)
+    await house.whole(caller=BOB)
+    await settle()
+    await house.whole(messages=said(NEAR), caller=BOB)
+    assert house.result == ("hit-semantic", "")
+    await house.quiet()
+
+
+async def test_when_the_process_goes_away_audits_are_cut_and_none_begins() -> None:
+    house = AuditedHouse()
+    tasks = list[asyncio.Task[None]]()
+    house.tools = replace(
+        house.tools,
+        runtime=replace(house.runtime, spawn=lambda name, work: begun(tasks, name, work)),
+    )
+    house.use(semantic=house.semantic)
+    await house.whole()
+    await settle()
+    house.provider.gate.clear()
+    for text in other_orders(AT_ONCE + 2):
+        await house.whole(messages=said(text))
+    await settle()
+    audits = [task for task in tasks if task.get_name() == "audit a hit"]
+    assert len(audits) == AT_ONCE
+    for task in audits:
+        task.cancel()
+    await settle()
+    assert house.provider.cancelled == AT_ONCE
+    assert len([task for task in tasks if not task.done()]) == 0
+    assert house.standing.checked == 0
+
+
+def begun(
+    tasks: "list[asyncio.Task[None]]", name: str, work: Coroutine[Any, Any, None]
+) -> "asyncio.Task[None]":
+    """Start a task, and remember it."""
+    task = asyncio.get_running_loop().create_task(work, name=name)
+    tasks.append(task)
+    return task
