@@ -16,6 +16,8 @@ MOST: Final = 1_000
 """Groups that a store keeps; the one whose last change is oldest goes first."""
 WAITING: Final = 1_000
 """Checks of a group that wait to be written; the oldest beyond them are lost."""
+PART: Final = 25
+"""Checks that are folded before others may go on: about 10 ms where thousands are known."""
 LINGER: Final = 0.25
 """Seconds for which checks are gathered."""
 TRIES: Final = 8
@@ -130,7 +132,7 @@ class Audits:
         for each in news.values():
             written = False
             with suppress(StateUnavailable):
-                written = await self._write(each)
+                written = await self._write_all(each)
             if not written:
                 self._put_back(each)
 
@@ -139,6 +141,15 @@ class Audits:
         while True:
             await sleep(LINGER)
             await self.flush()
+
+    async def _write_all(self, news: _News) -> bool:
+        """Write what is new, and take it out of `news`; tell whether all of it is written."""
+        while news.checks or news.hits:
+            part = _News(news.group, news.hits, news.checks[:PART])
+            if not await self._write(part):
+                return False
+            news.hits, news.checks = 0, news.checks[PART:]
+        return True
 
     async def _write(self, news: _News) -> bool:
         name = name_of(news.group)

@@ -50,8 +50,7 @@ def panels(runs: Sequence[Run]) -> Sequence[Panel]:
     shares = [
         Line("", colour, [(x, 100 * share) for x, share in run.shares]) for run, colour in named
     ]
-    ask = " requests"
     return (
-        Panel("Threshold", thresholds, unit=ask, least=0.78),
-        Panel("Wrong of all semantic hits so far, %", shares, unit=ask),
+        Panel("Threshold, by number of requests", thresholds, unit="", least=0.75),
+        Panel("Wrong of all semantic hits so far, %", shares, unit=""),
     )

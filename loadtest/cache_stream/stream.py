@@ -1,5 +1,6 @@
 """The run: questions by popularity, what became of them, and how the threshold went."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
@@ -58,7 +59,8 @@ async def run(
     results: Counter[str] = Counter()
     wrong = late_hits = late_wrong = 0
     thresholds, shares = list[tuple[int, float]](), list[tuple[int, float]]()
-    async with World(intents, semantic, data, seed) as world:
+    opened = await asyncio.to_thread(World, intents, semantic, data, seed)
+    async with opened as world:
         for count in range(1, number + 1):
             (intent,) = random.choices(popular, cum_weights=weights)
             asked = await world.ask(intent, random.choice(intent.questions))
@@ -68,7 +70,8 @@ async def run(
                 late_hits += count > number // 2
                 late_wrong += asked.wrong and count > number // 2
             if count % EVERY == 0 or count == 1:
-                thresholds.append((count, world.standing.threshold))
+                standing = world.standing
+                thresholds.append((count, standing.threshold if standing.serves else 1.0))
                 shares.append((count, wrong / max(1, results["hit-semantic"])))
         return Run(
             *(name, number, dict(results), wrong, world.events, world.oracle.calls),

@@ -188,6 +188,6 @@ async def test_b13_a_flood_of_one_tenant_costs_another_nothing() -> None:
 def test_what_a_cache_is_made_of_is_all_here() -> None:
     """A part that is added must be looked at by the tests above."""
     assert Cache.__struct_fields__ == (
-        *("store", "key", "shelf", "index", "embedder", "flights", "renewed", "events", "known"),
-        "purges",
+        *("store", "key", "shelf", "index", "embedder", "audits"),
+        *("flights", "renewed", "events", "known", "purges"),
     )

@@ -42,7 +42,7 @@ async def test_a_similar_question_is_answered_also_after_a_restart(
     async with open_metered() as (meter, upstream):
         config = limited_config(upstream)
         config["pipeline"].append(
-            {"stage": "semantic_cache", "semantic": {}, "lookup_timeout_ms": 5000}
+            {"stage": "semantic_cache", "semantic": {"audit_rate": 0}, "lookup_timeout_ms": 5000}
         )
         settings = {"embedder": {"kind": "minilm"}, "state": {"kind": "sqlite"}}
 

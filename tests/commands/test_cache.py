@@ -11,6 +11,8 @@ import pytest
 import gateway.state.redis.answers  # noqa: F401 - loading it inside of a loop would block that
 from gateway.__main__ import main
 from gateway.commands.cache import INSPECT, STATS
+from gateway.core.audits import Audits
+from gateway.core.hit_budget import Group
 from gateway.core.secret import Secret
 from gateway.state import AnyState
 from gateway.state.redis.store import RedisConfig
@@ -30,6 +32,7 @@ class Here:
         self, home: Path, capsys: pytest.CaptureFixture[str], state: dict[str, Any]
     ) -> None:
         self.home = home
+        self.store: AnyState = SqliteConfig()
         self._capsys = capsys
         write_config(home, settings={"state": state} if state else {})
 
@@ -70,7 +73,9 @@ def here(
         state = {"kind": "redis", "url": "env:REDIS_URL", "timeout": 1}
         config = RedisConfig(url=Secret(url, "test"), timeout=1)
     asyncio.run(fill(config, tmp_path / "data"))
-    return Here(tmp_path, capsys, state)
+    found = Here(tmp_path, capsys, state)
+    found.store = config
+    return found
 
 
 async def fill(config: AnyState, data: Path) -> None:
@@ -106,6 +111,29 @@ def test_what_there_is_is_summed_up(here: Here) -> None:
     told = here.json("stats")
     assert (told["answers"], len(told["kinds"])) == (4, 3)
     assert told["size"] == sum(kind["size"] for kind in told["kinds"])
+
+
+async def check(config: AnyState, data: Path) -> None:
+    """Have two of three semantic hits checked, one of them wrong."""
+    async with config.open(real_time_runtime(), data) as state:
+        audits, group = Audits(state.audits, state.limiter.now), Group("acme", "default", "gpt")
+        for _ in range(3):
+            audits.hit(group)
+        audits.add(group, 0.97, wrong=False)
+        audits.add(group, 0.945, wrong=True)
+        await audits.flush()
+
+
+def test_how_similar_questions_stand_is_shown(here: Here) -> None:
+    asyncio.run(check(here.store, here.home / "data"))
+    code, out, _ = here.run("stats")
+    assert code == 0
+    assert out.splitlines()[1].split()[:6] == ["acme", "default", "gpt", "3", "2", "1"]
+    (group,) = here.json("stats")["groups"]
+    assert (group["hits"], group["checks"], group["wrong"]) == (3, 2, 1)
+    assert (group["threshold"], group["state"]) == (0.95, "unproven")
+    assert group["counting"] == {"checks": 1, "wrong": 0}
+    assert group["interval"] == [0.0, 0.79346]
 
 
 def test_answers_are_listed_the_newest_first_and_never_told_unless_asked_for(here: Here) -> None:

@@ -79,3 +79,20 @@ async def test_where_the_policy_is_gone_nothing_is_asked() -> None:
     chain, outcomes = FakeChain(WHOLE), list[Outcome]()
     await Again(make_service(chain, outcomes))(exchange(policy="gone"))
     assert (chain.exchanges, outcomes) == ([], [])
+
+
+async def test_what_an_audit_is_says_its_id() -> None:
+    async def audit(exchange: Exchange, proceed: Next) -> Reply:
+        return await proceed(exchange)
+
+    sent, outcome = await ask(WHOLE, audit=audit)
+    assert sent.id == outcome.id
+    assert outcome.id.startswith("audit-")
+
+
+async def test_once_the_server_is_going_away_nothing_is_asked() -> None:
+    chain, outcomes = FakeChain(WHOLE), list[Outcome]()
+    service = make_service(chain, outcomes)
+    service.readiness.draining = True
+    await Again(service)(exchange())
+    assert (chain.exchanges, outcomes) == ([], [])

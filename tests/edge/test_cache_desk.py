@@ -6,11 +6,13 @@ import pytest
 
 from gateway.core import wire
 from gateway.core.answers import Selection
+from gateway.core.audits import Audits
 from gateway.core.cache import open_cache
 from gateway.core.errors import StateUnavailable
 from gateway.edge.admin import AdminAnswer, AdminRequest
 from gateway.edge.cache_desk import CacheDesk
 from gateway.state.answers_memory import MemoryAnswers
+from gateway.state.audits_memory import MemoryAudits
 from tests.fakes.kept import NOW, answer
 
 ACTOR = "0badcafe at 127.0.0.1"
@@ -33,7 +35,8 @@ class Desk:
     def __init__(self, store: MemoryAnswers | None = None) -> None:
         self.lines: list[dict[str, Any]] = []
         self.store = store or MemoryAnswers(lambda: NOW + 10, 1 << 20)
-        self.cache = open_cache(self.store, b"pepper")
+        self.audits = Audits(MemoryAudits(), lambda: NOW + 10)
+        self.cache = open_cache(self.store, b"pepper", audits=self.audits)
         for number in range(4):
             tenant = "acme" if number % 2 else "bob"
             self.cache.keep(answer(number, tenant=tenant, tags=(f"t{number}",)))
@@ -125,3 +128,15 @@ async def test_without_a_store_nothing_is_forgotten_and_that_is_said() -> None:
     assert (await desk.purge(b'{"tenant":"bob"}'))[0] == 503
     assert (await desk.feedback(b'{"id":"x"}'))[0] == 503
     assert (await desk.desk.stats())["store"] == {"error": "frozen"}
+
+
+async def test_a_wrong_semantic_hit_counts_as_a_check_and_another_does_not() -> None:
+    desk = Desk()
+    await desk.feedback(b'{"id":"id-1","cache":"hit-exact"}')
+    assert (await desk.desk.stats())["groups"] == []
+    await desk.feedback(b'{"id":"id-3"}')
+    (group,) = (await desk.desk.stats())["groups"]
+    assert (group["tenant"], group["checks"], group["wrong"]) == ("acme", 1, 1)
+    assert group["threshold"] == 0.95
+    assert group["state"] == "unproven"
+    assert (await desk.feedback(b'{"id":"id-2","cache":"maybe"}'))[0] == 400

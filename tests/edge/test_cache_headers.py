@@ -20,3 +20,8 @@ def test_an_answer_that_was_not_stored_says_why() -> None:
         "x-turnout-cache: miss\r\nx-turnout-cache-reason: number\r\n"
         "x-turnout-cache-unstored: tool_call\r\n"
     )
+
+
+def test_a_semantic_hit_says_what_is_known_of_its_like() -> None:
+    cached = Cached("hit-semantic", "", 1.0, "ans-1", "gpt", None, "<=0.012")
+    assert cache_lines(cached).endswith("\r\nx-turnout-cache-risk: <=0.012\r\n")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from gateway.core.audits import Audits
 from gateway.core.cache import open_cache
 from gateway.core.capacity import Capacity
 from gateway.core.catalogue import Catalogue
@@ -87,6 +88,7 @@ class CachedHouse:
         embedder: Embedder | None = None,
         index: VectorIndex | None = None,
         gates: Gates | None = None,
+        audited: bool = False,
         **policy: Any,
     ) -> None:
         self.gates = gates
@@ -95,7 +97,9 @@ class CachedHouse:
         self.provider.body = json.dumps(ANSWER).encode()
         self.runtime = make_runtime(self.clock)
         self.state = memory_state(self.clock)
-        self.cache = open_cache(self.state.answers, b"pepper", embedder, index)
+        self.audits = Audits(self.state.audits, self.state.limiter.now)
+        kept = self.audits if audited else None
+        self.cache = open_cache(self.state.answers, b"pepper", embedder, index, kept)
         self.tools = Tools(
             runtime=self.runtime,
             providers={"acme": self.provider},

@@ -54,3 +54,8 @@ def test_the_log_has_what_a_hit_saved_and_nothing_of_requests_without_a_cache() 
     missed = folded(make_outcome(Cached("miss", unstored="refusal")), 0.0, {"gpt"})
     assert (missed["cache"], missed["cache_unstored"]) == ("miss", "refusal")
     assert folded(make_outcome(), 0.0, {"gpt"})["cache"] is None
+
+
+def test_the_log_has_what_is_known_of_a_semantic_hit() -> None:
+    cached = Cached("hit-semantic", "", 3.5, "ans-1", "gpt", 1_240, "<=0.012")
+    assert folded(make_outcome(cached), 0.0, {"gpt"})["cache_risk"] == "<=0.012"

@@ -1,11 +1,13 @@
 """`stage: semantic_cache` as it is written."""
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
-from gateway.core.catalogue import Catalogue
+from gateway.core.catalogue import Catalogue, Model
 from gateway.core.exchange import Caller
 from gateway.stages.names import Names
+from gateway.stages.semantic_cache.lookup import SemanticPolicy
 from gateway.stages.semantic_cache.policy import SemanticCachePolicy
 from tests.fakes.cached import CachedHouse
 
@@ -28,6 +30,31 @@ def test_nobody_shares_without_being_told_to() -> None:
     assert not list(SemanticCachePolicy().check(NAMES))
     assert not list(SemanticCachePolicy(shared=True).check(replace(NAMES, tenants=None)))
     assert not list(SemanticCachePolicy(shared=True).check(replace(NAMES, policy="other")))
+
+
+def test_a_judge_that_nobody_serves_is_a_problem() -> None:
+    names = replace(NAMES, catalogue=Catalogue(models={"small": Model(provider="acme")}))
+    for judge in (None, "small"):
+        policy = SemanticCachePolicy(semantic=SemanticPolicy(judge=judge))
+        assert not list(policy.check(names))
+    (problem,) = SemanticCachePolicy(semantic=SemanticPolicy(judge="smal")).check(names)
+    assert problem.path == ("semantic", "judge")
+    assert "small" in problem.what
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_false_hit_rate": 0},
+        {"audit_rate": 1.1},
+        {"start": "later"},
+        {"judge": 3},
+        {"audits": 0.1},
+    ],
+)
+def test_what_cannot_be_meant_of_the_budget_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(wrong, SemanticPolicy)
 
 
 def test_it_reads_the_headers_by_which_requests_speak_to_caches() -> None:

@@ -75,7 +75,8 @@ async def likeness(one: str, other: str, embedder: Embedder) -> Likeness:
         return Likeness(1.0, equal=True)
     pieces = [list(_pieces(text)) for text in (one, other)]
     vectors = [each.vector for each in await embedder.embed([*pieces[0], *pieces[1]])]
-    here, there = _mean(vectors[: len(pieces[0])]), _mean(vectors[len(pieces[0]) :])
+    here = _mean(pieces[0], vectors[: len(pieces[0])])
+    there = _mean(pieces[1], vectors[len(pieces[0]) :])
     return Likeness(sum(map(mul, here, there)), figures=_figures_agree(one, other))
 
 
@@ -106,8 +107,10 @@ def _pieces(text: str) -> Iterator[str]:
         yield piece
 
 
-def _mean(vectors: Sequence[bytes]) -> Sequence[float]:
-    """Return the direction of the sum of vectors."""
-    sums = [sum(each) for each in zip(*(array("f", vector) for vector in vectors), strict=True)]
+def _mean(pieces: Sequence[str], vectors: Sequence[bytes]) -> Sequence[float]:
+    """Return where a text as a whole points to: each piece counts by its length."""
+    weighted = zip(pieces, (array("f", vector) for vector in vectors), strict=True)
+    scaled = [[len(piece) * each for each in vector] for piece, vector in weighted]
+    sums = [sum(each) for each in zip(*scaled, strict=True)]
     norm = sqrt(sum(map(mul, sums, sums))) or 1.0
     return [each / norm for each in sums]

@@ -106,6 +106,7 @@ class Auditor:
         async def work(exchange: Exchange, proceed: Next) -> Reply:
             nonlocal reached
             reached = True
+            self._count("asked")
             _note(exchange)
             return await self._asked(case, exchange, proceed)
 

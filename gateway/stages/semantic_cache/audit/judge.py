@@ -44,7 +44,7 @@ class Judge:
 
     def _request(self, question: str, one: str, other: str) -> ChatRequest:
         """Return what the judge is asked. No text can know the mark that fences it."""
-        mark = "=====" + self._new_secret()[:_FENCE]
+        mark = "=====" + self._new_secret()[-_FENCE:]
         texts = {"question": question, "one": one, "other": other}
         cut = {name: text[:LONGEST] for name, text in texts.items()}
         messages = [
