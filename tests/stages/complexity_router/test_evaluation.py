@@ -53,7 +53,9 @@ def test_an_artefact_is_judged_on_all_rows_as_it_is() -> None:
 
 def test_a_pair_that_an_artefact_does_not_know_is_left_to_the_rules() -> None:
     artefact = train(examples(200, seed=5, pair="other|pair"), quiet)
-    found = evaluate(examples(300), artefact, 1, quiet).by_source["own"]
+    heard: list[str] = []
+    found = evaluate(examples(300), artefact, 1, heard.append).by_source["own"]
+    assert heard[0] == "300 rows are of pairs that it was not trained for: rules judge those"
     assert found[OURS].apgr == found["cold start"].apgr
 
 
