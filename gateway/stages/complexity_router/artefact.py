@@ -6,7 +6,6 @@ It holds numbers only: no text of the rows it was trained on, whose wording is h
 from base64 import b64decode
 from binascii import Error as NotBase64
 from itertools import pairwise
-from math import isfinite
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +20,8 @@ FORMAT: Final = 1
 LARGEST: Final = 4 << 20
 """Bytes of a file that is read."""
 MOST_WEIGHT: Final = 127
+_MOST: Final = 1e9
+"""Of any number: with it, no score is anything but finite."""
 
 
 class BadArtefact(Exception):
@@ -141,8 +142,8 @@ def _cause(model: PairModel) -> str:
         numbers += (each.mean, each.scale, each.weight)
     numbers += [number for knot in model.knots for number in knot]
     numbers += [number for each in model.thresholds for number in (each.share, each.score)]
-    if not all(map(isfinite, numbers)):
-        return "a number is not finite"
+    if max(map(abs, numbers)) > _MOST:
+        return f"a number is beyond {_MOST:g}"
     if not 0 <= model.learned_share <= 1:
         return "learned_share is not from 0 to 1"
     if model.rules.scale < 0 or any(each.scale < 0 for each in model.features.values()):
@@ -158,8 +159,8 @@ def _cause(model: PairModel) -> str:
 def _wording_cause(wording: Wording | None) -> str:
     if wording is None:
         return ""
-    if not isfinite(wording.scale) or wording.scale < 0:
-        return "wording.scale is not a number from 0 on"
+    if not 0 <= wording.scale <= _MOST:
+        return f"wording.scale is not a number from 0 to {_MOST:g}"
     try:
         wording_weights(wording)
     except ValueError as error:

@@ -5,7 +5,7 @@ learned from where there are 3,000 or more, five folds where there are less; dra
 of times. With an artefact every row is judged as it is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from math import sqrt
 from random import Random
 from typing import Final
@@ -62,7 +62,7 @@ class Share(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """What was measured."""
+    """What was measured. `overall` leaves out what rules had to judge beside what was learned."""
 
     rows: int
     draws: int
@@ -84,6 +84,8 @@ def evaluate(
     found: dict[str, list[dict[str, Routing]]] = {}
     pooled: list[dict[str, Routing]] = []
     first: dict[str, list[Tested]] = {}
+    if known is not None and (others := _others(examples, known)):
+        tell(f"{others:,} rows are of pairs that it was not trained for: rules judge those")
     draws = 1 if artefact else draws
     for draw in range(draws):
         chance = Random(draw)  # noqa: S311 - the same draws every time are wanted
@@ -102,6 +104,10 @@ def evaluate(
         by_source={name: told for name, each in found.items() if (told := _figures(each))},
         shares={name: share for name, rows in first.items() if (share := _share(rows))},
     )
+
+
+def _others(examples: Sequence[Example], known: Container[str]) -> int:
+    return sum((row.row.pair or UNNAMED) not in known for row in examples if row.labelled)
 
 
 def _scorers(artefact: Artefact) -> dict[str, Learned]:

@@ -58,7 +58,7 @@ def train(examples: Sequence[Example], tell: Told) -> Artefact:
             tell(f"{pair}: {len(rows):,} rows are too few to learn from ({FEWEST} are needed)")
             continue
         pairs[pair] = _judged(rows)
-        tell(f"{pair}: learned from {len(rows):,} rows")
+        tell(f"{pair}: learned from {len(rows):,} rows, {_worth(pairs[pair].measured)}")
     if not pairs:
         raise ValueError(f"no pair of models has {FEWEST} labelled rows")
     used = _used(examples, pairs)
@@ -143,6 +143,15 @@ def _judged(rows: Sequence[Example]) -> PairModel:
         thresholds=[Threshold(each, _rounded(quantile(ordered, 1 - each))) for each in _SHARES],
         measured=_measured(found, length),
     )
+
+
+def _worth(measured: Measured) -> str:
+    """Return what people are told of a model that has just been trained."""
+    if measured.apgr is None or measured.length_apgr is None:
+        return "but the stronger model is no better on them"
+    found = f"APGR {measured.apgr:.3f} on those unseen, length alone {measured.length_apgr:.3f}"
+    worse = measured.apgr <= measured.length_apgr
+    return f"{found}: not worth routing by" if worse else found
 
 
 def _measured(found: Routing | None, length: Routing | None) -> Measured:

@@ -69,12 +69,13 @@ def changed(path: str, value: Any) -> str:
         ("PAIR/features/maths words/scale", -1, "a scale is below 0"),
         ("PAIR/rules/scale", -1, "a scale is below 0"),
         ("PAIR/learned_share", 1.5, "learned_share is not from 0 to 1"),
+        ("PAIR/features/maths words/weight", 1e308, "a number is beyond 1e"),
         ("PAIR/knots", [], "knots do not rise"),
         ("PAIR/knots", [[1, 0], [1, 0]], "knots do not rise"),
         ("PAIR/knots", [[1, 1], [2, 0]], "knots do not rise"),
         ("PAIR/wording/weights", "AAAA", "wording.weights has 3 places, not 8,192"),
         ("PAIR/wording/weights", "*", "wording.weights is not base64"),
-        ("PAIR/wording/scale", -1, "wording.scale is not a number from 0 on"),
+        ("PAIR/wording/scale", -1, "wording.scale is not a number from 0 to 1e"),
     ],
 )
 def test_what_is_wrong_in_it_is_named_with_the_file(

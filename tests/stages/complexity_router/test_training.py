@@ -4,7 +4,7 @@ import pytest
 
 from gateway.stages.complexity_router.artefact import encode_artefact
 from gateway.stages.complexity_router.features import asked_in, shape
-from gateway.stages.complexity_router.labelled import UNNAMED
+from gateway.stages.complexity_router.labelled import UNNAMED, Row, example
 from gateway.stages.complexity_router.metrics import Scored, routing
 from gateway.stages.complexity_router.model import Learned
 from gateway.stages.complexity_router.training import (
@@ -71,6 +71,30 @@ def test_each_pair_of_models_is_learned_for_itself_and_small_ones_are_told() -> 
     assert list(artefact.pairs) == ["small|large", UNNAMED]
     assert artefact.sources == {"own": 120}
     assert any("tiny|large: 10 rows are too few" in each for each in heard)
+
+
+def test_people_hear_what_a_model_is_worth() -> None:
+    heard: list[str] = []
+    train(examples(200), heard.append)
+    assert "learned from 200 rows, APGR 0." in heard[0]
+    assert "not worth routing by" not in heard[0]
+
+
+def test_people_hear_when_length_would_do() -> None:
+    rows = [example(Row("a" * n, "own", None, 0, float(n > 60))) for n in range(120)]
+    heard: list[str] = []
+    train(rows[::-1], heard.append)
+    assert heard[0].endswith(": not worth routing by")
+
+
+def test_people_hear_when_the_stronger_model_is_no_better() -> None:
+    rows = [example(Row("Why?", "own", None, 1, 0))] * 60
+    heard: list[str] = []
+    artefact = train(rows, heard.append)
+    assert heard == [
+        "weak|strong: learned from 60 rows, but the stronger model is no better on them"
+    ]
+    assert artefact.pairs["weak|strong"].measured.apgr is None
 
 
 def test_nothing_is_learned_from_too_few_rows() -> None:

@@ -49,11 +49,6 @@ class Asked(Struct, frozen=True):
     system_chars: int = 0
 
 
-class _Turn(Struct, frozen=True):
-    user: bool
-    text: str
-
-
 def asked_in(text: str) -> Asked:
     """Return a text that stands for itself."""
     stripped = plain(_unwrapped(text))
@@ -98,30 +93,30 @@ def plain(text: str) -> str:
 def _last(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield what the last turns ask, the newest first."""
     users, words, approved = 0, 0, False
-    for turn in _turns(messages):
-        if not turn.user:
-            if approved:
-                yield turn.text
-                approved = False
+    for message in reversed(messages):
+        role = message.get("role")
+        if role != "user" and not (approved and role == "assistant"):
+            continue
+        text = plain(_unwrapped("\n".join(_texts(message.get("content")))))
+        if not text:  # the results of tools are no turn of anybody
+            continue
+        if role == "assistant":
+            yield text
+            approved = False
             continue
         users += 1
-        short = len(turn.text) <= _SHORT
-        said = turn.text.lower().replace(",", " ").replace(".", " ").split() if short else ()
-        approved = short and all(word.strip("!") in ASSENT for word in said)
+        said = _few_words(text)
+        approved = said is not None and ASSENT.issuperset(said)
         if not approved:
-            yield turn.text
-            words += sum(word not in EMPTY for word in said)
-        if not short or words >= ENOUGH or users == MOST_TURNS:
+            yield text
+            words += sum(word not in EMPTY for word in said or ())
+        if said is None or words >= ENOUGH or users == MOST_TURNS:
             return
 
 
-def _turns(messages: Sequence[Mapping[str, Any]]) -> Iterator[_Turn]:
-    for message in reversed(messages):
-        role = message.get("role")
-        if role in {"user", "assistant"}:
-            text = plain(_unwrapped("\n".join(_texts(message.get("content")))))
-            if text:  # the results of tools are no turn of anybody
-                yield _Turn(role == "user", text)
+def _few_words(text: str) -> list[str] | None:
+    """Return the words of a turn that may need an earlier one, None where it is too long for it."""
+    return _WORD.findall(text.lower()) if len(text) <= _SHORT else None
 
 
 def _texts(content: object) -> Iterator[str]:

@@ -48,8 +48,8 @@ def test_a_turn_of_a_few_words_goes_on_from_the_one_before_it() -> None:
 
 
 def test_no_more_than_three_turns_of_the_user_count() -> None:
-    turns = [("user", f"Why {word}?") for word in ("alpha", "beta", "gamma", "delta")]
-    assert asked_by(chat(*turns)).text == "Why beta?\nWhy gamma?\nWhy delta?"
+    turns = [("user", f"And {word}?") for word in ("alpha", "beta", "gamma", "delta")]
+    assert asked_by(chat(*turns)).text == "And beta?\nAnd gamma?\nAnd delta?"
 
 
 def test_results_of_tools_are_no_turn() -> None:
