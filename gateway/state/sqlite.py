@@ -12,6 +12,8 @@ from gateway.state.bulletin import SharedBulletin, in_file
 from gateway.state.keys_file import KeysFile
 from gateway.state.ledger_file import LedgerFile
 from gateway.state.limits_file import LimitsFile
+from gateway.state.tallies import SharedTallies
+from gateway.state.tallies_file import in_file as tallies_in_file
 
 
 class SqliteConfig(StateConfig, frozen=True, tag="sqlite", kw_only=True):
@@ -32,10 +34,13 @@ class SqliteConfig(StateConfig, frozen=True, tag="sqlite", kw_only=True):
             keys = KeysFile(ledger.writer, runtime.clock)
             shared = in_file(ledger.writer, runtime.clock)
             bulletin = SharedBulletin(shared, runtime.clock, runtime.new_id())
+            tallies = SharedTallies(tallies_in_file(ledger.writer), limits.now, runtime.clock)
+            stack.push_async_callback(tallies.look)
             for name, work in (
                 ("sweep limits", limits.keep_swept()),
                 ("follow keys", keys.keep_followed()),
                 ("follow health", bulletin.keep_current()),
+                ("share tallies", tallies.keep_current()),
                 *answers.tasks(),
             ):
                 stack.callback(runtime.spawn(name, work).cancel)
@@ -43,4 +48,4 @@ class SqliteConfig(StateConfig, frozen=True, tag="sqlite", kw_only=True):
             def problem() -> str:
                 return limits.writer.problem or ledger.writer.problem
 
-            yield State(limits, keys, ledger, bulletin, answers, problem)
+            yield State(limits, keys, ledger, bulletin, answers, tallies, problem)

@@ -1,6 +1,6 @@
 """State in Redis or Valkey for many nodes; each keeps its own ledger and knows the keys."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final
@@ -16,9 +16,11 @@ from gateway.state.bulletin import SharedBulletin
 from gateway.state.keys_file import KeysFile
 from gateway.state.ledger_file import LedgerFile
 from gateway.state.meter_file import MeterFile
+from gateway.state.tallies import SharedTallies
 
 if TYPE_CHECKING:
     from gateway.state.redis.answers import RedisAnswers
+    from gateway.state.redis.link import Link
 
 SCHEMES: Final = ("redis://", "rediss://", "unix://")
 Seconds = Annotated[float, Meta(ge=0.001, le=60)]
@@ -67,7 +69,6 @@ class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
         """
         # The library is loaded only where it is used: it would add a tenth of a second to a start.
         from gateway.state.redis.answers import RedisAnswers  # noqa: PLC0415 - see above
-        from gateway.state.redis.bulletin import in_redis  # noqa: PLC0415 - see above
         from gateway.state.redis.keys import RedisKeys  # noqa: PLC0415 - see above
         from gateway.state.redis.limiter import RedisLimiter  # noqa: PLC0415 - see above
         from gateway.state.redis.link import Link  # noqa: PLC0415 - see above
@@ -92,13 +93,13 @@ class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
             large = Link(*address, clock, scripts=ANSWERS)
             answers = RedisAnswers(large, runtime, limiter.now, self.answers)
             await _follow(answers, runtime, stack, present=link.connected)
-            bulletin = SharedBulletin(in_redis(link), clock, runtime.new_id())
-            stack.callback(runtime.spawn("follow health", bulletin.keep_current()).cancel)
+            bulletin, tallies = _share(link, limiter.now, runtime, stack)
 
             def problem() -> str:
                 return recovery.problem or ledger.writer.problem
 
-            yield State(limiter, keys, ledger, bulletin, answers, problem)
+            yield State(limiter, keys, ledger, bulletin, answers, tallies, problem)
+            await tallies.look()
             for late in (limiter, answers):
                 with suppress(StateUnavailable):
                     await late.flush()
@@ -111,3 +112,17 @@ async def _follow(
         stack.callback(runtime.spawn(name, work).cancel)
     if present:
         await answers.start()
+
+
+def _share(
+    link: "Link", now: Callable[[], float], runtime: Runtime, stack: AsyncExitStack
+) -> tuple[SharedBulletin, SharedTallies]:
+    """Return what processes tell each other through Redis, kept current until the stack ends."""
+    from gateway.state.redis import bulletin, tallies  # noqa: PLC0415 - as in `open`
+
+    me, clock = runtime.new_id(), runtime.clock
+    notices = SharedBulletin(bulletin.in_redis(link), clock, me)
+    counts = SharedTallies(tallies.in_redis(link, me), now, clock)
+    stack.callback(runtime.spawn("follow health", notices.keep_current()).cancel)
+    stack.callback(runtime.spawn("share tallies", counts.keep_current()).cancel)
+    return notices, counts
