@@ -1,0 +1,1 @@
+"""The `complexity_router`: which tier a request needs."""
