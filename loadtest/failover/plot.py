@@ -12,7 +12,7 @@ _STEPS: Final = (1, 2, 5)
 
 
 class Line(Struct, frozen=True):
-    """Points of one colour, x in seconds."""
+    """Points of one colour."""
 
     name: str
     colour: str
@@ -26,6 +26,8 @@ class Panel(Struct, frozen=True):
     title: str
     lines: Sequence[Line]
     shaded: tuple[float, float] | None = None
+    unit: str = "s"
+    """Of x."""
 
 
 def svg(panels: Sequence[Panel]) -> str:
@@ -63,7 +65,8 @@ def _panel(panel: Panel) -> str:
             f'dy="4">{y:g}</text>'
         )
     parts += [
-        f'<text x="{at(x, 0).split(",")[0]}" y="{HEIGHT - 12}" text-anchor="middle">{x:g} s</text>'
+        f'<text x="{at(x, 0).split(",")[0]}" y="{HEIGHT - 12}" text-anchor="middle">'
+        f"{x:g} {panel.unit}</text>"
         for x in _ticks(right)
     ]
     for number, line in enumerate(panel.lines):
