@@ -62,7 +62,7 @@ async def run(shift: Shift, seed: int = 1) -> Run:
     route = Route("auto", "drift", Target(shares=(1 - WANTED, WANTED)), _PRICES)
     tallies = [SharedTallies(exchange, clock.uptime, clock) for _ in range(2)]
     both = [Calibrator(route, each, clock.uptime, Random(seed)) for each in tallies]
-    up, fixed = [0] * HOURS, [0] * HOURS
+    up, fixed, decided = ([0] * HOURS for _ in range(3))
     alarms: list[tuple[float, bool]] = []
     moves: list[float] = []
     first: Thresholds | None = None
@@ -73,8 +73,11 @@ async def run(shift: Shift, seed: int = 1) -> Run:
             score = min(1.0, max(0.0, chance.gauss(_MIDDLE + shift(hour), _SPREAD)))
             placed = both[number % 2].place(score)
             first = first or both[0].thresholds
-            up[int(hour)] += placed.tier or 0
-            fixed[int(hour)] += first.tier(score * BINS) if first else 0
+            if placed.tier is None or first is None:
+                continue
+            up[int(hour)] += placed.tier
+            fixed[int(hour)] += first.tier(score * BINS)
+            decided[int(hour)] += 1
             if placed.drift:
                 alarms.append((hour, placed.drift.over))
         moves.append(_distance(both[0], before))
@@ -82,7 +85,7 @@ async def run(shift: Shift, seed: int = 1) -> Run:
         for each in tallies:
             await each.look()
     fastest = max(sum(moves[at : at + 60]) for at in range(len(moves)))
-    return Run(_shares(up), _shares(fixed), alarms, fastest)
+    return Run(_shares(up, decided), _shares(fixed, decided), alarms, fastest)
 
 
 async def report() -> tuple[Sequence[str], Sequence[Panel]]:
@@ -90,8 +93,8 @@ async def report() -> tuple[Sequence[str], Sequence[Panel]]:
     lines: list[str] = []
     panels: list[Panel] = []
     for title, shift in (
-        (f"Traffic becomes harder at hour {STEP_AT}", at_once),
-        ("Traffic becomes harder over two days", slowly),
+        (f"Harder from hour {STEP_AT} on", at_once),
+        ("Harder day by day", slowly),
     ):
         found = await run(shift)
         lines += [f"{title}:", *_told(found), ""]
@@ -119,7 +122,7 @@ def _panel(title: str, found: Run) -> Panel:
     begun = [hour for hour, over in found.alarms if not over]
     ended = [hour for hour, over in found.alarms if over]
     shaded = (min(begun), max(ended, default=float(HOURS))) if begun else None
-    return Panel(f"{title}: share sent up, %", lines, shaded, unit="h")
+    return Panel(f"{title}: % sent up", lines, shaded, unit="h")
 
 
 def _points(hours: Sequence[float], shares: Sequence[float]) -> Sequence[tuple[float, float]]:
@@ -134,5 +137,5 @@ def _distance(calibrator: Calibrator, before: Thresholds | None) -> float:
     return abs(sketch.below(now.places[0]) - sketch.below(before.places[0]))
 
 
-def _shares(counts: Sequence[int]) -> Sequence[float]:
-    return [count / (60 * A_MINUTE) for count in counts]
+def _shares(counts: Sequence[int], decided: Sequence[int]) -> Sequence[float]:
+    return [count / of for count, of in zip(counts, decided, strict=True)]
