@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from gateway import __version__
-from gateway.commands import cache, check, keys, models, providers, schema, serve
+from gateway.commands import cache, check, keys, models, providers, router, schema, serve
 from gateway.documents import Invalid
 
 USAGE = 2
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"turnout {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (serve, check, keys, cache, models, providers, schema):
+    for command in (serve, check, keys, cache, router, models, providers, schema):
         command.add_to(commands)
     given = parser.parse_args(arguments)
     try:
