@@ -39,3 +39,15 @@ async def test_a_look_that_brings_nothing_writes_nothing(tmp_path: Path) -> None
             one.add(1)
             await look(one)
             assert file.execute("PRAGMA data_version").fetchone() != before
+
+
+async def test_a_setting_in_use_is_still_there_for_who_comes_later(tmp_path: Path) -> None:
+    async with tellers("sqlite", tmp_path) as (one, _):
+        one.propose(1, "kept")
+        for _ in range(4):
+            one.add(1)
+            one.agreed()
+            one.sums()
+            await look(one)
+            assert rows(tmp_path)[1] == 1
+            one.wait(PART * KEPT / 2)
