@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from loadtest.calibration import drift, shares
+from loadtest.calibration import drift, shares, tiers
 from loadtest.calibration.score import by_length
 from loadtest.failover.plot import svg
 
@@ -55,3 +55,31 @@ def test_a_longer_prompt_scores_no_lower_and_all_scores_lie_between_0_and_1() ->
     scores = [by_length("x" * size) for size in (0, 1, 10, 1_000, 99_999, 100_000, 200_000)]
     assert scores == sorted(scores)
     assert (scores[0], scores[-1]) == (0.0, 1.0)
+
+
+def test_a_mixture_without_the_dominated_tier_is_no_worse_than_the_lowest(tmp_path: Path) -> None:
+    """The middle tier fails often; the highest one gets the longest prompts right."""
+    path = tmp_path / "rows.jsonl"
+    rows: list[dict[str, object]] = [
+        {
+            "prompt": "x" * (n + 1),
+            "tiers": {"mini": int(n < 250), "haiku": n % 10 // 9, "sonnet": 1},
+        }
+        for n in range(300)
+    ]
+    path.write_text("\n".join(json.dumps(row) for row in [*rows, {"prompt": "no outcomes"}]))
+    found = tiers.read(path)
+    assert len(found) == 300
+    assert tiers.measure(found, by_length, (1, 0, 0)).over_lowest.high == 0
+    assert tiers.measure(found, by_length, (0.6, 0.3, 0.1)).over_lowest.high < 0
+    assert tiers.measure(found, by_length, (0.9, 0.0, 0.1)).over_lowest.low > 0
+    lines = list(tiers.report(found, by_length))
+    assert lines[1] == "always haiku: 10.0%, dominated"
+    assert lines[-1].startswith("90% / 0% / 10% (dominated skipped): 93.3%, +10.0 points")
+
+
+def test_a_file_without_tiers_is_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"prompt": "x"}')
+    with pytest.raises(ValueError, match="no rows with `tiers`"):
+        tiers.read(path)

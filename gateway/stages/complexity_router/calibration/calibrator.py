@@ -12,7 +12,7 @@ from gateway.core.catalogue import Price
 from gateway.core.tallies import Agreed, Tallies
 from gateway.stages.complexity_router.calibration import spending, targets
 from gateway.stages.complexity_router.calibration.guard import Drift, Guard
-from gateway.stages.complexity_router.calibration.sketch import Sketch, bin_of
+from gateway.stages.complexity_router.calibration.sketch import BINS, Sketch, bin_of
 from gateway.stages.complexity_router.calibration.targets import Judged, Target, Wanted
 from gateway.stages.complexity_router.calibration.thresholds import (
     START,
@@ -62,10 +62,11 @@ class Calibrator:
         self._tallies = tallies
         self._now = now
         self._chance = chance
-        self._scores = f"{route.name}/scores/{route.score}"
+        # What is counted in other bins, by another version, is another histogram.
+        self._scores = f"{route.name}/scores/{BINS}/{route.score}"
         self._spent = f"{route.name}/spent"
         # Whoever wants something else goes there at once, not at two points an hour.
-        aim = sha256(wire.encode((route.score, route.target))).hexdigest()[:16]
+        aim = sha256(wire.encode((BINS, route.score, route.target))).hexdigest()[:16]
         self._name = f"{route.name}/thresholds/{aim}"
         self.guard = Guard(len(route.prices))
         self.wanted = Wanted(None, "")
