@@ -34,6 +34,8 @@ class Route(Struct, frozen=True):
     """Which score it is, as the model's version tells: scores of two models never mix."""
     target: Target
     prices: Sequence[Price]
+    span: tuple[float, float] = (0.0, 1.0)
+    """What nearly all scores lie between; those beyond are not told apart from its ends."""
     judged: Sequence[Judged] = ()
     """Requests with outcomes of every tier, which `min_quality` goes by."""
 
@@ -62,12 +64,14 @@ class Calibrator:
         self._tallies = tallies
         self._now = now
         self._chance = chance
-        # What is counted in other bins, by another version, is another histogram.
-        self._scores = f"{route.name}/scores/{BINS}/{route.score}"
+        self._low, high = route.span
+        self._width = high - self._low
+        # What is counted in other bins is another histogram.
+        kind = (BINS, route.span, route.score)
+        self._scores = f"{route.name}/scores/{_digest(kind)}"
         self._spent = f"{route.name}/spent"
         # Whoever wants something else goes there at once, not at two points an hour.
-        aim = sha256(wire.encode((BINS, route.score, route.target))).hexdigest()[:16]
-        self._name = f"{route.name}/thresholds/{aim}"
+        self._name = f"{route.name}/thresholds/{_digest((kind, route.target))}"
         self.guard = Guard(len(route.prices))
         self.wanted = Wanted(None, "")
         self.sketch = Sketch({})
@@ -80,7 +84,7 @@ class Calibrator:
 
     def place(self, score: float) -> Placed:
         """Count a score and say its tier. Raises ValueError for what is no number."""
-        number = bin_of(score)
+        number = bin_of((score - self._low) / self._width)
         self._tallies.add(self._scores, number, 1)
         self._look()
         if self.thresholds is None or self.wanted.shares is None:
@@ -134,3 +138,7 @@ class Calibrator:
             if self.wanted.shares is None
             else "rules: no thresholds yet"
         )
+
+
+def _digest(what: object) -> str:
+    return sha256(wire.encode(what)).hexdigest()[:16]

@@ -1,8 +1,9 @@
 """How scores are distributed: a histogram of fixed bins, which merges by addition.
 
-Scores lie between 0 and 1, so bins need no agreement: those of two processes, or of two hours, are
-added cell by cell, in any order, and the result is the histogram of all. A t-digest or P2 would
-follow the tails of an unbounded quantity, and merges only roughly or not at all.
+Scores lie between 0 and 1, or are brought there, so bins need no agreement: those of two processes,
+or of two hours, are added cell by cell, in any order, and the result is the histogram of all. A
+t-digest or P2 would follow the tails of an unbounded quantity, and merges only roughly or not at
+all.
 """
 
 from bisect import bisect_right

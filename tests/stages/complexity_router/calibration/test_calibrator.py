@@ -157,6 +157,22 @@ async def test_scores_of_another_model_are_learned_anew() -> None:
     assert other.place(0.5).reason == "rules: 0 of 200 prompts seen"
 
 
+async def test_scores_of_any_span_are_told_apart_within_it() -> None:
+    """Rules give 0 to 15, gains are negative too."""
+    for low, high in ((0.0, 15.0), (-0.5, 0.5)):
+        fleet, chance = Fleet(), Random(16)
+        (one,) = fleet.build(replace(SHARES, span=(low, high)))
+
+        def draw(low: float = low, high: float = high, chance: Random = chance) -> float:
+            return chance.uniform(low - 0.1, high + 0.1)
+
+        await warm(fleet, [one], draw)
+        found = shares([one.place(draw()) for _ in range(2_000)])
+        assert found == pytest.approx([0.6, 0.3, 0.1], abs=0.06)
+        assert one.place(low + 0.5 * (high - low)).tier == 0
+        assert one.place(low + 0.8 * (high - low)).tier == 1
+
+
 async def test_a_cost_becomes_shares_by_what_tiers_were_seen_to_cost() -> None:
     fleet = Fleet()
     (one,) = fleet.build(replace(SHARES, target=Target(cost_per_1k=3.0)))
