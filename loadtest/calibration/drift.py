@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from gateway.core.catalogue import Price
 from gateway.stages.complexity_router.calibration.calibrator import Calibrator, Route
-from gateway.stages.complexity_router.calibration.sketch import BINS
+from gateway.stages.complexity_router.calibration.sketch import BINS, Sketch
 from gateway.stages.complexity_router.calibration.targets import Target
 from gateway.stages.complexity_router.calibration.thresholds import Thresholds
 from gateway.state.tallies import SharedTallies
@@ -68,7 +68,7 @@ async def run(shift: Shift, seed: int = 1) -> Run:
     first: Thresholds | None = None
     for minute in range(HOURS * 60):
         hour = minute / 60
-        before = both[0].thresholds
+        before, sketch = both[0].thresholds, both[0].sketch
         for number in range(A_MINUTE):
             score = min(1.0, max(0.0, chance.gauss(_MIDDLE + shift(hour), _SPREAD)))
             placed = both[number % 2].place(score)
@@ -80,7 +80,7 @@ async def run(shift: Shift, seed: int = 1) -> Run:
             decided[int(hour)] += 1
             if placed.drift:
                 alarms.append((hour, placed.drift.over))
-        moves.append(_distance(both[0], before))
+        moves.append(_distance(sketch, before, both[0].thresholds))
         clock.now += 60
         for each in tallies:
             await each.look()
@@ -129,9 +129,8 @@ def _points(hours: Sequence[float], shares: Sequence[float]) -> Sequence[tuple[f
     return [(hour, 100 * share) for hour, share in zip(hours, shares, strict=True)]
 
 
-def _distance(calibrator: Calibrator, before: Thresholds | None) -> float:
-    """Return by how much of the traffic that it went by the threshold moved."""
-    now, sketch = calibrator.thresholds, calibrator.sketch
+def _distance(sketch: Sketch, before: Thresholds | None, now: Thresholds | None) -> float:
+    """Return by how much of the traffic that was known the threshold moved."""
     if before is None or now is None:
         return 0.0
     return abs(sketch.below(now.places[0]) - sketch.below(before.places[0]))

@@ -13,7 +13,7 @@ from loadtest.failover.plot import svg
 
 async def test_a_drift_alarms_and_the_share_returns_by_two_points_an_hour() -> None:
     found = await drift.run(drift.at_once)
-    assert 0.018 < found.fastest <= 0.02
+    assert 0.018 < found.fastest <= 0.02 + 1e-9
     assert [over for _, over in found.alarms] == [False, False, True, True]
     assert drift.STEP_AT < found.alarms[0][0] < drift.STEP_AT + 2
     assert found.calibrated[-1] == pytest.approx(0.3, abs=0.04)

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import Final
 
-BINS: Final = 512
-"""Of equal width. Scores of one bin are told apart by chance alone, 0.002 apart at most."""
+BINS: Final = 2_048
+"""Of equal width: enough where all scores lie in a small part of what they could be.
+
+Scores of one bin are told apart by chance alone."""
 
 
 def bin_of(score: float) -> int:

@@ -151,7 +151,7 @@ def test_what_is_written_is_read_alike(cells: dict[int, int], weights: list[floa
         '{"at": 1, "places": [1]}',
         '{"at": 1, "places": [2, 1]}',
         '{"at": 1, "places": [-1, 2]}',
-        '{"at": 1, "places": [1, 513]}',
+        '{"at": 1, "places": [1, 2049]}',
         '{"at": 1, "places": [1, 2], "more": 3}',
         '{"at": "now", "places": [1, 2]}',
     ],
@@ -161,7 +161,7 @@ def test_what_is_not_what_it_says_is_none(text: str) -> None:
 
 
 def test_the_shares_of_other_traffic_can_be_told() -> None:
-    found = Thresholds(0.0, (128.0, 256.0))
+    found = Thresholds(0.0, (BINS / 4, BINS / 2))
     sketch = Sketch(dict.fromkeys(range(BINS), 1))
     assert found.shares(sketch) == (0.25, 0.25, 0.5)
     assert list(accumulate(found.shares(sketch)))[-1] == 1.0
