@@ -6,6 +6,7 @@ from typing import Final
 
 from gateway.commands.on_store import complain, say
 from gateway.commands.options import Commands
+from gateway.commands.router_audit import add_audit
 from gateway.commands.router_report import as_json, as_text
 from gateway.commands.router_rows import Unreadable, read_examples
 from gateway.stages.complexity_router.artefact import BadArtefact, encode_artefact, read_artefact
@@ -23,13 +24,15 @@ def add_to(commands: Commands) -> None:
     """Add the command and its verbs."""
     parser = commands.add_parser(
         "router",
-        help="train the complexity router on outcomes, and measure how well it routes",
+        help="train the complexity router on outcomes, measure it, and audit its tiers",
         description="Learn from prompts that a weaker and a stronger model have answered how much "
-        "the stronger one helps, and measure how well that tells the next prompts apart.",
+        "the stronger one helps, measure how well that tells the next prompts apart, and find "
+        "out which tiers earn their price.",
     )
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     _add_train(verbs)
     _add_eval(verbs)
+    add_audit(verbs)
 
 
 def _add_train(verbs: Commands) -> None:

@@ -1,4 +1,4 @@
-"""What outlives a request: limits with their leases, issued keys, the ledger and answers.
+"""What outlives a request: limits with their leases, issued keys, the ledger, answers, tallies.
 
 Amounts are whole numbers (requests, tokens, micro-dollars) from 0 to MAX_AMOUNT. Times are epoch
 seconds by `Limiter.now`, which steps of this machine's wall clock do not move.
@@ -12,6 +12,7 @@ from msgspec import Struct
 from gateway.core.answers import AnswerStore
 from gateway.core.audits import AuditStore
 from gateway.core.bulletin import Bulletin
+from gateway.core.tallies import Tallies
 
 MAX_AMOUNT: Final = 1 << 50
 """Sums of these stay exact in every back end; as micro-dollars it is a thousand million dollars."""
@@ -282,4 +283,5 @@ class State(Struct, frozen=True):
     bulletin: Bulletin
     answers: AnswerStore
     audits: AuditStore
+    tallies: Tallies
     problem: Callable[[], str]

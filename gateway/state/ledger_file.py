@@ -11,6 +11,7 @@ from gateway.core.ports import Clock
 from gateway.core.state import AttemptRow, LedgerRow, RequestRow, Sums
 from gateway.state.audits_shared import SCHEMA as AUDITS
 from gateway.state.bulletin import SCHEMA as NOTICES
+from gateway.state.tallies_file import SCHEMA as TALLIES
 from gateway.state.writer import Connection, Writer
 
 LINGER: Final = 0.01
@@ -77,8 +78,9 @@ class LedgerFile:
 
 
 def _prepare(connection: Connection) -> None:
-    for statement in f"{SCHEMA}{NOTICES};{AUDITS}".split(";"):
-        connection.execute(statement)
+    for schema in (SCHEMA, NOTICES, AUDITS, TALLIES):
+        for statement in schema.split(";"):
+            connection.execute(statement)
     if connection.execute("SELECT 1 FROM key_version").fetchone() is None:
         connection.execute("INSERT INTO key_version VALUES (0)")
 

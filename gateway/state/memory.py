@@ -24,6 +24,8 @@ from gateway.state.accounts import Accounts
 from gateway.state.answers_memory import MemoryAnswers
 from gateway.state.audits_memory import MemoryAudits
 from gateway.state.base import SWEEP, Bytes, StateConfig
+from gateway.state.tallies import SharedTallies
+from gateway.state.tallies_memory import in_memory
 
 TRIAL: Final = 16 << 20
 """Bytes of answers in a store that lives no longer than some requests."""
@@ -44,12 +46,14 @@ class MemoryConfig(StateConfig, frozen=True, tag="memory", kw_only=True):
         del data
         limiter = MemoryLimiter(runtime.clock)
         answers = MemoryAnswers(limiter.now, self.answers)
+        tallies = SharedTallies(in_memory(), limiter.now, runtime.clock)
         tasks = [
             runtime.spawn("sweep limits", limiter.keep_swept()),
             runtime.spawn("sweep answers", answers.keep_swept(runtime.clock)),
+            runtime.spawn("add up tallies", tallies.keep_current()),
         ]
         try:
-            yield _around(limiter, answers)
+            yield _around(limiter, answers, tallies)
         finally:
             for task in tasks:
                 task.cancel()
@@ -58,12 +62,13 @@ class MemoryConfig(StateConfig, frozen=True, tag="memory", kw_only=True):
 def memory_state(clock: Clock) -> State:
     """Return an empty store that nobody sweeps, for what lives no longer than some requests."""
     limiter = MemoryLimiter(clock)
-    return _around(limiter, MemoryAnswers(limiter.now, TRIAL))
+    tallies = SharedTallies(in_memory(), limiter.now, clock)
+    return _around(limiter, MemoryAnswers(limiter.now, TRIAL), tallies)
 
 
-def _around(limiter: "MemoryLimiter", answers: MemoryAnswers) -> State:
+def _around(limiter: "MemoryLimiter", answers: MemoryAnswers, tallies: SharedTallies) -> State:
     stores = (limiter, MemoryKeys(), MemoryLedger(), Alone(), answers, MemoryAudits())
-    return State(*stores, problem=str)
+    return State(*stores, tallies, problem=str)
 
 
 class MemoryLimiter:

@@ -13,6 +13,8 @@ from gateway.state.bulletin import SharedBulletin, in_file
 from gateway.state.keys_file import KeysFile
 from gateway.state.ledger_file import LedgerFile
 from gateway.state.limits_file import LimitsFile
+from gateway.state.tallies import SharedTallies
+from gateway.state.tallies_file import in_file as tallies_in_file
 
 
 class SqliteConfig(StateConfig, frozen=True, tag="sqlite", kw_only=True):
@@ -34,11 +36,14 @@ class SqliteConfig(StateConfig, frozen=True, tag="sqlite", kw_only=True):
             shared = in_file(ledger.writer, runtime.clock)
             bulletin = SharedBulletin(shared, runtime.clock, runtime.new_id())
             audits = SharedAudits(AuditsFile(ledger.writer), runtime.clock)
+            tallies = SharedTallies(tallies_in_file(ledger.writer), limits.now, runtime.clock)
+            stack.push_async_callback(tallies.look)
             for name, work in (
                 ("sweep limits", limits.keep_swept()),
                 ("follow keys", keys.keep_followed()),
                 ("follow health", bulletin.keep_current()),
                 ("follow audits", audits.keep_followed()),
+                ("share tallies", tallies.keep_current()),
                 *answers.tasks(),
             ):
                 stack.callback(runtime.spawn(name, work).cancel)
@@ -46,4 +51,4 @@ class SqliteConfig(StateConfig, frozen=True, tag="sqlite", kw_only=True):
             def problem() -> str:
                 return limits.writer.problem or ledger.writer.problem
 
-            yield State(limits, keys, ledger, bulletin, answers, audits, problem)
+            yield State(limits, keys, ledger, bulletin, answers, audits, tallies, problem)

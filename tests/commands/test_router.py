@@ -103,3 +103,16 @@ def test_too_few_rows_leave_no_file(here: Here) -> None:
 def test_draws_are_a_number_from_1_on(here: Here, draws: str) -> None:
     with pytest.raises(SystemExit):
         here.run("eval", here.rows(60), "--draws", draws)
+
+
+def test_help_names_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["router", "--help"])
+    assert "audit" in capsys.readouterr().out
+
+
+def test_without_a_verb_it_says_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["router"])
+    assert left.value.code == 2
+    assert "VERB" in capsys.readouterr().err

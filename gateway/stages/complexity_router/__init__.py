@@ -1,1 +1,1 @@
-"""How much a stronger model is expected to help with a request: features, rules, a gain model."""
+"""Which tier a request needs: features, rules, a gain model; thresholds that fit a target."""

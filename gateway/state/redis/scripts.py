@@ -32,9 +32,10 @@ KEYS_ALL = _script("keys_all")
 BULLETIN = _script("bulletin")
 AUDITS = _script("audits_since")
 AUDITS_SWAP = _script("audits_swap")
+TALLIES = _script("tallies")
 ALL = (
     *(RESERVE, SETTLE, SWEEP, RESTORE, POLL, KEYS, KEYS_ALL, BULLETIN),
-    *(AUDITS, AUDITS_SWAP),
+    *(AUDITS, AUDITS_SWAP, TALLIES),
 )
 PUT = _script("answers", "answers_put")
 GET = _script("answers", "answers_get")

@@ -1,6 +1,6 @@
 """State in Redis or Valkey for many nodes; each keeps its own ledger and knows the keys."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final
@@ -17,6 +17,7 @@ from gateway.state.bulletin import SharedBulletin
 from gateway.state.keys_file import KeysFile
 from gateway.state.ledger_file import LedgerFile
 from gateway.state.meter_file import MeterFile
+from gateway.state.tallies import SharedTallies
 
 if TYPE_CHECKING:
     from gateway.state.redis.answers import RedisAnswers
@@ -93,12 +94,13 @@ class RedisConfig(StateConfig, frozen=True, tag="redis", kw_only=True):
             large = Link(*address, clock, scripts=ANSWERS)
             answers = RedisAnswers(large, runtime, limiter.now, self.answers)
             await _follow(answers, runtime, stack, present=link.connected)
-            bulletin, audits = _told_of(link, runtime, stack)
+            bulletin, audits, tallies = _share(link, limiter.now, runtime, stack)
 
             def problem() -> str:
                 return recovery.problem or ledger.writer.problem
 
-            yield State(limiter, keys, ledger, bulletin, answers, audits, problem)
+            yield State(limiter, keys, ledger, bulletin, answers, audits, tallies, problem)
+            await tallies.look()
             for late in (limiter, answers):
                 with suppress(StateUnavailable):
                     await late.flush()
@@ -113,18 +115,20 @@ async def _follow(
         await answers.start()
 
 
-def _told_of(
-    link: "Link", runtime: Runtime, stack: AsyncExitStack
-) -> tuple[SharedBulletin, SharedAudits]:
-    """Return what processes tell each other of targets and of semantic hits."""
-    from gateway.state.redis.audits import RedisAudits  # noqa: PLC0415 - as the library, above
-    from gateway.state.redis.bulletin import in_redis  # noqa: PLC0415 - as the library, above
+def _share(
+    link: "Link", now: Callable[[], float], runtime: Runtime, stack: AsyncExitStack
+) -> tuple[SharedBulletin, SharedAudits, SharedTallies]:
+    """Return what processes tell each other through Redis, kept current until the stack ends."""
+    from gateway.state.redis import audits, bulletin, tallies  # noqa: PLC0415 - as in `open`
 
-    bulletin = SharedBulletin(in_redis(link), runtime.clock, runtime.new_id())
-    audits = SharedAudits(RedisAudits(link), runtime.clock)
+    me, clock = runtime.new_id(), runtime.clock
+    notices = SharedBulletin(bulletin.in_redis(link), clock, me)
+    checks = SharedAudits(audits.RedisAudits(link), clock)
+    counts = SharedTallies(tallies.in_redis(link, me), now, clock)
     for name, work in (
-        ("follow health", bulletin.keep_current()),
-        ("follow audits", audits.keep_followed()),
+        ("follow health", notices.keep_current()),
+        ("follow audits", checks.keep_followed()),
+        ("share tallies", counts.keep_current()),
     ):
         stack.callback(runtime.spawn(name, work).cancel)
-    return bulletin, audits
+    return notices, checks, counts

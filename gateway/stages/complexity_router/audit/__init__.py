@@ -1,0 +1,1 @@
+"""Whether a dearer tier is better, by pairs of outcomes for the same request."""

@@ -1,0 +1,1 @@
+"""How the router learns from its own traffic where one tier ends and the next begins."""

@@ -1,0 +1,1 @@
+"""How well thresholds keep to a target: on prompts of your own, and while traffic drifts."""
