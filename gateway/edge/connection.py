@@ -64,24 +64,9 @@ class Connection(BaseProtocol):
     """A client's connection. Requests are served one by one, in a task that waits between them."""
 
     __slots__ = (
-        "__weakref__",
-        "_arrived",
-        "_body",
-        "_body_seen",
-        "_deaf",
-        "_door",
-        "_framed",
-        "_gone",
-        "_head",
-        "_more",
-        "_opening",
-        "_requests",
-        "_stall",
-        "_unsent",
-        "address",
-        "alarm",
-        "server",
-        "task",
+        *("__weakref__", "_arrived", "_body", "_body_seen", "_deaf", "_door", "_framed", "_gone"),
+        *("_head", "_more", "_opening", "_requests", "_stall", "_unsent", "address", "alarm"),
+        *("server", "task"),
     )
 
     def __init__(self, door: Door, loop: asyncio.AbstractEventLoop) -> None:
