@@ -98,7 +98,7 @@ class Accounts:
         if lease is None:
             return
         amounts, counters = lease.amounts, self.counters
-        for limit, reserved, amount in zip(lease.limits, amounts, used or amounts):  # noqa: B905
+        for limit, reserved, amount in zip(lease.limits, amounts, used or amounts):  # noqa: B905 - one for each
             if (amount == reserved and limit.pace) or reserved == UNCOUNTED:
                 continue
             if not 0 <= amount <= MAX_AMOUNT:

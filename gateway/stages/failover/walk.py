@@ -277,12 +277,12 @@ class Walk:
         """End the chain with its last error."""
         self.notes.add(Verdict(NAME, f"gave up: {why}"))
         now = self.rules.clock.monotonic()
-        if self.last is None:
+        last = self.last
+        if last is None:
             raise self.choice.down(now)
-        error = self.last.again()
-        if error.retry is Retry.SAME:  # "later": which is when the first of them is free again
-            error.retry_after = self.choice.free_in(now, error.retry_after)
-        raise error
+        if last.retry is Retry.SAME:  # "later": which is when the first of them is free again
+            last.retry_after = self.choice.free_in(now, last.retry_after)
+        raise last.again()
 
     def _end(self, now: float) -> NoReturn:
         """End the chain: nobody is left to ask, or none may be asked in time."""
