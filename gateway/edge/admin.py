@@ -188,9 +188,9 @@ async def open_admin(
 
     if local:
         listener = await loop.create_unix_server(connection, host)
-        bound = await asyncio.to_thread(_file_at, host)
     else:
         listener = await loop.create_server(connection, host, port)
+    bound = await asyncio.to_thread(_file_at, host) if local else None
     try:
         yield Admin(port=0 if local else listener.sockets[0].getsockname()[1])
     finally:
