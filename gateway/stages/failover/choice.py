@@ -153,7 +153,8 @@ class Choice:
         if rest is None:
             return True
         return all(
-            one.worst_cost(request, rest) + (wasted(other, request).micro_dollars or 0) <= rest
+            one.most_cost(self._exchange, rest) + (wasted(other, request).micro_dollars or 0)
+            <= rest
             for one, other in ((first, second), (second, first))
         )
 
