@@ -48,6 +48,8 @@ class GatewayError(Exception):
     status: int = 500
     code: str = "internal_error"
     retry: Retry = Retry.NEVER
+    held: bool = False
+    """Whether it is told again to a request that was not tried; `retry_after` says how long."""
 
     def __init__(
         self,

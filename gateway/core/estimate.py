@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from math import ceil
 from typing import Any, Final
 
@@ -30,6 +31,8 @@ _SAMPLE: Final = 4096
 _NODES: Final = 20_000
 _PERCENTILE: Final = 0.9
 _MAX_TOKENS: Final = 1_000_000_000
+_DIGITS: Final = 4_300
+"""Of a number that is given as text; longer ones are read by nobody."""
 _OTHER_FIELDS: Final = ("system", "tools", "functions", "prompt", "input")
 _OTHER: Final = frozenset(_OTHER_FIELDS)
 _TEXT_FIELDS: Final = ("messages", *_OTHER_FIELDS)
@@ -124,11 +127,28 @@ def output_limit(request: ChatRequest, model: Model) -> int | None:
 def stated_output(fields: Mapping[str, Any]) -> int:
     """Return the most output tokens that each answer may have, as far as that is stated; else 0."""
     most, other = fields.get("max_tokens"), fields.get("max_completion_tokens")
-    if type(most) is not int or not 0 < most <= _MAX_TOKENS:
+    if most is None:
         most = 0
-    if type(other) is int and most < other <= _MAX_TOKENS:
-        most = other
-    return most
+    elif type(most) is not int or not 0 < most <= _MAX_TOKENS:
+        most = _number(most)
+    if other is None:
+        return most
+    if type(other) is not int or not 0 < other <= _MAX_TOKENS:
+        other = _number(other)
+    return max(most, other)
+
+
+def _number(stated: Any) -> int:  # noqa: ANN401 - any JSON
+    """Return a number as the most lenient of servers reads it, at most a billion, else 0.
+
+    Many take `"9"` and `9.0` for 9; what is counted must be no less than what they do.
+    """
+    if type(stated) is str and len(stated) <= _DIGITS:
+        with suppress(ValueError):
+            stated = float(stated)
+    if type(stated) not in (int, float) or not stated > 0:
+        return 0
+    return int(min(stated, _MAX_TOKENS))
 
 
 def expected_output(learned: int, request: ChatRequest, model: Model) -> int:
@@ -143,9 +163,7 @@ def answers_of(request: ChatRequest) -> int:
     fields, answers = request.fields, 1
     for name in _COUNT_FIELDS:
         if name in fields:
-            count = fields[name]
-            if type(count) is int and count > answers:
-                answers = count
+            answers = max(answers, _number(fields[name]))
     return min(answers, MOST_ANSWERS)
 
 

@@ -55,7 +55,7 @@ class Suspects:
         if suspect is None or suspect.error is None or now >= suspect.held_until:
             return None
         self.quarantined += 1
-        suspect.error.retry_after = suspect.held_until - now
+        suspect.error.held, suspect.error.retry_after = True, suspect.held_until - now
         return suspect.error.with_traceback(None)
 
     def strike(self, name: bytes, target: object, now: float) -> bool:

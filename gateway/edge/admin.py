@@ -174,7 +174,10 @@ async def open_admin(
     token: Secret | None = None,
     deadline: float = DEADLINE,
 ) -> AsyncIterator[Admin]:
-    """Listen until the end of the block. A `host` that starts with a slash is a unix socket."""
+    """Listen until the end of the block. A `host` that starts with a slash is a unix socket.
+
+    A socket that somebody else has put in its place meanwhile is left there.
+    """
     loop = asyncio.get_running_loop()
     local = host.startswith("/")
     server: web.Server = web.Server(_Desk(routes, token, trusted=local).answer)
@@ -187,14 +190,24 @@ async def open_admin(
         listener = await loop.create_unix_server(connection, host)
     else:
         listener = await loop.create_server(connection, host, port)
+    bound = await asyncio.to_thread(_file_at, host) if local else None
     try:
         yield Admin(port=0 if local else listener.sockets[0].getsockname()[1])
     finally:
         listener.close()
         await server.shutdown(1.0)
         await listener.wait_closed()
-        if local:
+        if local and await asyncio.to_thread(_file_at, host) == bound:
             await asyncio.to_thread(Path(host).unlink, missing_ok=True)
+
+
+def _file_at(path: str) -> tuple[int, int, int] | None:
+    """Return what tells the file at a path from any other that stood there, None without one."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_ctime_ns  # a number may be given again, a time not
 
 
 async def _body(request: web.BaseRequest) -> bytes | None:

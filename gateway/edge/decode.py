@@ -61,7 +61,7 @@ _MOST_TIMES: Final = 300
 """Texts shrink to a tenth; what shrinks further than to so many parts is sent to keep us busy."""
 _DECODED_AT_ONCE: Final = 2
 _DIGITS: Final = re.compile(r"[0-9]{1,18}\Z")
-_DOLLARS: Final = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?\Z")
+_DOLLARS: Final = re.compile(r"[0-9]{1,6}(\.[0-9]{1,20})?\Z")
 _NUMBER: Final = re.compile(r"[0-9]{1,9}\Z")
 _BETA: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 _MAX_BETAS: Final = 32

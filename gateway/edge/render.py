@@ -78,7 +78,8 @@ def retry_headers(error: GatewayError, attempts: int) -> str:
         return "x-should-retry: false\r\n"
     if error.retry_after is not None:
         wait = min(_MAX_WAIT, max(0.0, error.retry_after))
-        return f"retry-after: {ceil(wait)}\r\nretry-after-ms: {ceil(wait * 1000)}\r\n"
+        when = f"retry-after: {ceil(wait)}\r\nretry-after-ms: {ceil(wait * 1000)}\r\n"
+        return f"{when}x-should-retry: false\r\n" if error.held else when
     if isinstance(error, UpstreamError) and attempts > 1:
         return "x-should-retry: false\r\n"
     return ""

@@ -105,7 +105,7 @@ class Relay:
         if told:
             visit.blame(StreamCut("The provider reported an error.", code=told))
         if not self._explained:
-            visit.write(self._framed(self._explanation()))
+            visit.write(self._framed(_cut_line(visit) if told else self._explanation()))
         if visit.chunked:
             visit.write(_LAST_CHUNK)
 
@@ -164,25 +164,41 @@ def _terminal(raw: Block, dialect: Dialect) -> bool:
     return event.data.startswith(b"[DONE]")
 
 
-def _cost_line(visit: Visit, amount: int | None, waited: float) -> Block:
+def _cost_line(visit: Visit, amount: int | None, waited: float, more: str = "") -> Block:
     """Return the comment that says what a stream cost, and the time that was our own.
 
     `waited` are seconds of waiting for blocks that the visit's facts do not have yet.
     """
     price = "" if amount is None else f"cost={dollars(amount)} "
     spent = visit.facts().overhead(visit.started + waited, visit.clock.monotonic())
-    return comment(f"turnout {price}overhead-ms={milliseconds(spent)}")
+    return comment(f"turnout {price}overhead-ms={milliseconds(spent)}{more}")
+
+
+def _cut_line(visit: Visit) -> Block:
+    """Return the comment behind a provider's own error event, which does not say what came."""
+    more = f" delivered-tokens={_delivered(visit)}"
+    return _cost_line(visit, _charged(visit), 0.0, more)
+
+
+def _delivered(visit: Visit) -> int:
+    """Return the output tokens of a stream that broke, as counted or guessed."""
+    facts = visit.facts()
+    seen = facts.passed or facts.used
+    return seen.usage.output if seen else 0
+
+
+def _charged(visit: Visit) -> int | None:
+    """Return the micro-dollars that a stream is charged which broke, None when unknown."""
+    charge = charge_of(visit.facts())
+    return None if charge.counted == "nothing" else charge.amounts.micro_dollars
 
 
 def send_broken_end(visit: Visit, error: GatewayError, dialect: Dialect) -> None:
     """Tell a stream's caller that it broke: one error event, then the end, never [DONE]."""
     # Without chunks only a closed connection tells the end; nor is it kept for a revoked key.
     visit.keep = visit.keep and visit.chunked and not isinstance(error, Unauthenticated)
-    facts = visit.facts()
-    seen, charge = facts.passed or facts.used, charge_of(facts)
-    told = error_event(error, dialect, visit.id, seen.usage.output if seen else 0)
-    amount = None if charge.counted == "nothing" else charge.amounts.micro_dollars
-    block = _cost_line(visit, amount, 0.0) + told
+    told = error_event(error, dialect, visit.id, _delivered(visit))
+    block = _cost_line(visit, _charged(visit), 0.0) + told
     data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(block), block) if visit.chunked else block
     visit.write(data)
 

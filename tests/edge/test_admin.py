@@ -1,6 +1,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from hashlib import sha256
 from pathlib import Path
 
@@ -218,3 +219,13 @@ async def test_a_worker_listens_on_a_unix_socket_that_is_gone_afterwards(tmp_pat
         writer.close()
         await writer.wait_closed()
     assert not path.exists()
+
+
+async def test_a_worker_that_ends_late_leaves_its_successors_socket_alone(tmp_path: Path) -> None:
+    """A supervisor was killed and started again while a worker of the first one still drained."""
+    path = str(tmp_path / "admin.sock")
+    async with AsyncExitStack() as first:
+        await first.enter_async_context(open_admin(path, 0, ROUTES))
+        async with open_admin(path, 0, ROUTES):
+            await first.aclose()
+            assert await ask_worker(path, "/ping") == (200, b"pong")

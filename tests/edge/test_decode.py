@@ -263,7 +263,7 @@ async def test_line_breaks_in_values_reach_no_header() -> None:
         ("/v1/chat/completions", {"x_turnout_deadline_ms": "0"}, "x-turnout-deadline-ms"),
         ("/v1/chat/completions", {"x_turnout_max_cost": "-1"}, "x-turnout-max-cost"),
         ("/v1/chat/completions", {"x_turnout_max_cost": "1e3"}, "x-turnout-max-cost"),
-        ("/v1/chat/completions", {"x_turnout_max_cost": "0.0000001"}, "x-turnout-max-cost"),
+        ("/v1/chat/completions", {"x_turnout_max_cost": "0." + "1" * 21}, "x-turnout-max-cost"),
         ("/v1/chat/completions", {"x_turnout_deadline_ms": "-5"}, "x-turnout-deadline-ms"),
         ("/v1/chat/completions", {"x_turnout_deadline_ms": "1e3"}, "x-turnout-deadline-ms"),
         ("/v1/chat/completions", {"x_turnout_deadline_ms": "9" * 19}, "x-turnout-deadline-ms"),
@@ -318,6 +318,17 @@ async def test_headers_at_rest_change_nothing() -> None:
     assert exchange.request.betas == ()
     assert exchange.max_cost == 50_000
     assert house.outcomes[0].client_retry == 0
+
+
+@pytest.mark.parametrize(
+    ("told", "micro_dollars"),
+    [("0", 0), (str(0.1 + 0.2), 300_000), (str(1 / 3), 333_333), ("0.0000009", 0)],
+)
+async def test_a_cost_ceiling_may_be_what_a_program_computed(told: str, micro_dollars: int) -> None:
+    async with open_house() as house, connect(house.port) as client:
+        await client.ask(post(x_turnout_max_cost=told))
+    (exchange,) = house.chain.exchanges
+    assert exchange.max_cost == micro_dollars
 
 
 async def test_a_client_that_leaves_in_the_middle_of_its_body_is_noted() -> None:

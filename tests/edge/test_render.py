@@ -142,3 +142,11 @@ def test_sdks_are_told_when_or_whether_to_retry(
     error: GatewayError, attempts: int, lines: str
 ) -> None:
     assert retry_headers(error, attempts).split("\r\n")[:-1] == (lines.split("|") if lines else [])
+
+
+def test_sdks_do_not_wait_for_a_poisoned_request_to_be_let_out() -> None:
+    held = UpstreamBroken("-", retry_after=60)
+    held.held = True
+    assert retry_headers(held, 0) == (
+        "retry-after: 60\r\nretry-after-ms: 60000\r\nx-should-retry: false\r\n"
+    )

@@ -168,6 +168,22 @@ async def test_f11_after_the_first_token_there_is_one_error_event_and_no_second_
     assert (event["attempts"], event["stream_end"]) == (1, "upstream_cut")
 
 
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+async def test_f11_behind_a_providers_own_error_event_stands_what_came_and_what_it_cost(
+    dialect: str,
+) -> None:
+    """The event itself is relayed as it came."""
+    own = answers.mid_stream_error(dialect)
+    script = [answers.stream(dialect, keep=3, then=[own])]
+    async with open_pool(script, GOOD, kinds=[dialect, dialect]) as pool:
+        answer = await pool.ask(dialect)
+        assert pool.tries() == [1, 0]
+    [event] = pool.events
+    behind = answer.body.partition(own)[2].decode()
+    assert behind.startswith(f": turnout cost={event['cost_usd']:.6f} overhead-ms=")
+    assert behind.endswith(f" delivered-tokens={event['tokens_out']}\n\n")
+
+
 async def test_f07_all_down_is_told_in_a_moment() -> None:
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))

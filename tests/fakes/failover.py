@@ -33,6 +33,7 @@ from tests.fakes.runtime import make_runtime
 PRICE = Price(input=1, output=10)
 MODELS = {
     "one": Model(provider="a", name="one", price=PRICE, context=8_000),
+    "kept": Model(provider="a", name="kept", price=Price(input=1, output=1, cache_write_1h=2)),
     "two": Model(provider="b", name="two", price=Price(input=0.1, output=1), context=200_000),
     "three": Model(provider="c", name="three", context=1_000),
     "short": Model(provider="a", name="short", max_output=500),

@@ -8,6 +8,7 @@ from gateway.core.exchange import Exchange
 from gateway.core.notes import Routed, Wasted
 from gateway.core.outcome import gather
 from gateway.stages.failover.ends import all_down, unfit
+from gateway.stages.failover.hedge import wasted
 from gateway.stages.failover.rules import NAME
 from gateway.stages.failover.targets import Candidate
 
@@ -67,7 +68,7 @@ class Choice:
         """Return who may be asked while `first` still is."""
         for candidate in tuple(self.left):
             able = candidate is not first and candidate.condition.available(now)
-            if able and self._fits(candidate):
+            if able and self._fits(candidate) and self._affords(first, candidate):
                 return candidate
         return None
 
@@ -146,13 +147,27 @@ class Choice:
                 return candidate
         return None
 
+    def _affords(self, first: Candidate, second: Candidate) -> bool:
+        """Tell whether either may answer, and the other be paid for its input."""
+        rest, request = self._rest(), self._exchange.request
+        if rest is None:
+            return True
+        return all(
+            one.most_cost(self._exchange, rest) + (wasted(other, request).micro_dollars or 0)
+            <= rest
+            for one, other in ((first, second), (second, first))
+        )
+
+    def _rest(self) -> int | None:
+        """Return the micro-dollars that are left of the ceiling, None where there is none."""
+        if self._ceiling is None:
+            return None
+        facts = gather(self._exchange.notes)  # what broke while it was gathered is paid for too
+        spent = [facts.passed or facts.used, *facts.wasted, *self.lost]
+        return self._ceiling - sum(each.micro_dollars or 0 for each in spent if each is not None)
+
     def _fits(self, candidate: Candidate) -> bool:
-        ceiling = self._ceiling
-        if ceiling is not None:
-            facts = gather(self._exchange.notes)  # what broke while it was gathered is paid for too
-            spent = [facts.passed or facts.used, *facts.wasted, *self.lost]
-            ceiling -= sum(each.micro_dollars or 0 for each in spent if each is not None)
-        reason = candidate.misfit(self._exchange, ceiling)
+        reason = candidate.misfit(self._exchange, self._rest())
         if reason:
             self.skip(candidate, reason, None)
         return not reason

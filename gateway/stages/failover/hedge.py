@@ -21,7 +21,8 @@ SLOW: Final = 0.95
 """The share of first tokens that come before a second request is worth it."""
 _OURS: Final = frozenset({"function", "custom", None})
 """Tools of these types are run by the caller; others may do something before the answer is in."""
-_ACTING: Final = ("mcp_servers", "web_search_options", "container")
+_ACTING: Final = ("mcp_servers", "web_search_options", "container", "plugins")
+"""Fields that have the provider act, unless they are empty; `{}` asks for what is usual."""
 
 
 class HedgePolicy(Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,7 +69,7 @@ def acts(request: ChatRequest) -> bool:
     Tools of a type that is not known are taken to be such.
     """
     fields = request.fields
-    if any(fields.get(name) for name in _ACTING):
+    if any(fields.get(name) not in (None, [], "") for name in _ACTING):
         return True
     tools = fields.get("tools")
     kinds = [tool.get("type") for tool in tools if isinstance(tool, dict)] if tools else []

@@ -12,7 +12,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.condition import Condition
 from gateway.core.estimate import answers_of, input_tokens, output_limit, stated_output
 from gateway.core.exchange import Exchange, Route
-from gateway.core.money import cost
+from gateway.core.money import at_most, cost, dearest
 from gateway.core.notes import Routed
 from gateway.core.patterns import matcher
 from gateway.core.ports import Tools
@@ -134,9 +134,20 @@ class Candidate:
             least = input_tokens(request) + max(1, output)
             if model.context is not None and least > model.context:
                 return "context"
-        if ceiling is not None and self.worst_cost(request, ceiling) > ceiling:
+        if ceiling is not None and self.most_cost(exchange, ceiling) > ceiling:
             return "cost"
         return ""
+
+    def most_cost(self, exchange: Exchange, ceiling: int) -> int:
+        """Return the worst cost, all input written into the provider's cache if some may be."""
+        request, price = exchange.request, self.model.price
+        most = self.worst_cost(request, ceiling)
+        kept = exchange.prompt_cache is not None or b'"cache_control"' in request.body
+        if price is None or not kept:
+            return most
+        size = input_tokens(request)
+        written = at_most((dearest(price)[0], 0), size, 0)
+        return most + max(0, written - cost(Usage(input=size), price))
 
     def worst_cost(self, request: ChatRequest, ceiling: int) -> int:
         """Return micro-dollars for the input as guessed and the longest answers.

@@ -7,7 +7,7 @@ from typing import Final, NoReturn
 from gateway.core.condition import Probe
 from gateway.core.errors import CapabilityMissing, GatewayError, Overloaded, Retry
 from gateway.core.exchange import Exchange
-from gateway.core.notes import Attempted, Verdict, Wasted
+from gateway.core.notes import Attempted, Routed, Verdict, Wasted
 from gateway.core.refusal import refusal
 from gateway.core.reply import Reply
 from gateway.core.retry_budget import Token
@@ -103,7 +103,7 @@ class Walk:
     ) -> Reply | None:
         """Try a target, and after so many seconds without an answer the next one beside it."""
         race, token = Race(hedging.runtime), None
-        won = None
+        won, first = None, self.choice.routed(candidate)
         try:
             race.start(candidate, self._try(candidate, now))
             won = await race.winner(late)
@@ -124,7 +124,7 @@ class Walk:
             lost = [wasted(each, self.exchange.request) for each in asked]
             self._waste(lost)
             if len(race.runs) > 1:
-                self._count(race, won, lost)
+                self._count(race, won, lost, first)
             if token is not None:
                 token.back(self.rules.clock.monotonic())
         if won is not None:
@@ -143,12 +143,12 @@ class Walk:
             if (note.provider, note.model, note.code) == (model.provider, model.name, ""):
                 self.notes.bring_last(note)
 
-    def _count(self, race: Race, won: Run | None, lost: Sequence[Wasted]) -> None:
-        hedges, first = self.budget.hedges, race.runs[0]
+    def _count(self, race: Race, won: Run | None, lost: Sequence[Wasted], route: Routed) -> None:
+        hedges = self.budget.hedges
         hedges.won += won is race.runs[1]
-        if won is first:
+        if won is race.runs[0]:
             hedges.lost += 1
-            self.notes.add(first.candidate.first)  # nobody stands in for it after all
+            self.notes.add(route)  # nobody stands in for it after all
         hedges.micro_dollars += sum(each.micro_dollars or 0 for each in lost)
 
     def _waste(self, lost: Sequence[Wasted]) -> None:

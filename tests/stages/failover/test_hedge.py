@@ -195,6 +195,29 @@ async def test_a_caller_who_leaves_takes_both_along() -> None:
     assert house.condition("a", "one").outstanding == 0
 
 
+async def test_f09_whoever_stands_in_for_a_target_that_is_shut_says_so_when_it_wins() -> None:
+    house = House({"model": "three"}, *TWO, hedge={"extra": 50})
+    house.c.does = fails(401)
+    house.a.takes = house.b.takes = 0.5
+    for turn in range(60):
+        await read(await house.stream(f"prompt {turn}"))
+    house.a.takes, house.b.takes = 0.9, 9
+    await read(await house.stream())
+    assert house.verdicts == ["hedged"]
+    assert house.route == "failover: c is left alone"
+
+
+@pytest.mark.parametrize(("ceiling", "asked"), [(1_020, 0), (1_200, 1)])
+async def test_f09_both_of_a_race_are_paid_from_the_one_ceiling(ceiling: int, asked: int) -> None:
+    """Each alone is affordable; that one answers and the other's input is paid for may not be."""
+    house = await warm()
+    house.a.takes = 1.4
+    stream = await house.stream("hello " * 640, max_tokens=5, max_cost=ceiling)
+    assert isinstance(stream, Stream)
+    assert len(house.b.calls) == asked
+    assert house.route == ("failover: a is slow" if asked else "ordered")
+
+
 async def test_an_answer_in_time_is_not_raced_nor_is_a_whole_one() -> None:
     house = await warm()
     await read(await house.stream())
@@ -208,7 +231,9 @@ async def test_an_answer_in_time_is_not_raced_nor_is_a_whole_one() -> None:
     [
         {"tools": [{"type": "web_search_20250305", "name": "web_search"}]},
         {"tools": [{"type": "function", "function": {"name": "f"}}, {"type": "mcp"}]},
-        {"web_search_options": {}, "mcp_servers": [{"url": "https://a"}]},
+        {"web_search_options": {}},
+        {"mcp_servers": [{"url": "https://a"}]},
+        {"plugins": [{"id": "web"}]},
     ],
 )
 async def test_f09_requests_whose_tools_act_at_the_provider_are_never_sent_twice(
@@ -225,3 +250,4 @@ def test_tools_that_the_caller_runs_do_not_act() -> None:
     request = House().exchange(tools=[{"type": "function"}, {"name": "a"}]).request
     assert not acts(request)
     assert not acts(House().exchange().request)
+    assert not acts(House().exchange(mcp_servers=[], web_search_options=None).request)

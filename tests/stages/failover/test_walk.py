@@ -230,6 +230,7 @@ async def test_f05_a_poisoned_request_opens_nobodys_breaker_and_is_quarantined()
         assert error.code == "upstream_reset"
         met += len(house.asked)
         held += house.verdicts == ["quarantined"]
+        assert error.held == (house.verdicts == ["quarantined"])
     assert met <= 3
     assert held == 999
     for provider, model in (("a", "one"), ("b", "two"), ("c", "three")):

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.core.capacity import Concurrency
 from gateway.core.catalogue import Target
@@ -52,6 +53,18 @@ async def test_targets_over_the_cost_ceiling_are_skipped() -> None:
     assert isinstance(error, BadRequest)
     assert (error.code, error.param) == ("max_cost_exceeded", "x-turnout-max-cost")
     assert house.asked == []
+
+
+async def test_input_that_may_be_written_into_a_providers_cache_is_counted_at_that_price() -> None:
+    """Claude takes twice the price of plain input for what it keeps an hour."""
+    house = House({"model": "kept"}, {"model": "two"})
+    asked: Any = {"content": "word " * 800, "max_tokens": 1, "max_cost": 1_500}
+    marks: Any = {"system": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]}
+    assert await house.served_by(**asked) == "a"
+    assert await house.served_by(**asked, **marks) == "b"
+    exchange = replace(house.exchange(**asked), prompt_cache="1h")
+    await house.chain(exchange)
+    assert house.route == "failover: kept lacks cost"
 
 
 async def test_the_policys_ceiling_holds_too_and_an_unknown_price_is_above_any() -> None:
