@@ -95,9 +95,9 @@ class LimitRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return seconds_of(self.every) if self.every is not None else 0.0
 
     def time(self) -> str:
-        """Return over what time it counts, in words: `every 1m`, `each day`, `at once`."""
+        """Return over what time it counts, in words: `every 1m`, `each day in UTC`, `at once`."""
         if self.each is not None:
-            return f"each {self.each}"
+            return f"each {self.each} in {self.zone}" if self.zone else f"each {self.each}"
         if self.every is None:
             return "at once"
         return f"every {self.every if isinstance(self.every, str) else f'{self.every:g}s'}"
@@ -147,7 +147,8 @@ def check_limits(limits: Sequence[LimitRule]) -> Iterator[Wrong]:
             continue
         first = seen.setdefault(rule.identity(), index)
         if first != index:
-            what = f"counts the same as `limits[{first}]`. Take one out, or give it a `name`."
+            cure = f"give it {'another' if rule.name else 'a'} `name`"
+            what = f"counts the same as `limits[{first}]`. Take one out, or {cure}."
             yield (index,), what
 
 
