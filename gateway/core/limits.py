@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from gateway.core.money import in_words
 from gateway.core.windows import Each, zone_of
 
 Kind = Literal["requests", "tokens", "input_tokens", "output_tokens", "cost", "concurrent"]
@@ -105,7 +106,9 @@ class LimitRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def says(self) -> str:
         """Return it in words: `60 requests per tenant every 1m`."""
         kind = self.kind
-        given = f"${self.cost:g}" if kind == "cost" else f"{self.amount} {kind.replace('_', ' ')}"
+        given = f"{self.amount} {kind.replace('_', ' ')}"
+        if kind == "cost":
+            given = in_words(self.amount)
         if kind == "concurrent":
             given = f"{self.amount} requests"
         whose = f" per {' and '.join(self.per)}" if self.per else ""

@@ -183,8 +183,9 @@ def _mapped(network: IPv4Network | IPv6Network) -> IPv4Network | None:
     address = network.network_address
     if isinstance(address, IPv4Address) or network.prefixlen < _MAPPED:
         return None
-    mapped = address.ipv4_mapped
-    return mapped and IPv4Network((mapped, network.prefixlen - _MAPPED))
+    if address.ipv4_mapped is None:
+        return None
+    return IPv4Network((address.ipv4_mapped, network.prefixlen - _MAPPED))
 
 
 def _nothing_else(shape: type, _given: object) -> object:

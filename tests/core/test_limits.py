@@ -11,6 +11,7 @@ RIGHT: list[tuple[dict[str, Any], str]] = [
     ({"tokens": 5, "every": 90, "per": ["user", "model"]}, "5 tokens per user and model every 90s"),
     ({"input_tokens": 5, "each": "hour", "per": []}, "5 input tokens each hour"),
     ({"cost": 2.5, "each": "day", "zone": "Asia/Tokyo"}, "$2.5 per tenant each day in Asia/Tokyo"),
+    ({"cost": 1234567, "each": "month"}, "$1234567 per tenant each month"),
     ({"concurrent": 20, "per": ["key"]}, "20 requests per key at once"),
     ({"requests": 9, "every": "2h", "per": ["label:team"], "name": "team"}, "team"),
 ]
