@@ -3,7 +3,9 @@
 Deficit round robin (Shreedhar & Varghese, SIGCOMM 1995): each tenant with entries is visited in
 turn and may send a quantum of tokens at each visit; what it does not use it keeps for as long as
 it has entries. So no tenant gets ahead of another by more than a quantum and the dearest request
-of each, however many requests it has here and however large they are.
+of each, however many requests it has here and however large they are. A request counts at least
+a quantum: what a short question takes from others is a place, not its tokens, and by tokens alone
+fifty of them went in one turn.
 
 The three classes share by the same rule, with quanta of 16 : 4 : 1. Under strict priority a busy
 `high` would starve `low` for ever. Here `low` keeps 1 part in 21 of the tokens, and `high` at
@@ -19,20 +21,20 @@ from typing import Final, Protocol
 from gateway.core.exchange import Priority
 
 QUANTUM: Final = 256
-"""Tokens that a tenant may send at each visit: about a small request, so that turns stay short."""
+"""Tokens that a tenant may send at each visit, and the least that a request counts."""
 WEIGHTS: Final[Mapping[Priority, int]] = {"low": 1, "normal": 4, "high": 16}
 _UNIT: Final = 64
 
 
 class Entry:
-    """One who waits. `cost` is in tokens and counts at least 1."""
+    """One who waits. `cost` is in tokens and counts at least a quantum."""
 
     __slots__ = ("cost", "number", "priority", "tenant")
 
     def __init__(self, tenant: str, priority: Priority, cost: int) -> None:
         self.tenant = tenant
         self.priority: Priority = priority
-        self.cost = max(1, cost)
+        self.cost = max(QUANTUM, cost)
         self.number = 0
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from gateway.core.money import in_words
 from gateway.core.windows import Each, zone_of
 
 Kind = Literal["requests", "tokens", "input_tokens", "output_tokens", "cost", "concurrent"]
@@ -95,9 +96,9 @@ class LimitRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return seconds_of(self.every) if self.every is not None else 0.0
 
     def time(self) -> str:
-        """Return over what time it counts, in words: `every 1m`, `each day`, `at once`."""
+        """Return over what time it counts, in words: `every 1m`, `each day in UTC`, `at once`."""
         if self.each is not None:
-            return f"each {self.each}"
+            return f"each {self.each} in {self.zone}" if self.zone else f"each {self.each}"
         if self.every is None:
             return "at once"
         return f"every {self.every if isinstance(self.every, str) else f'{self.every:g}s'}"
@@ -105,7 +106,9 @@ class LimitRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def says(self) -> str:
         """Return it in words: `60 requests per tenant every 1m`."""
         kind = self.kind
-        given = f"${self.cost:g}" if kind == "cost" else f"{self.amount} {kind.replace('_', ' ')}"
+        given = f"{self.amount} {kind.replace('_', ' ')}"
+        if kind == "cost":
+            given = in_words(self.amount)
         if kind == "concurrent":
             given = f"{self.amount} requests"
         whose = f" per {' and '.join(self.per)}" if self.per else ""
@@ -147,7 +150,8 @@ def check_limits(limits: Sequence[LimitRule]) -> Iterator[Wrong]:
             continue
         first = seen.setdefault(rule.identity(), index)
         if first != index:
-            what = f"counts the same as `limits[{first}]`. Take one out, or give it a `name`."
+            cure = f"give it {'another' if rule.name else 'a'} `name`"
+            what = f"counts the same as `limits[{first}]`. Take one out, or {cure}."
             yield (index,), what
 
 

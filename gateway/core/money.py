@@ -40,6 +40,12 @@ def at_most(rates: Rates, tokens_in: int, tokens_out: int) -> int:
     return -(-(tokens_in * rates[0] + tokens_out * rates[1]) // _PARTS)
 
 
+def in_words(micro_dollars: int) -> str:
+    """Return an amount as people write it, exact to the micro-dollar: `$5`, `$0.000085`."""
+    whole, part = divmod(micro_dollars, _PARTS)
+    return f"${whole}.{part:06}".rstrip("0").rstrip(".")
+
+
 @lru_cache(maxsize=1024)  # a catalogue holds no more, and a request has one price
 def _rates(price: Price) -> tuple[int, int, int, int, int]:
     """Return input, cached, cache-write, output and 1h write prices, the defaults filled in."""

@@ -94,7 +94,7 @@ def price_of(
     if facts.used is not None:
         return facts.micro_dollars
     model = catalogue.models.get(answered.model)
-    if usage is None or model is None or model.price is None:
+    if usage is None or usage.doubtful or model is None or model.price is None:
         return None
     return cost(usage, model.price)
 

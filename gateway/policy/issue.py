@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
@@ -19,6 +19,7 @@ from gateway.settings import Name
 _SPAN: Final = re.compile(r"([1-9][0-9]{0,4})([smhdw])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MOST: Final = 32
+_MAPPED: Final = 96
 """Labels, and networks, that one key may have."""
 
 
@@ -166,13 +167,25 @@ def _span(text: str) -> int:
 
 def _check_network(text: str, field: str) -> None:
     try:
-        ip_network(text)
+        mapped = _mapped(ip_network(text))
     except ValueError:
         try:
             cure = f"write {ip_network(text, strict=False)}."
         except ValueError:
             cure = "write an address or a range, such as 10.0.0.0/8 or 2001:db8::/32."
         raise Misfit(field, f"this is no network: {cure}") from None
+    if mapped is not None:  # who comes from there is known by that, so the key would open nothing
+        raise Misfit(field, f"this is an IPv4 network in IPv6 words: write {mapped}.")
+
+
+def _mapped(network: IPv4Network | IPv6Network) -> IPv4Network | None:
+    """Return the IPv4 network that an IPv6 one below ::ffff:0:0/96 stands for, else None."""
+    address = network.network_address
+    if isinstance(address, IPv4Address) or network.prefixlen < _MAPPED:
+        return None
+    if address.ipv4_mapped is None:
+        return None
+    return IPv4Network((address.ipv4_mapped, network.prefixlen - _MAPPED))
 
 
 def _nothing_else(shape: type, _given: object) -> object:

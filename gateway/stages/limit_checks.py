@@ -6,8 +6,8 @@ from typing import Final
 from gateway.core.catalogue import Catalogue, Model, Price
 from gateway.core.estimate import TOKENS_PER_MESSAGE
 from gateway.core.exchange import Caller
-from gateway.core.limits import LABEL, MICRO, LimitRule, check_limits
-from gateway.core.money import at_most, dearest
+from gateway.core.limits import LABEL, LimitRule, check_limits
+from gateway.core.money import at_most, dearest, in_words
 from gateway.documents import suggest
 from gateway.stages.names import Names, Problem
 
@@ -42,7 +42,7 @@ def check_passable(
         path = ("limits", index, rule.kind if rule.burst is None else "burst")
         least = SHORTEST.get(rule.kind, 1) if rule.kind != "cost" else cheapest
         if rule.capacity < least:
-            what = f"the shortest request needs ${least / MICRO:g}"
+            what = f"the shortest request needs {in_words(least)}"
             if rule.kind != "cost":
                 what = f"the shortest message counts {least} {rule.kind.replace('_', ' ')}"
             yield Problem(path, f"no request can pass: {what}.")
@@ -51,7 +51,7 @@ def check_passable(
             named = " or ".join(f"`{name}`" for name in sorted(dear))
             what = f"no request to {named} can pass: the shortest needs"
             if dear:
-                yield Problem(path, f"{what} ${min(dear.values()) / MICRO:g}.", "warning")
+                yield Problem(path, f"{what} {in_words(min(dear.values()))}.", "warning")
 
 
 def check_prices(

@@ -6,6 +6,7 @@ from typing import Final
 
 from gateway.core.errors import LimitReached
 from gateway.core.limits import MICRO
+from gateway.core.money import in_words
 from gateway.core.notes import Demand
 from gateway.core.state import SOON, Refused
 from gateway.stages.limit_meters import Meter
@@ -96,7 +97,7 @@ def _error(meter: Meter, text: str) -> LimitReached:
 
 def _shown(meter: Meter, amount: int) -> str:
     if meter.kind == "cost":
-        return f"${amount / MICRO:g}"
+        return in_words(amount)
     return f"{amount} {meter.kind.replace('_', ' ')}"
 
 

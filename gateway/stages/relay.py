@@ -213,10 +213,10 @@ class Relay:
         final: bool = True,
     ) -> None:
         """Note what was used; `passed` are the output tokens that we saw."""
-        if usage is not None:
+        if usage is not None and not (final and usage.doubtful):
             price = cost(usage, model.price) if model.price else None
             exchange.notes.add(Used(model.name, usage, price))
-            if final and not usage.doubtful:
+            if final:
                 return
         if exchange.request.endpoint != "count_tokens":
             seen = seen_passing(exchange.request, model, usage, passed)

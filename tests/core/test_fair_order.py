@@ -95,7 +95,13 @@ def test_two_tenants_who_both_wait_never_differ_by_more_than_the_bound(
 def test_a_crowd_of_one_tenant_delays_another_by_one_turn() -> None:
     taken = drained(order_of(*crowd("noisy", 500), *crowd("quiet", 3)))
     places = [place for place, entry in enumerate(taken) if entry.tenant == "quiet"]
-    assert places == [2, 3, 7]  # two or three requests of 100 tokens a visit
+    assert places == [1, 3, 5]
+
+
+def test_short_questions_go_in_turn_too() -> None:
+    """What they take is a place each: by tokens alone fifty of 5 tokens would go in one turn."""
+    taken = drained(order_of(*crowd("noisy", 500, 5), *crowd("quiet", 3, 5)))
+    assert [place for place, entry in enumerate(taken) if entry.tenant == "quiet"] == [1, 3, 5]
 
 
 def test_large_requests_wait_for_as_many_tokens_as_small_ones() -> None:

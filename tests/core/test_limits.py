@@ -10,7 +10,8 @@ RIGHT: list[tuple[dict[str, Any], str]] = [
     ({"requests": 60, "every": "1m", "burst": 10}, "60 requests per tenant every 1m"),
     ({"tokens": 5, "every": 90, "per": ["user", "model"]}, "5 tokens per user and model every 90s"),
     ({"input_tokens": 5, "each": "hour", "per": []}, "5 input tokens each hour"),
-    ({"cost": 2.5, "each": "day", "zone": "Europe/Berlin"}, "$2.5 per tenant each day"),
+    ({"cost": 2.5, "each": "day", "zone": "Asia/Tokyo"}, "$2.5 per tenant each day in Asia/Tokyo"),
+    ({"cost": 1234567, "each": "month"}, "$1234567 per tenant each month"),
     ({"concurrent": 20, "per": ["key"]}, "20 requests per key at once"),
     ({"requests": 9, "every": "2h", "per": ["label:team"], "name": "team"}, "team"),
 ]
@@ -49,6 +50,12 @@ def test_a_limit_that_makes_no_sense_is_told_where_and_why(
     ((path, said),) = check_limits([LimitRule(**fields)])
     assert ".".join(map(str, path)) == f"0.{place}".removesuffix(".")
     assert what in said
+
+
+def test_two_limits_of_one_name_need_another_name() -> None:
+    twice = [LimitRule(requests=amount, each="day", name="daily") for amount in (9, 8)]
+    ((_, what),) = check_limits(twice)
+    assert what == "counts the same as `limits[0]`. Take one out, or give it another `name`."
 
 
 def test_two_limits_that_count_the_same_are_told_apart_by_name_only() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.catalogue import Price
-from gateway.core.money import cost, dearest
+from gateway.core.money import cost, dearest, in_words
 from gateway.core.reply import Usage
 
 GPT = Price(input=2.5, output=10.0, cached=1.25)
@@ -14,6 +14,11 @@ GPT = Price(input=2.5, output=10.0, cached=1.25)
 
 def test_input_and_output_are_charged_by_the_token() -> None:
     assert cost(Usage(input=1000, output=500), GPT) == 2500 + 5000
+
+
+def test_amounts_are_written_out_also_very_small_and_very_large_ones() -> None:
+    amounts = [5_000_000, 2_500_000, 85, 1_234_567_890_000, 0]
+    assert list(map(in_words, amounts)) == ["$5", "$2.5", "$0.000085", "$1234567.89", "$0"]
 
 
 def test_cached_tokens_are_part_of_the_input_and_cost_their_own_price() -> None:

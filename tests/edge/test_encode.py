@@ -4,7 +4,7 @@ import pytest
 
 from gateway.core.notes import Used
 from gateway.core.outcome import Facts
-from gateway.core.reply import Answered
+from gateway.core.reply import Answered, Usage
 from gateway.edge.encode import date_line, dollars, milliseconds, price_of, safe
 from tests.fakes.service import ANSWERED, CATALOGUE, USAGE
 
@@ -34,6 +34,10 @@ def test_the_stages_note_of_the_price_wins() -> None:
 def test_without_a_price_the_cost_is_unknown(model: str) -> None:
     assert price_of(Facts(), CATALOGUE, Answered(model=model), USAGE) is None
     assert price_of(Facts(), CATALOGUE, ANSWERED, None) is None
+
+
+def test_what_makes_no_sense_is_an_unknown_cost_and_not_a_free_answer() -> None:
+    assert price_of(Facts(), CATALOGUE, ANSWERED, Usage(doubtful=True)) is None
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,11 @@ async def test_a_span_is_a_number_and_a_unit(span: str, seconds: int) -> None:
         ({"tenant": "acme", "expires": "0d"}, "expires", "such as 30d"),
         ({"tenant": "acme", "networks": ["10.0.0.1/8"]}, "networks.0", "write 10.0.0.0/8"),
         ({"tenant": "acme", "networks": ["::1", "home"]}, "networks.1", "such as 10.0.0.0/8"),
+        (
+            {"tenant": "acme", "networks": ["::ffff:10.0.0.0/104"]},
+            "networks.0",
+            "write 10.0.0.0/8.",
+        ),
         ({"tenant": "acme", "networks": ["::1"] * 33}, "networks", "length <= 32"),
     ],
 )

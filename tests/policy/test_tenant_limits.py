@@ -40,7 +40,7 @@ def test_a_tenants_limits_that_no_request_passes_are_errors(tmp_path: Path) -> N
     limits = "{limits: [{tokens: 5, each: day}, {cost: 0.000001, each: day}]}"
     assert said(tmp_path, limits) == [
         "error [0].tokens: no request can pass: the shortest message counts 6 tokens.",
-        "error [1].cost: no request can pass: the shortest request needs $1.5e-05.",
+        "error [1].cost: no request can pass: the shortest request needs $0.000015.",
     ]
 
 

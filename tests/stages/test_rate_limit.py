@@ -58,8 +58,8 @@ async def test_a_spent_budget_is_429_budget_exceeded_and_not_worth_another_try()
         None,
     )
     assert error.public == (
-        "The budget `$0.0002 per tenant each day` has no room left for the $0.000105 asked for. "
-        "It is new at 2023-11-15T00:00:00+01:00."
+        "The budget `$0.0002 per tenant each day in Europe/Berlin` has no room left for the "
+        "$0.000105 asked for. It is new at 2023-11-15T00:00:00+01:00."
     )
 
 

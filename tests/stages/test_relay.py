@@ -17,7 +17,7 @@ from gateway.core.errors import (
 )
 from gateway.core.exchange import Route
 from gateway.core.notes import Attempted, Routed, StreamEnded, Used, Work
-from gateway.core.reply import Stream
+from gateway.core.reply import Stream, Usage
 from gateway.stages import AnyStage
 from gateway.stages.relay import RelayPolicy
 from tests.fakes.relay import (
@@ -90,9 +90,10 @@ async def test_an_unknown_price_is_not_free_and_unknown_usage_is_not_noted() -> 
     house = House()
     await house.ask(model="slow")
     assert house.notes.all(Used) == [Used("slow", USAGE, None)]
-    house.provider.usage = None
-    await house.ask(model="slow")
-    assert house.notes.all(Used) == []
+    for unknown in (None, Usage(doubtful=True)):
+        house.provider.usage = unknown
+        await house.ask(model="slow")
+        assert house.notes.all(Used) == []
 
 
 @pytest.mark.parametrize(
