@@ -2,11 +2,13 @@
 
 import pytest
 
-from gateway.core.notes import Used
+from gateway.core.exchange import Exchange
+from gateway.core.notes import Cached, CacheResult, Used
 from gateway.core.outcome import Facts
-from gateway.core.reply import Answered
+from gateway.core.reply import Answered, Whole
 from gateway.edge.encode import date_line, dollars, milliseconds, price_of, safe
-from tests.fakes.service import ANSWERED, CATALOGUE, USAGE
+from tests.fakes.raw_client import connect, post
+from tests.fakes.service import ANSWERED, CATALOGUE, USAGE, WHOLE, open_house
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,22 @@ def test_the_stages_note_of_the_price_wins() -> None:
 def test_without_a_price_the_cost_is_unknown(model: str) -> None:
     assert price_of(Facts(), CATALOGUE, Answered(model=model), USAGE) is None
     assert price_of(Facts(), CATALOGUE, ANSWERED, None) is None
+
+
+@pytest.mark.parametrize(
+    ("result", "told"), [("miss", "2"), ("hit-exact", None), ("hit-semantic", None)]
+)
+async def test_what_the_provider_had_kept_is_no_news_of_a_stored_answer(
+    result: CacheResult, told: str | None
+) -> None:
+    async def cached(exchange: Exchange) -> Whole:
+        exchange.notes.add(Cached(result))
+        return WHOLE
+
+    async with open_house(cached) as house, connect(house.port) as client:
+        answer = await client.ask(post())
+    assert answer.body == WHOLE.body
+    assert answer.headers.get("x-turnout-prompt-cached-tokens") == told
 
 
 @pytest.mark.parametrize(
