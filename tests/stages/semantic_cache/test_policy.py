@@ -42,6 +42,16 @@ def test_a_judge_that_nobody_serves_is_a_problem() -> None:
     assert "small" in problem.what
 
 
+def test_a_judge_that_cannot_speak_is_a_problem() -> None:
+    vectors = Model(provider="acme", endpoints=("embeddings",))
+    catalogue = Catalogue(models={"vectors": vectors}, aliases={"judge": "vectors"})
+    for judge in ("vectors", "judge"):
+        policy = SemanticCachePolicy(semantic=SemanticPolicy(judge=judge))
+        (problem,) = policy.check(replace(NAMES, catalogue=catalogue))
+        assert problem.path == ("semantic", "judge")
+        assert problem.what.startswith(f"`{judge}` does not serve chat")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
