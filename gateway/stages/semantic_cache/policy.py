@@ -78,9 +78,12 @@ class SemanticCachePolicy(StagePolicy, frozen=True, tag="semantic_cache", kw_onl
     ] = None
 
     def check(self, names: Names) -> Iterator[Problem]:
-        """Yield who would share answers, and fields that do nothing."""
+        """Yield who would share answers, and what of `semantic` cannot be."""
         if self.shared and names.tenants is not None:
             yield from _sharers(names)
+        if self.semantic is not None and names.no_embedder:
+            what = f"without an embedder only equal questions are found: {names.no_embedder}."
+            yield Problem(("semantic",), what, "warning")
         if self.semantic is not None and self.semantic.judge:
             yield from _unable(self.semantic.judge, names)
 
