@@ -40,8 +40,8 @@ COLUMNS: Final = (
     "NEGATIVES SERVED",
 )  # fmt: skip
 UNKNOWN: Final = (
-    "Of {count:,} hits nobody knows whether they are right: their answers were not recorded "
-    "(`record: {{answers: true}}`)."
+    "Of {count:,} hits nobody knows whether they are right: one of both answers was not "
+    "recorded (`record: {{answers: true}}`), or was itself served to a similar question."
 )
 
 

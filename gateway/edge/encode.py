@@ -116,7 +116,7 @@ def send_whole(visit: Visit, reply: Whole, catalogue: Catalogue) -> None:
     amount = price_of(facts, catalogue, reply.answered, reply.usage)
     if amount is not None:
         lines += f"x-turnout-cost: {dollars(amount)}\r\n"
-    if reply.usage is not None:
+    if reply.usage is not None and not (facts.cached is not None and facts.cached.hit):
         lines += f"x-turnout-prompt-cached-tokens: {reply.usage.cached}\r\n"
     send(visit, 200, reply.body, lines + _overhead(visit, facts))
 

@@ -46,7 +46,7 @@ def check_pepper(document: Document, settings: Settings, state: AnyState) -> Non
     if pepper is not None and not pepper.present:
         document.report(("pepper",), f"{pepper.lack}, or remove this line.", alone=True)
     elif pepper is None and state.several_nodes:
-        what = "each node would make a `pepper` of its own, and issued keys work on one node only."
+        what = "each node would make a `pepper` of its own and take no other's keys or answers."
         cure = "Add `pepper: env:TURNOUT_PEPPER`, the same for every node."
         document.report(("state",), f"{what} {cure}", "warning")
 

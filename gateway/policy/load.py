@@ -110,6 +110,7 @@ def load_rules(folder: Path, known: Known, environment: Mapping[str, str]) -> Ru
         providers=known.providers,
         kinds=known.kinds,
         marked=known.marked,
+        no_embedder=known.no_embedder,
     )
     policies = {name: _policy(name, read.file) for name, read in files.items()}
     if known.readable:

@@ -157,6 +157,7 @@ def _known(
         kinds={name: config.kind for name, config in settings.providers.items()},
         readable=models is not None,
         marked=_marked(gateway),
+        no_embedder=settings.embedder.unusable(),
     )
 
 

@@ -85,6 +85,8 @@ class Known(Struct, frozen=True):
     """Whether models.yaml could be read: without it no name of a model can be called wrong."""
     marked: Collection[str] | None = None
     """The providers that keep prompts where these are marked; None when they are not known."""
+    no_embedder: str = ""
+    """What to do to have an embedder; empty where there is one."""
 
 
 def callers_of(tenants: Mapping[str, Tenant] | None, known: Known) -> Mapping[str, Caller]:

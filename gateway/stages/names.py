@@ -22,6 +22,8 @@ class Names(Struct, frozen=True):
     """Of what kind each block is, as far as they could be read."""
     marked: Collection[str] | None = None
     """Those whose providers keep prompts where these are marked; None when they are not known."""
+    no_embedder: str = ""
+    """What to do to have an embedder; empty where there is one."""
 
     @property
     def callers(self) -> Collection[Caller]:

@@ -74,7 +74,7 @@ class CacheSize(Collector):
         )
         yield _counted(
             "turnout_cache_events",
-            "stored; refused, veto, failed, flight, renewed and feedback.",
+            "stored; refused, veto, failed, flight, renewed, feedback and audit.",
             ("kind", "what"),
             cache.events,
         )

@@ -96,12 +96,18 @@ def _hour(now: float) -> str:
 def _open(folder: Path, name: str) -> int:
     """Open a file to append, that its owner alone can read."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make(folder)
     try:
         return os.open(folder / name, flags, 0o600)
     except FileNotFoundError:  # another worker has just tidied up
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(folder)
         return os.open(folder / name, flags, 0o600)
+
+
+def _make(folder: Path) -> None:
+    """Make the folder of a tenant, its policy's and the log's; `parents` would leave those open."""
+    for path in (folder.parent.parent, folder.parent, folder):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _write(file: int, lines: bytes, before: int) -> None:

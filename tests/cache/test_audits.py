@@ -20,9 +20,10 @@ FIRST, NEAR = "What is the capital of France?", "What is the capital city of Fra
 OTHER = "What's the capital of France?"
 
 
-def load(folder: Path, config: dict[str, Any], **settings: Any) -> Any:
+def load(folder: Path, config: dict[str, Any], judge: str | None = None, **settings: Any) -> Any:
+    semantic = {"audit_rate": 1.0, "judge": judge}
     config["pipeline"].append(
-        {"stage": "semantic_cache", "semantic": {"audit_rate": 1.0}, "lookup_timeout_ms": 5000}
+        {"stage": "semantic_cache", "semantic": semantic, "lookup_timeout_ms": 5000}
     )
     kinds = {"embedder": {"kind": "minilm"}, "state": {"kind": "sqlite"}, **settings}
     write_config(folder, **config, settings=kinds)
@@ -67,3 +68,20 @@ async def test_an_audit_is_limited_charged_and_logged_as_what_it_is(tmp_path: Pa
             )
             assert tries == [(1,)]
             await until(gateway, "/metrics", "turnout_cache_semantic_threshold{")
+
+
+@pytest.mark.slow
+async def test_a_budget_is_charged_the_judge_and_what_it_judged(tmp_path: Path) -> None:
+    async with open_metered() as (meter, upstream):
+        meter.words = ("Paris.", "It is Paris, of course.", "A", "Hello.")
+        config = limited_config(upstream, {"output_tokens": 10_000, "each": "day"})
+        setup = await asyncio.to_thread(load, tmp_path, config, "m")
+        async with serve_setup(setup, tmp_path / "log") as gateway:
+            await until(gateway, "/readyz", '"ready":true')
+            await ask(gateway, FIRST)
+            assert (await ask(gateway, NEAR))["x-turnout-cache"] == "hit-semantic"
+            what = 'turnout_cache_events_total{kind="audit",what="same"} 1.0'
+            await until(gateway, "/metrics", what)
+            assert meter.tokens_out == 100 + 100 + 1
+            left = (await ask(gateway, "Hello!"))["x-ratelimit-remaining-tokens"]
+            assert int(left) == 10_000 - meter.tokens_out

@@ -2,11 +2,13 @@
 
 import pytest
 
-from gateway.core.notes import Used
+from gateway.core.exchange import Exchange
+from gateway.core.notes import Cached, CacheResult, Used
 from gateway.core.outcome import Facts
-from gateway.core.reply import Answered, Usage
+from gateway.core.reply import Answered, Usage, Whole
 from gateway.edge.encode import date_line, dollars, milliseconds, price_of, safe
-from tests.fakes.service import ANSWERED, CATALOGUE, USAGE
+from tests.fakes.raw_client import connect, post
+from tests.fakes.service import ANSWERED, CATALOGUE, USAGE, WHOLE, open_house
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,22 @@ def test_without_a_price_the_cost_is_unknown(model: str) -> None:
 
 def test_what_makes_no_sense_is_an_unknown_cost_and_not_a_free_answer() -> None:
     assert price_of(Facts(), CATALOGUE, ANSWERED, Usage(doubtful=True)) is None
+
+
+@pytest.mark.parametrize(
+    ("result", "told"), [("miss", "2"), ("hit-exact", None), ("hit-semantic", None)]
+)
+async def test_what_the_provider_had_kept_is_no_news_of_a_stored_answer(
+    result: CacheResult, told: str | None
+) -> None:
+    async def cached(exchange: Exchange) -> Whole:
+        exchange.notes.add(Cached(result))
+        return WHOLE
+
+    async with open_house(cached) as house, connect(house.port) as client:
+        answer = await client.ask(post())
+    assert answer.body == WHOLE.body
+    assert answer.headers.get("x-turnout-prompt-cached-tokens") == told
 
 
 @pytest.mark.parametrize(

@@ -145,3 +145,12 @@ def test_a_key_that_cannot_be_sent_is_found_before_anything_starts(home: Path) -
     problem = lines[-1].removeprefix(f"{home}/")
     assert problem.startswith("config/gateway.yaml:14: providers.claude.api_key: env:UPKEY holds")
     assert "ab" not in problem.partition("holds")[2].replace("visible", "")
+
+
+def test_who_wants_similar_questions_and_has_no_embedder_is_warned(home: Path) -> None:
+    gateway, policy = home / "config/gateway.yaml", home / "policies/default.yaml"
+    policy.write_text("pipeline:\n  - stage: semantic_cache\n    semantic: {}\n")
+    gateway.write_text(gateway.read_text() + "\nembedder: {kind: none}\n")
+    setup = load_setup(home / "config", home / "policies", {})
+    (warning,) = setup.rules.warnings
+    assert (warning.line, "without an embedder" in warning.text) == (3, True)

@@ -27,7 +27,8 @@ def test_tenants_and_policies_are_apart_and_only_the_owner_can_read(tmp_path: Pa
     assert set(found) == {"traffic/default/a", "traffic/default/b", "traffic/other/a"}
     for path in found.values():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        for folder in (path.parent, path.parent.parent, tmp_path / "traffic"):
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert found["traffic/default/b"].read_text() == "default b\n"
 
 

@@ -52,6 +52,7 @@ class Call:
         """Leave in this exchange's notes what the call has left behind."""
         for note in self.notes:
             exchange.notes.add(note)
+        exchange.notes.several = exchange.notes.several or self.notes.several
 
     def reply(self) -> Whole:
         """Return the answer. Raises what it failed with."""

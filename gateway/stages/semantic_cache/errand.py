@@ -295,7 +295,10 @@ class Errand:
     def _unfit(self, recording: Recording, stream: Stream) -> str:
         """Return why a stream that is over is not kept, as far as that is known at its end."""
         source = unfit_source(stream.answered, self.exchange.notes)
-        return unfit_end(stream.tally) or source or ("large" if recording.too_large else "")
+        unfit = unfit_end(stream.tally) or source
+        if not unfit and stream.tally.usage is None:  # a whole answer tells it
+            unfit = "no_usage"
+        return unfit or ("large" if recording.too_large else "")
 
     def _end(self, flight: Flight[Found], unfit: str) -> None:
         """Let those go who wait for a stream that is not kept."""

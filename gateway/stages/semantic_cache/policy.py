@@ -78,13 +78,14 @@ class SemanticCachePolicy(StagePolicy, frozen=True, tag="semantic_cache", kw_onl
     ] = None
 
     def check(self, names: Names) -> Iterator[Problem]:
-        """Yield who would share answers, and fields that do nothing."""
+        """Yield who would share answers, and what of `semantic` cannot be."""
         if self.shared and names.tenants is not None:
             yield from _sharers(names)
-        judge, models = self.semantic and self.semantic.judge, list(names.models)
-        if judge and judge not in models:
-            what = f"there is no such model.{suggest(judge, models)}"
-            yield Problem(("semantic", "judge"), what)
+        if self.semantic is not None and names.no_embedder:
+            what = f"without an embedder only equal questions are found: {names.no_embedder}."
+            yield Problem(("semantic",), what, "warning")
+        if self.semantic is not None and self.semantic.judge:
+            yield from _unable(self.semantic.judge, names)
 
     def build(self, tools: Tools) -> Stage:
         """Return the stage."""
@@ -124,6 +125,18 @@ class SemanticCachePolicy(StagePolicy, frozen=True, tag="semantic_cache", kw_onl
             rate=semantic.audit_rate,
             judge=Judge(tools, semantic.judge) if semantic.judge else None,
         )
+
+
+def _unable(judge: str, names: Names) -> Iterator[Problem]:
+    """Yield why this model cannot say whether two answers say the same."""
+    catalogue, models = names.catalogue, list(names.models)
+    model = catalogue.models.get(catalogue.aliases.get(judge, judge))
+    if judge not in models:
+        what = f"there is no such model.{suggest(judge, models)}"
+        yield Problem(("semantic", "judge"), what)
+    elif model is not None and "chat" not in model.endpoints:
+        what = f"`{judge}` does not serve chat, so it can judge nothing. Name one that does."
+        yield Problem(("semantic", "judge"), what)
 
 
 def _sharers(names: Names) -> Iterator[Problem]:

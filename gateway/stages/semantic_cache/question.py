@@ -13,7 +13,11 @@ LONGEST: Final = 2048
 """Characters of a question that is compared in its normal form; a longer one is as it is."""
 _SHAPE: Final = frozenset({"stream", "stream_options"})
 """Fields that say how an answer is told, not what it is."""
-_VERBATIM: Final = re.compile(r'(```.*?(?:```|\Z)|`[^`\n]+`|"[^"\n]*")', re.DOTALL)
+_VERBATIM: Final = re.compile(
+    r'(```.*?(?:```|\Z)|`[^`\n]+`|"[^"\n]*"|“[^”\n]*”|„[^“”\n]*[“”]|«[^»\n]*»'
+    r"|(?<!\w)'[^'\n]+'(?!\w)|(?<!\w)‘[^’\n]+’(?!\w))",  # noqa: RUF001 - as people type them
+    re.DOTALL,
+)
 _INDENTED: Final = re.compile(r"\n[ \t]+\S")
 _SPACE: Final = re.compile(r"\s+")
 _END: Final = ".!?…。！？"  # noqa: RUF001 - as other scripts end a sentence

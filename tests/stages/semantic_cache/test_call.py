@@ -33,6 +33,20 @@ async def test_its_notes_are_its_own_until_somebody_pays() -> None:
     assert call.reply().body == b"{}"
 
 
+async def test_who_pays_knows_of_several_attempts() -> None:
+    """Else what a limit is charged is the newest one alone."""
+
+    async def proceed(exchange: Exchange) -> Reply:
+        exchange.notes.several = True
+        return Whole(b"{}")
+
+    call, exchange = begun(proceed)
+    await call.over()
+    assert not exchange.notes.several
+    call.pay(exchange)
+    assert exchange.notes.several
+
+
 async def test_who_waits_may_leave_and_it_goes_on() -> None:
     gate = asyncio.Event()
 

@@ -190,6 +190,16 @@ async def test_a_stream_that_ends_otherwise_is_not_kept_and_the_log_hears_why(
     assert house.cache.events["refused", why] == 2
 
 
+async def test_a_stream_of_unknown_usage_is_not_kept_and_the_log_hears_why() -> None:
+    house = CachedHouse()
+    house.provider.usage = None
+    house.provider.steps = [chunk({"content": "hello"}), chunk({}, "stop"), DONE]
+    for _ in range(2):
+        await house.stream()
+        assert (house.result, house.cached.unstored) == (("miss", ""), "no_usage")
+    assert house.cache.events["refused", "no_usage"] == house.calls == 2
+
+
 async def test_a_stream_of_a_fallback_is_not_even_gathered() -> None:
     house = CachedHouse()
 

@@ -32,6 +32,14 @@ def test_nobody_shares_without_being_told_to() -> None:
     assert not list(SemanticCachePolicy(shared=True).check(replace(NAMES, policy="other")))
 
 
+def test_who_wants_similar_questions_without_an_embedder_is_warned() -> None:
+    names = replace(NAMES, no_embedder="choose another")
+    assert not list(SemanticCachePolicy().check(names))
+    (problem,) = SemanticCachePolicy(semantic=SemanticPolicy()).check(names)
+    assert (problem.path, problem.severity) == (("semantic",), "warning")
+    assert problem.what.endswith("only equal questions are found: choose another.")
+
+
 def test_a_judge_that_nobody_serves_is_a_problem() -> None:
     names = replace(NAMES, catalogue=Catalogue(models={"small": Model(provider="acme")}))
     for judge in (None, "small"):
@@ -40,6 +48,16 @@ def test_a_judge_that_nobody_serves_is_a_problem() -> None:
     (problem,) = SemanticCachePolicy(semantic=SemanticPolicy(judge="smal")).check(names)
     assert problem.path == ("semantic", "judge")
     assert "small" in problem.what
+
+
+def test_a_judge_that_cannot_speak_is_a_problem() -> None:
+    vectors = Model(provider="acme", endpoints=("embeddings",))
+    catalogue = Catalogue(models={"vectors": vectors}, aliases={"judge": "vectors"})
+    for judge in ("vectors", "judge"):
+        policy = SemanticCachePolicy(semantic=SemanticPolicy(judge=judge))
+        (problem,) = policy.check(replace(NAMES, catalogue=catalogue))
+        assert problem.path == ("semantic", "judge")
+        assert problem.what.startswith(f"`{judge}` does not serve chat")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ def question(messages: list[Any], **more: Any) -> Question:
         ("cafe\u0301 near me", "caf\u00e9 near me"),
         ("Tell me (please) about it...", "tell me (please) about it"),
         ("What's that?", "what's that"),
+        ("The dogs' and Isn't the cats' home?", "the dogs' and isn't the cats' home"),
         ("Erkläre das!", "erkläre das"),
     ],
 )
@@ -37,6 +38,11 @@ def test_two_ways_of_writing_one_question_are_the_same(one: str, other: str) -> 
         ("What does fooBar do?", "What does foobar do?"),
         ("Is `Foo` a class?", "Is `foo` a class?"),
         ('What does "Polish" mean?', 'What does "polish" mean?'),
+        ("What does 'Polish' mean?", "What does 'polish' mean?"),
+        ("What does “Polish” mean?", "What does “polish” mean?"),
+        ("What does ‘Polish’ mean?", "What does ‘polish’ mean?"),  # noqa: RUF001 - as people type
+        ("Was heißt „Polish“?", "Was heißt „polish“?"),
+        ("Que veut dire «Polish»?", "Que veut dire «polish»?"),
         ("Run print(Foo)", "Run print(foo)"),
         ("Set $Path", "Set $path"),
         ("Why?\n  if x:\n    y", "Why?\n if x:\n  y"),

@@ -59,6 +59,7 @@ class Judge:
         request = self._request(question, one, other)
         route = Route((self._catalogue.find(self._model),), "judge")
         own = replace(exchange, request=request, route=route, audit=None, drop_params=True)
+        exchange.notes.several = True  # who pays has paid for the audit's answer before
         return await self._relay(own, _nobody)
 
 
