@@ -36,8 +36,10 @@ def main() -> int:
     start = time.perf_counter()
     try:
         results = run(effort, rounds)
-    except BadAnswer as error:
-        print(f"make bench: stopped, a target answered wrongly: {error}")
+    except* BadAnswer as errors:
+        print(f"make bench: stopped, a target answered wrongly: {errors.exceptions[0]}")
+        results = {}
+    if not results:
         return 1
     path = chosen.reports / f"bench-{time.strftime('%Y%m%d-%H%M%S')}.json"
     report.write(results, path)

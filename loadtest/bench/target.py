@@ -20,6 +20,7 @@ providers:
     kind: openai
     base_url: {upstream}
     api_key: env:TURNOUT_BENCH_UPSTREAM_KEY
+    concurrency: {{queue: 1000}}  # on a busy machine streams wait for places, and none is refused
 """
 _MODELS: Final = """\
 models:
