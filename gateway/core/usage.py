@@ -37,10 +37,14 @@ def token_count(value: object, before: int = 0) -> int:
 
 
 def openai_usage(value: object, before: Usage | None = None) -> Usage | None:
-    """Read an OpenAI usage object; fields that make no sense keep what was known before."""
+    """Read an OpenAI usage object; fields that make no sense keep what was known before.
+
+    One that leaves out what was read or what was written is doubtful: unsaid is not 0.
+    """
     if not isinstance(value, dict) or not value:
         return before
-    if before is None and "prompt_tokens" in value and (plain := _plain_usage(value)) is not None:
+    whole = before is None and "prompt_tokens" in value and "completion_tokens" in value
+    if whole and (plain := _plain_usage(value)) is not None:
         return plain
     known = before or _NOTHING
     said = [value[name] for name in _MAIN if value.get(name) is not None]
@@ -112,7 +116,7 @@ def begun(usage: object) -> object:
 
 
 def _doubtful(figures: list[object]) -> bool:
-    return not figures or any(token_count(figure, -1) < 0 for figure in figures)
+    return len(figures) < len(_MAIN) or any(token_count(figure, -1) < 0 for figure in figures)
 
 
 def _dict(value: object) -> dict[str, Any]:

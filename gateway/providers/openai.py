@@ -164,7 +164,10 @@ def check_answer(body: bytes, endpoint: Endpoint) -> Usage | None:
     answer = read_answer(body, _read_whole)
     if (answer.data is None) if endpoint == "embeddings" else not answer.choices:
         raise broken("bad_upstream", "the answer has neither choices nor data")
-    return openai_usage(answer.usage)
+    told = answer.usage
+    if endpoint == "embeddings" and isinstance(told, dict):
+        told = {"completion_tokens": 0, **told}  # there is nothing to write, and none says so
+    return openai_usage(told)
 
 
 def _prepare(call: Call) -> tuple[ChatRequest, tuple[str, ...]]:

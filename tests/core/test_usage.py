@@ -28,8 +28,18 @@ def test_a_later_usage_object_wins_field_by_field() -> None:
 
 
 def test_more_cached_than_input_tokens_is_not_believed() -> None:
-    usage = openai_usage({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 9}})
-    assert usage == Usage(input=5, cached=5)
+    told = {"prompt_tokens": 5, "completion_tokens": 1}
+    usage = openai_usage({**told, "prompt_tokens_details": {"cached_tokens": 9}})
+    assert usage == Usage(input=5, output=1, cached=5)
+
+
+@pytest.mark.parametrize("told", [{"prompt_tokens": 7}, {"completion_tokens": 7}])
+def test_half_of_what_was_used_is_doubtful_and_not_0(told: dict[str, int]) -> None:
+    usage = openai_usage(told)
+    assert usage is not None
+    assert usage.doubtful
+    other = openai_usage({"prompt_tokens": 7, "completion_tokens": None})
+    assert other == Usage(input=7, doubtful=True)
 
 
 def test_anthropic_input_includes_what_was_cached_and_written() -> None:

@@ -91,7 +91,8 @@ async def test_a_whole_request_and_its_answer_pass_byte_for_byte() -> None:
     sent = (
         b'{ "messages" : [{"role":"user","content":"\\u00e9"}], "new_field": 1.50,"model":"fast"}'
     )
-    said = b'{"id":"c", "choices":[{"message":{"content":"ok"}}],"usage":{"prompt_tokens":3} }'
+    used = b'{"prompt_tokens":3, "completion_tokens":0}'
+    said = b'{"id":"c", "choices":[{"message":{"content":"ok"}}],"usage":%b }' % used
     async with door(json_reply(said, headers={"x-request-id": "req_1"})) as it:
         reply = await it.whole({}, body=sent)
         assert it.upstream.requests[0].body == sent
