@@ -1,7 +1,7 @@
 """Requests that nobody waits for, made on a caller's behalf: limited, charged and logged as any."""
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -25,6 +25,16 @@ class Again:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._running: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    async def close(self) -> None:
+        """Cut what still runs and wait until it is reported, while there is a ledger to tell."""
+        self._closed = True
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
     async def __call__(self, exchange: Exchange) -> None:
         """Return when the answer is complete. What failed is reported, and never raised.
@@ -32,7 +42,8 @@ class Again:
         Once this process is going away nothing is asked any more.
         """
         service = self._service
-        if service.readiness.draining or exchange.policy not in service.holder.current.chains:
+        going = self._closed or service.readiness.draining
+        if going or exchange.policy not in service.holder.current.chains:
             return
         runtime, snapshot = service.runtime, service.holder.take()
         started, name = runtime.clock.monotonic(), runtime.new_id()
@@ -45,6 +56,10 @@ class Again:
             route=None,
         )
         failure: GatewayError | None = None
+        task = asyncio.current_task()
+        if task is not None:
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
         try:
             await _to_its_end(await snapshot.chains[exchange.policy](own))
         except GatewayError as error:

@@ -287,6 +287,7 @@ class Edge:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._again.close()
 
 
 @asynccontextmanager

@@ -11,7 +11,8 @@ import pytest
 from gateway.policy.setup import load_setup
 from tests.cache.test_similar import ask, until
 from tests.fakes.gateway import serve_setup, write_config
-from tests.fakes.metered import limited_config, open_metered
+from tests.fakes.metered import Meter, limited_config, open_metered
+from tests.fakes.upstream import Answer, Received, open_upstream, raw_reply
 
 pytest.importorskip("onnxruntime", reason="the extra `semantic` is not installed")
 pytest.importorskip("faiss", reason="the extra `semantic` is not installed")
@@ -85,3 +86,25 @@ async def test_a_budget_is_charged_the_judge_and_what_it_judged(tmp_path: Path) 
             assert meter.tokens_out == 100 + 100 + 1
             left = (await ask(gateway, "Hello!"))["x-ratelimit-remaining-tokens"]
             assert int(left) == 10_000 - meter.tokens_out
+
+
+@pytest.mark.slow
+async def test_an_audit_that_is_cut_when_the_gateway_stops_is_in_the_ledger(tmp_path: Path) -> None:
+    meter, gate = Meter(), asyncio.Event()
+
+    def answer(request: Received) -> Answer:
+        told = meter.answer(request)
+        return told if meter.calls == 1 else raw_reply([gate])
+
+    async with open_upstream(answer) as upstream:
+        config = limited_config(upstream, {"cost": 1, "each": "day"})
+        setup = await asyncio.to_thread(load, tmp_path, config)
+        async with serve_setup(setup, tmp_path / "log") as gateway:
+            await until(gateway, "/readyz", '"ready":true')
+            await ask(gateway, FIRST)
+            assert (await ask(gateway, NEAR))["x-turnout-cache"] == "hit-semantic"
+            await upstream.until_received(2)
+        query = "SELECT code, counted, micro_dollars FROM requests WHERE id LIKE 'audit-%'"
+        audited = await asyncio.to_thread(rows, tmp_path, query)
+        assert audited == [("draining", "reserved", 1000)]
+        gate.set()

@@ -96,3 +96,23 @@ async def test_once_the_server_is_going_away_nothing_is_asked() -> None:
     service.readiness.draining = True
     await Again(service)(exchange())
     assert (chain.exchanges, outcomes) == ([], [])
+
+
+async def test_what_still_runs_when_the_door_closes_is_reported_by_then() -> None:
+    asked = asyncio.Event()
+
+    async def never(_: Exchange) -> Reply:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    outcomes = list[Outcome]()
+    again = Again(make_service(FakeChain(never), outcomes))
+    task = asyncio.ensure_future(again(exchange()))
+    await asked.wait()
+    assert not outcomes
+    await again.close()
+    assert [outcome.code for outcome in outcomes] == ["draining"]
+    assert task.cancelled()
+    await again(exchange())
+    assert len(outcomes) == 1
