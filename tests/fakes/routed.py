@@ -50,6 +50,8 @@ MODELS = {
         price=Price(input=3, output=15, cached=0.3),
         capabilities=SEEING,
     ),
+    "old": Model(provider="a", name="old", endpoints=("completions",)),
+    "older": Model(provider="b", name="older", endpoints=("completions",)),
     "vectors": Model(provider="a", name="vectors", endpoints=("embeddings",)),
 }
 ALIASES = {

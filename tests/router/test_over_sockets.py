@@ -31,7 +31,10 @@ ROUTER: Mapping[str, Any] = {
     "stage": "complexity_router",
     "tiers": TIERS,
     "target": {"shares": [0.6, 0.3, 0.1]},
-    "rules": [{"name": "legal", "contains": "legal opinion", "tier": "complex"}],
+    "rules": [
+        {"name": "legal", "contains": "legal opinion", "tier": "complex"},
+        {"name": "batch", "when": {"header": {"x-batch": "1"}}, "tier": "fast"},
+    ],
 }
 PRICES = {"mini": (1, 2), "haiku": (5, 10), "sonnet": (20, 40)}
 ABLE = ["streaming", "tools", "json_object", "json_schema"]
@@ -189,6 +192,7 @@ async def test_headers_explain_each_choice() -> None:
         assert (await tiered.tier()) == "fast: rules: 0 of 200 prompts seen"
         assert (await tiered.tier(PICTURE)).endswith("; fast lacks vision")
         assert await tiered.tier("A legal opinion?") == "complex: rule legal"
+        assert await tiered.tier(HARD, headers={"x-batch": "1"}) == "fast: rule batch"
         named = await tiered.ask(model="haiku")
         assert "x-turnout-tier" not in named.headers
         assert named.headers["x-turnout-model"] == "haiku"

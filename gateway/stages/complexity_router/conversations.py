@@ -9,11 +9,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.core.catalogue import Model
+from gateway.core.chat import ChatRequest
 from gateway.core.exchange import Exchange
 from gateway.core.money import cost
 from gateway.core.parts import kind_of
 from gateway.core.reply import Usage
 from gateway.stages.failover.strategies import beginning
+from gateway.stages.needs import CHAT
 
 SESSION: Final = "x-session-id"
 IDLE: Final = 300.0
@@ -72,20 +74,23 @@ def key_of(exchange: Exchange) -> bytes:
     """
     caller = exchange.caller
     session = exchange.headers.get(SESSION, "")
-    start = session.encode() if session else beginning(exchange.request.fields)
+    fields = exchange.request.fields
+    if exchange.request.endpoint not in CHAT:  # where nobody has looked at other fields
+        fields = {"prompt": fields.get("prompt")}
+    start = session.encode() if session else beginning(fields)
     whose = f"{caller.tenant}\0{caller.fingerprint}\0{bool(session)}\0".encode()
     return blake2b(whose + start, digest_size=16).digest()
 
 
-def bond(fields: Mapping[str, Any]) -> str:
+def bond(request: ChatRequest) -> str:
     """Return why a request must stay with the model that its conversation is at, or nothing.
 
     In the middle of a tool loop the results belong to calls of that model. Signed or encrypted
     thoughts are refused by any other.
     """
-    messages = fields.get("messages")
-    if not isinstance(messages, list) or not messages:
+    if request.endpoint not in CHAT:
         return ""
+    messages: Sequence[Mapping[str, Any]] = request.fields["messages"]
     last = messages[-1]
     if last.get("role") in {"tool", "function"} or "tool_result" in _kinds(last):
         return "a tool loop"

@@ -116,7 +116,7 @@ class ComplexityRouter:
         if not able:
             lacks = ", ".join(dict.fromkeys(misfits.values()))
             return Decision(open_to[-1], "fit", f"no tier fits: {lacks}")
-        if held is not None and held.tier in able and (why := bond(exchange.request.fields)):
+        if held is not None and held.tier in able and (why := bond(exchange.request)):
             return Decision(held.tier, "kept", f"kept for {why}")
         if exchange.request.endpoint == "count_tokens":  # no prompt of its own: not counted as one
             return Decision(held.tier if held and held.tier in able else able[0], "kept", "counted")
@@ -125,7 +125,9 @@ class ComplexityRouter:
 
     def _wanted(self, exchange: Exchange, held: Held | None, able: Sequence[int]) -> Decision:
         """Return what rules, conversation and score say, be the tier one of `able` or not."""
-        tiers, asked = self._plan.tiers, asked_by(exchange.request)
+        tiers, asked = self._plan.tiers, self._asked(exchange)
+        if asked is None:
+            return Decision(self._plan.fallback, "fallback", "scoring failed")
         least: Direction | None = None
         for each in self._plan.directions:
             if (each.fixed or least is None or each.tier > least.tier) and each.holds(
@@ -143,6 +145,13 @@ class ComplexityRouter:
         if held is None or not why:
             return wanted
         return Decision(held.tier, "kept", f"kept: {why} ({tiers[would].name} would do)")
+
+    def _asked(self, exchange: Exchange) -> Asked | None:
+        try:
+            return asked_by(exchange.request)
+        except Exception as error:  # noqa: BLE001 - no fault in scoring is worth a caller's error
+            exchange.notes.add(Verdict(NAME, f"scoring failed: {type(error).__name__}"))
+            return None
 
     def _score(self, exchange: Exchange, asked: Asked) -> Scored:
         """Return the tier by score; whatever fails there, the request goes on."""

@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.core.exchange import Caller
-from gateway.core.reply import Usage
+from gateway.core.ports import Call
+from gateway.core.reply import Reply, Usage, Whole
 from gateway.stages.complexity_router.conversations import (
     DOWN_AFTER,
     IDLE,
@@ -17,6 +18,7 @@ from gateway.stages.complexity_router.conversations import (
     key_of,
     stays,
 )
+from tests.fakes.failover import Actor
 from tests.fakes.routed import EASY, HARD, MODELS, RoutedHouse, policy
 
 TIERS = [MODELS["mini"], MODELS["haiku"], MODELS["sonnet"]]
@@ -80,7 +82,7 @@ def test_conversations_are_told_apart_by_caller_session_and_beginning() -> None:
     ],
 )
 def test_what_binds_a_request_to_a_model(messages: list[dict[str, Any]], why: str) -> None:
-    assert bond({"messages": messages}) == why
+    assert bond(RoutedHouse().exchange(messages=messages).request) == why
 
 
 def test_up_at_once_and_down_after_three_low_turns() -> None:
@@ -128,11 +130,26 @@ async def test_after_five_minutes_it_is_chosen_anew() -> None:
     assert (await house.tier(headers=SESSION)).startswith("fast by start")
 
 
-async def test_what_an_answer_used_is_known_after_a_stream_too() -> None:
-    house = RoutedHouse()
-    await house.ask(HARD, headers=SESSION, stream=True)
-    for actor in house.actors.values():
-        actor.does = lambda call: None
-    for _ in range(2):
-        await house.ask(headers=SESSION, stream=True)
-    assert (await house.tier(headers=SESSION)).startswith("fast")
+class Keeping(Actor):
+    """A provider that has nearly all of a long prompt in its cache."""
+
+    async def send(self, call: Call, /) -> Reply:
+        reply = await super().send(call)
+        usage = Usage(input=100_000, output=100, cached=99_000)
+        if isinstance(reply, Whole):
+            return replace(reply, usage=usage)
+        reply.tally.usage = usage
+        return reply
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_the_provider_keeps_holds_a_conversation_there(*, stream: bool) -> None:
+    rule = {"name": "b", "contains": "liability", "min_tier": "balanced"}
+    house = RoutedHouse(policy(rules=[rule]))
+    house.actors["c"] = Keeping("c", house.clock)
+    await house.ask(HARD, headers=SESSION, stream=stream)
+    told = [
+        await house.tier(f"{EASY} And their liability?", headers=SESSION, stream=stream)
+        for _ in range(4)
+    ]
+    assert told[3] == "complex by kept: kept: its prompt cache (balanced would do)"

@@ -96,6 +96,7 @@ async def test_a_cost_is_kept_by_what_tiers_were_seen_to_use() -> None:
     prices = {0: 75, 1: 600, 2: 1_800}  # micro-dollars of 100 tokens in and out
     assert sum(prices[each.tier] for each in found) / 300 * 1_000 / 1e6 < 1.1
     assert {each.tier for each in found} >= {0, 1}
+    assert {each.step for each in found} == {"score"}
 
 
 def test_before_200_prompts_the_rules_decide_and_say_so() -> None:

@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
+from gateway.core.catalogue import Target
 from gateway.core.errors import CapabilityMissing, Forbidden, GatewayError
-from gateway.core.exchange import Caller
+from gateway.core.exchange import Caller, Route
 from gateway.core.notes import Routed
 from gateway.core.outcome import gather
+from gateway.stages.complexity_router import stage
 from gateway.stages.complexity_router.scoring import Scoring
-from tests.fakes.routed import EASY, HARD, PICTURE, RoutedHouse, policy
+from tests.fakes.routed import EASY, HARD, MODELS, PICTURE, RoutedHouse, policy
 
 START = "rules: 0 of 200 prompts seen"
 LEGAL = {"name": "legal", "contains": "legal opinion", "tier": "complex"}
@@ -154,6 +156,36 @@ async def test_scoring_that_fails_costs_nobody_a_request(monkeypatch: pytest.Mon
     assert house.verdicts == ["scoring failed: ValueError"]
 
 
+async def test_a_request_that_cannot_be_read_goes_to_the_fallback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(_: object) -> None:
+        raise KeyError("text")
+
+    monkeypatch.setattr(stage, "asked_by", fails)
+    house = RoutedHouse()
+    assert await house.tier() == "balanced by fallback: scoring failed"
+    assert house.verdicts == ["scoring failed: KeyError"]
+
+
+@pytest.mark.parametrize("messages", [[1], [], {"role": "user"}, [{}]])
+async def test_a_completion_is_routed_by_its_prompt_whatever_else_it_holds(messages: Any) -> None:
+    tiers = [{"name": "fast", "model": "old"}, {"name": "complex", "model": "older"}]
+    house = RoutedHouse(policy(tiers=tiers, target={"shares": [0.5, 0.5]}))
+    asked: dict[str, Any] = {"endpoint": "completions", "messages": messages}
+    assert await house.tier(prompt=EASY, **asked) == f"fast by start: {START}"
+    assert await house.tier(prompt=HARD, **asked) == f"complex by start: {START}"
+
+
+async def test_what_answers_used_counts_towards_a_cost() -> None:
+    house = RoutedHouse(policy(target={"cost_per_1k": 0.3}))
+    for number in range(240):
+        await house.ask(f"{EASY} {number}", stream=bool(number % 2))
+        if number % 40 == 39:
+            await house.look()
+    assert (await house.tier(f"{EASY} Why?")).endswith("by score: calibrated")
+
+
 async def test_after_200_prompts_shares_are_as_wanted() -> None:
     house = RoutedHouse()
     words = [
@@ -192,3 +224,10 @@ async def test_a_share_that_is_off_for_long_is_told() -> None:
         await house.ask(f"{HARD} {number}")
         told += house.verdicts
     assert told == ["drift: sonnet gets 100% of requests, not 10%"]
+
+
+async def test_what_has_a_way_already_passes_by() -> None:
+    house = RoutedHouse()
+    route = Route((Target(MODELS["haiku"]),), "another stage")
+    await house.chain(house.exchange().with_route(route))
+    assert (house.told, house.asked) == ("no tier", [0, 1, 0])
