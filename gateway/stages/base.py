@@ -40,6 +40,11 @@ class StagePolicy(Struct, frozen=True, forbid_unknown_fields=True, tag_field="st
         return False
 
     @property
+    def routes(self) -> Iterator[tuple[str, str]]:
+        """The aliases that it sends elsewhere than models.yaml says, each with where, in words."""
+        yield from ()
+
+    @property
     def conditions(self) -> Iterator[tuple[tuple[str | int, ...], When]]:
         """Every `when` in this block, with the path that leads to it."""
         if self.when is not None:

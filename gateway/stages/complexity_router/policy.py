@@ -68,6 +68,14 @@ class ComplexityRouterPolicy(StagePolicy, frozen=True, tag="complexity_router", 
     ] = ""
 
     @property
+    def routes(self) -> Iterator[tuple[str, str]]:
+        """Yield its names, each with the tier that it asks for."""
+        for name, tier in self.named.items():
+            models = {each.name: each.model for each in self.tiers}
+            every = ", ".join(f"{each} {model}" for each, model in models.items())
+            yield name, f"{tier} {models[tier]}" if tier in models else every
+
+    @property
     def conditions(self) -> Iterator[tuple[tuple[str | int, ...], When]]:
         """Yield its own condition and those of its rules."""
         if self.when is not None:
