@@ -1,5 +1,6 @@
 """The stage: a tier for each request that leaves the choice to us, and why it is this one."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -28,6 +29,8 @@ from gateway.stages.needs import CHAT
 NAME: Final = "complexity_router"
 AUTO: Final = -1
 """In place of a tier: by what is asked."""
+LARGE: Final = 256 << 10
+"""Bytes of a request that is read in a thread: on the loop it would keep others waiting."""
 _SERVED: Final = CHAT | {"completions"}
 
 
@@ -38,6 +41,19 @@ class Decision(Struct, frozen=True):
     step: Step
     reason: str
     ill: bool = False
+
+
+class Look(Struct, frozen=True):
+    """What is read of a request's text."""
+
+    key: bytes
+    """Its conversation."""
+    asked: Asked | None
+    """None where that failed."""
+    failure: str = ""
+
+
+_PINNED: Final = Look(b"", None)
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -71,9 +87,16 @@ class ComplexityRouter:
         pinned = self._pin(exchange.request)
         if pinned is None or exchange.route is not None:
             return await proceed(exchange)
-        now = self._clock.monotonic()
-        key = b"" if pinned != AUTO else key_of(exchange)
-        decided = self._decide(exchange, pinned, self._conversations.find(key, now), now)
+        look = _PINNED
+        if pinned == AUTO:
+            large = len(exchange.request.body) > LARGE
+            look = await asyncio.to_thread(_look, exchange) if large else _look(exchange)
+        key, now = look.key, self._clock.monotonic()
+        decided = self._decide(
+            exchange, pinned, look.asked, now, self._conversations.find(key, now)
+        )
+        if look.failure:
+            exchange.notes.add(Verdict(NAME, f"scoring failed: {look.failure}"))
         tier, notes = self._plan.tiers[decided.tier], exchange.notes
         if decided.ill:  # so that no answer is kept that another model would have given
             notes.add(Routed(tier.model.name, tier.model.provider, "", fallback=True))
@@ -99,7 +122,9 @@ class ComplexityRouter:
         known = request.model in catalogue.models or request.model in catalogue.aliases
         return AUTO if known else None
 
-    def _decide(self, exchange: Exchange, pinned: int, held: Held | None, now: float) -> Decision:
+    def _decide(
+        self, exchange: Exchange, pinned: int, asked: Asked | None, now: float, held: Held | None
+    ) -> Decision:
         tiers = self._plan.tiers
         open_to = [index for index, tier in enumerate(tiers) if tier.admits(exchange)]
         if not open_to or (pinned != AUTO and pinned not in open_to):
@@ -120,14 +145,15 @@ class ComplexityRouter:
             return Decision(held.tier, "kept", f"kept for {why}")
         if exchange.request.endpoint == "count_tokens":  # no prompt of its own: not counted as one
             return Decision(held.tier if held and held.tier in able else able[0], "kept", "counted")
-        wanted = self._wanted(exchange, held, able)
+        fallback = Decision(self._plan.fallback, "fallback", "scoring failed")
+        wanted = fallback if asked is None else self._wanted(exchange, asked, held, able)
         return self._fitting(wanted, able, misfits, now)
 
-    def _wanted(self, exchange: Exchange, held: Held | None, able: Sequence[int]) -> Decision:
+    def _wanted(
+        self, exchange: Exchange, asked: Asked, held: Held | None, able: Sequence[int]
+    ) -> Decision:
         """Return what rules, conversation and score say, be the tier one of `able` or not."""
-        tiers, asked = self._plan.tiers, self._asked(exchange)
-        if asked is None:
-            return Decision(self._plan.fallback, "fallback", "scoring failed")
+        tiers = self._plan.tiers
         least: Direction | None = None
         for each in self._plan.directions:
             if (each.fixed or least is None or each.tier > least.tier) and each.holds(
@@ -145,13 +171,6 @@ class ComplexityRouter:
         if held is None or not why:
             return wanted
         return Decision(held.tier, "kept", f"kept: {why} ({tiers[would].name} would do)")
-
-    def _asked(self, exchange: Exchange) -> Asked | None:
-        try:
-            return asked_by(exchange.request)
-        except Exception as error:  # noqa: BLE001 - no fault in scoring is worth a caller's error
-            exchange.notes.add(Verdict(NAME, f"scoring failed: {type(error).__name__}"))
-            return None
 
     def _score(self, exchange: Exchange, asked: Asked) -> Scored:
         """Return the tier by score; whatever fails there, the request goes on."""
@@ -194,3 +213,12 @@ class ComplexityRouter:
             held.usage = used.usage
         if self._scoring is not None:
             self._scoring.spent(tier, used.usage)
+
+
+def _look(exchange: Exchange) -> Look:
+    """Read a request; whatever fails there, it goes on."""
+    key = key_of(exchange)
+    try:
+        return Look(key, asked_by(exchange.request))
+    except Exception as error:  # noqa: BLE001 - no fault in scoring is worth a caller's error
+        return Look(key, None, type(error).__name__)

@@ -1,15 +1,18 @@
 """The router's decisions, in their order; and that nothing in it can fail a request."""
 
+import threading
 from typing import Any
 
 import pytest
 
 from gateway.core.catalogue import Target
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import CapabilityMissing, Forbidden, GatewayError
 from gateway.core.exchange import Caller, Route
 from gateway.core.notes import Routed
 from gateway.core.outcome import gather
 from gateway.stages.complexity_router import stage
+from gateway.stages.complexity_router.features import Asked, asked_by
 from gateway.stages.complexity_router.scoring import Scoring
 from tests.fakes.routed import EASY, HARD, MODELS, PICTURE, RoutedHouse, policy
 
@@ -184,6 +187,20 @@ async def test_what_answers_used_counts_towards_a_cost() -> None:
         if number % 40 == 39:
             await house.look()
     assert (await house.tier(f"{EASY} Why?")).endswith("by score: calibrated")
+
+
+async def test_a_large_request_is_read_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    readers: list[bool] = []
+
+    def read(request: ChatRequest) -> Asked:
+        readers.append(threading.current_thread() is threading.main_thread())
+        return asked_by(request)
+
+    monkeypatch.setattr(stage, "asked_by", read)
+    house = RoutedHouse()
+    await house.ask(HARD)
+    assert await house.tier("word " * (stage.LARGE // 4)) == f"complex by start: {START}"
+    assert readers == [True, False]
 
 
 async def test_after_200_prompts_shares_are_as_wanted() -> None:
