@@ -226,6 +226,13 @@ async def test_a_session_is_told_by_its_header() -> None:
         assert (await tiered.tier(EASY, {"x-session-id": "s-2"})).startswith("fast")
 
 
+async def test_sessions_of_one_caller_share_the_cache() -> None:
+    async with open_tiered(before=[{"stage": "semantic_cache"}]) as tiered:
+        first, second = [await tiered.ask(EASY, {"x-session-id": each}) for each in ("a", "b")]
+    assert first.headers["x-turnout-cache"] == "miss"
+    assert second.headers["x-turnout-cache"] == "hit-exact"
+
+
 async def test_behind_the_cache_and_before_failover_each_does_its_part() -> None:
     failover = {"stage": "failover", "targets": [{}, {"model": "haiku"}]}
     cache = {"stage": "semantic_cache"}

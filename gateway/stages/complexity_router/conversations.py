@@ -10,14 +10,13 @@ from msgspec.structs import replace
 
 from gateway.core.catalogue import Model
 from gateway.core.chat import ChatRequest
-from gateway.core.exchange import Exchange
+from gateway.core.exchange import SESSION, Exchange
 from gateway.core.money import cost
 from gateway.core.parts import kind_of
 from gateway.core.reply import Usage
 from gateway.stages.failover.strategies import beginning
 from gateway.stages.needs import CHAT
 
-SESSION: Final = "x-session-id"
 IDLE: Final = 300.0
 """Seconds after its last request for which a conversation is known: providers keep no longer."""
 MOST: Final = 10_000

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
+from gateway.core.exchange import SESSION
 from gateway.core.ports import Tools
 from gateway.core.stage import Stage
 from gateway.core.text_file import TextFile
@@ -13,7 +14,6 @@ from gateway.stages.base import StagePolicy
 from gateway.stages.complexity_router import checks
 from gateway.stages.complexity_router.artefact import decode_artefact
 from gateway.stages.complexity_router.calibration.targets import Target
-from gateway.stages.complexity_router.conversations import SESSION
 from gateway.stages.complexity_router.directions import Direction, RulePolicy
 from gateway.stages.complexity_router.scoring import Scale, scales
 from gateway.stages.complexity_router.stage import AUTO, ComplexityRouter, Plan
