@@ -18,7 +18,7 @@ from gateway.stages.failover.strategies import beginning
 from gateway.stages.needs import CHAT
 
 IDLE: Final = 300.0
-"""Seconds after its last request for which a conversation is known: providers keep no longer."""
+"""Seconds after its last request for which a conversation stays: providers keep it no longer."""
 MOST: Final = 10_000
 """Conversations that are known; of more the one that was silent longest is forgotten."""
 DOWN_AFTER: Final = 3
@@ -38,6 +38,10 @@ class Held(Struct):
     usage: Usage | None = None
     """What its last answer from this tier used."""
 
+    def warm(self, now: float) -> bool:
+        """Whether the provider may still keep its beginning."""
+        return now - self.at <= IDLE
+
 
 class Conversations:
     """The newest conversations of one process."""
@@ -48,15 +52,14 @@ class Conversations:
     def __len__(self) -> int:
         return len(self._held)
 
-    def find(self, key: bytes, now: float) -> Held | None:
-        """Return where a conversation is, unless it was idle for too long."""
-        held = self._held.get(key)
-        return held if held is not None and now - held.at <= IDLE else None
+    def find(self, key: bytes) -> Held | None:
+        """Return where a conversation is or was, however long ago."""
+        return self._held.get(key)
 
     def keep(self, key: bytes, tier: int, now: float) -> Held:
         """Take note of a request at a tier, and return what is known of its conversation."""
-        held = self.find(key, now)
-        if held is None or held.tier != tier:
+        held = self.find(key)
+        if held is None or held.tier != tier or not held.warm(now):
             held = self._held[key] = Held(tier, now)
         held.at = now
         self._held.move_to_end(key)

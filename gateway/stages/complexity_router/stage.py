@@ -92,9 +92,7 @@ class ComplexityRouter:
             large = len(exchange.request.body) > LARGE
             look = await asyncio.to_thread(_look, exchange) if large else _look(exchange)
         key, now = look.key, self._clock.monotonic()
-        decided = self._decide(
-            exchange, pinned, look.asked, now, self._conversations.find(key, now)
-        )
+        decided = self._decide(exchange, pinned, look.asked, now, self._conversations.find(key))
         if look.failure:
             exchange.notes.add(Verdict(NAME, f"scoring failed: {look.failure}"))
         tier, notes = self._plan.tiers[decided.tier], exchange.notes
@@ -143,6 +141,7 @@ class ComplexityRouter:
             return Decision(open_to[-1], "fit", f"no tier fits: {lacks}")
         if held is not None and held.tier in able and (why := bond(exchange.request)):
             return Decision(held.tier, "kept", f"kept for {why}")
+        held = held if held is not None and held.warm(now) else None
         if exchange.request.endpoint == "count_tokens":  # no prompt of its own: not counted as one
             return Decision(held.tier if held and held.tier in able else able[0], "kept", "counted")
         fallback = Decision(self._plan.fallback, "fallback", "scoring failed")

@@ -32,13 +32,13 @@ LOOP: list[dict[str, Any]] = [
 THOUGHT = {"type": "thinking", "thinking": "hm", "signature": "x"}
 
 
-def test_a_conversation_is_known_until_it_is_idle_for_five_minutes() -> None:
+def test_a_conversation_is_warm_until_it_is_idle_for_five_minutes() -> None:
     known = Conversations()
-    known.keep(b"k", 1, 0.0)
-    known.keep(b"k", 1, IDLE)
-    assert known.find(b"k", 2 * IDLE) is not None
-    assert known.find(b"k", 2 * IDLE + 1) is None
-    assert known.keep(b"k", 1, 3 * IDLE).low == 0
+    held = known.keep(b"k", 1, 0.0)
+    assert known.keep(b"k", 1, IDLE) is held
+    assert held.warm(2 * IDLE)
+    assert not held.warm(2 * IDLE + 1)
+    assert known.keep(b"k", 1, 2 * IDLE + 1) is not held, "what was known of it is past"
 
 
 def test_of_too_many_the_one_that_was_silent_longest_is_forgotten() -> None:
@@ -48,8 +48,8 @@ def test_of_too_many_the_one_that_was_silent_longest_is_forgotten() -> None:
     known.keep(b"0", 0, 2.0)
     known.keep(b"new", 0, 3.0)
     assert len(known) == MOST
-    assert known.find(b"0", 3.0) is not None
-    assert known.find(b"1", 3.0) is None
+    assert known.find(b"0") is not None
+    assert known.find(b"1") is None
 
 
 def test_conversations_are_told_apart_by_caller_session_and_beginning() -> None:
@@ -128,6 +128,18 @@ async def test_after_five_minutes_it_is_chosen_anew() -> None:
     await house.ask(HARD, headers=SESSION)
     house.clock.now += IDLE + 1
     assert (await house.tier(headers=SESSION)).startswith("fast by start")
+
+
+@pytest.mark.parametrize(
+    "bound", [LOOP, [LOOP[0], {"role": "assistant", "content": [THOUGHT]}, LOOP[0]]]
+)
+async def test_what_is_bound_to_its_model_stays_there_however_long_it_took(
+    bound: list[dict[str, Any]],
+) -> None:
+    house = RoutedHouse(policy(rules=[{"name": "w", "contains": "prove", "tier": "fast"}]))
+    await house.ask(model="turnout/auto", content=HARD.replace("Prove", "Show"), headers=SESSION)
+    house.clock.now += 10 * IDLE
+    assert (await house.tier(messages=bound, headers=SESSION)).startswith("complex by kept")
 
 
 class Keeping(Actor):
