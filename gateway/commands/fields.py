@@ -13,6 +13,9 @@ from gateway.policy.load import PolicyFile
 from gateway.policy.tenants import Tenant, TenantsFile
 from gateway.semantic import AnyEmbedder
 from gateway.stages import AnyStage
+from gateway.stages.complexity_router.calibration.targets import Target
+from gateway.stages.complexity_router.directions import RulePolicy
+from gateway.stages.complexity_router.tiers import TierPolicy
 from gateway.stages.failover.targets import TargetPolicy
 from gateway.stages.record import RecordPolicy
 from gateway.stages.semantic_cache.lookup import SemanticPolicy
@@ -24,6 +27,9 @@ TABLES: Final[dict[str, Any]] = {
     "stages": AnyStage,
     "record": RecordPolicy,
     "target": TargetPolicy,
+    "tier": TierPolicy,
+    "rule": RulePolicy,
+    "calibration": Target,
     "when": When,
     "test": Case,
     "given": Given,

@@ -7,6 +7,7 @@ from gateway.commands.options import Commands
 from gateway.commands.schema_rules import with_rules
 from gateway.core import wire
 from gateway.core.secret import Secret
+from gateway.core.text_file import TextFile
 from gateway.policy.load import PolicyFile
 from gateway.policy.setup import GatewayFile, ModelsFile
 from gateway.policy.tenants import TenantsFile
@@ -53,6 +54,8 @@ def schema_text(kind: str) -> str:
 
 
 def _of_other_types(shape: type) -> dict[str, Any]:
+    if shape is TextFile:
+        return {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]*\.json$"}
     if shape is not Secret:
         raise NotImplementedError(shape)
     return {

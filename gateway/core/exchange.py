@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from math import inf
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,6 +16,8 @@ from gateway.core.reply import Reply
 
 Priority = Literal["high", "normal", "low"]
 Overflow = Literal["refuse", "wait"]
+SESSION: Final = "x-session-id"
+"""The request header that names a conversation. What is answered does not depend on it."""
 PromptTtl = Literal["5m", "1h"]
 """For how long a provider keeps the beginning of a prompt after it was last used."""
 

@@ -11,6 +11,9 @@ from gateway.core.state import Standing
 End = Literal["done", "client_gone", "revoked", "draining", "upstream_cut", "error"]
 Work = Literal["none", "refused", "unknown", "done"]
 """What a provider did for an attempt: never asked, answered no, may have worked, answered."""
+Step = Literal["pin", "fit", "rule", "kept", "score", "start", "fallback"]
+"""By what a tier was chosen: its name, what a request needs, a rule of the policy, the conversation
+so far, the calibrated score, the rules of the cold start, or none of these as scoring failed."""
 CacheResult = Literal["hit-exact", "hit-semantic", "miss", "bypass"]
 Family = Literal["requests", "tokens", "input-tokens", "output-tokens"]
 """Under which name callers are told of a limit."""
@@ -43,6 +46,16 @@ class Routed(Struct, frozen=True, gc=False):
     reason: str
     fallback: bool = False
     """Whether it stands in for one that is ill, full or failed."""
+
+
+class Tiered(Struct, frozen=True, gc=False):
+    """A router chose among the tiers of a policy."""
+
+    tier: str
+    step: Step
+    reason: str
+    model: str
+    provider: str
 
 
 class Attempted(Struct, frozen=True, gc=False):
@@ -159,6 +172,7 @@ class Verdict(Struct, frozen=True, gc=False):
 
 Note: TypeAlias = (
     Routed
+    | Tiered
     | Queued
     | Attempted
     | StreamEnded
@@ -173,6 +187,7 @@ Note: TypeAlias = (
 N = TypeVar(
     "N",
     Routed,
+    Tiered,
     Queued,
     Attempted,
     StreamEnded,

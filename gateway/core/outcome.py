@@ -18,6 +18,7 @@ from gateway.core.notes import (
     Queued,
     Routed,
     StreamEnded,
+    Tiered,
     Used,
     Verdict,
     Wasted,
@@ -45,6 +46,14 @@ class Facts(Struct, gc=False):
     limited: tuple[Limited, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     cached: Cached | None = None
+    tiered: Tiered | None = None
+
+    @property
+    def route(self) -> str:
+        """Why it was sent where it was: why to this tier, and why to this target of it."""
+        if self.tiered is None:
+            return self.reason
+        return f"{self.tiered.reason}; {self.reason}" if self.reason else self.tiered.reason
 
     @property
     def micro_dollars(self) -> int | None:
@@ -100,6 +109,9 @@ def _add_rarer(facts: Facts, note: Note) -> None:
         facts.estimated = note
     elif type(note) is Wasted:
         facts.wasted += (note,)
+    elif type(note) is Tiered:
+        facts.tiered = note
+        facts.model, facts.provider = facts.model or note.model, facts.provider or note.provider
     elif type(note) is Cached:
         facts.cached = note
         facts.model = facts.model or note.model

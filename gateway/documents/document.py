@@ -6,17 +6,21 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from gateway.core.secret import Secret
+from gateway.core.text_file import TextFile
 from gateway.documents.conversion import Conversion
 from gateway.documents.diagnostic import Diagnostic, Invalid, KeyPath, Severity
 from gateway.documents.reader import Reader
 
 MAX_SIZE: Final = 1 << 20
 MAX_SECRET: Final = 64 << 10
+MAX_BESIDE: Final = 4 << 20
+"""Bytes of a file that a YAML file names."""
 
 T = TypeVar("T")
 
 _KEY = re.compile(r"[\x20-\x7e]+")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BESIDE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.json")
 
 
 class Document:
@@ -91,15 +95,17 @@ class Document:
 
     def convert(self, shape: type[T]) -> T | None:
         """Return as `shape` what fits, None when nothing does; report what does not."""
-        conversion = Conversion(self.tree, shape, self._read_secret)
+        conversion = Conversion(self.tree, shape, self._read_other)
         result = conversion.run()
         found = (self._problem(path, what) for path, what in conversion.misfits)
         self.problems += [problem for problem in found if problem.line not in self._spoiled]
         self._conversion = conversion
         return result
 
-    def _read_secret(self, _shape: type, given: object) -> Secret:
-        """Serve msgspec, which asks for the one type of ours that it does not know."""
+    def _read_other(self, shape: type, given: object) -> Secret | TextFile:
+        """Serve msgspec, which asks for the types of ours that it does not know."""
+        if shape is TextFile:
+            return read_beside(given, Path(self.file).parent)
         return read_secret(given, self._environment)
 
 
@@ -145,6 +151,23 @@ def read_secret(given: object, environment: Mapping[str, str]) -> Secret:
     raise ValueError(
         "a secret stays out of this file: write env:NAME or file:/path, not the secret itself"
     )
+
+
+def read_beside(given: object, folder: Path) -> TextFile:
+    """Return the file of that name in `folder`. Raises ValueError where it cannot be read."""
+    if not isinstance(given, str) or not _BESIDE.fullmatch(given):
+        raise ValueError("this must be the name of a .json file in the same folder")
+    try:
+        with (folder / given).open("rb") as file:
+            data = file.read(MAX_BESIDE + 1)
+        text = data.decode()
+    except OSError as error:
+        raise ValueError(f"{given} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{given} is not UTF-8 text") from error
+    if len(data) > MAX_BESIDE:
+        raise ValueError(f"{given} is larger than 4 MiB")
+    return TextFile(given, text)
 
 
 def _secret(text: str, source: str, missing: str) -> Secret:

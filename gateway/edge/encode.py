@@ -58,10 +58,12 @@ def explain(visit: Visit, answered: Answered, facts: Facts) -> str:
             answered.model or facts.model,
             answered.provider or facts.provider,
             visit.policy,
-            facts.reason,
+            facts.route,
         )
         + f"x-turnout-attempts: {len(facts.attempts)}\r\n"
     )
+    if facts.tiered is not None:
+        lines += f"x-turnout-tier: {facts.tiered.tier}\r\n"
     if facts.queued is not None:
         lines += f"x-turnout-queue-ms: {milliseconds(facts.queued)}\r\n"
     if answered.dropped:

@@ -48,6 +48,7 @@ class Expect(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     status: Annotated[Status | None, Meta(description="HTTP status.")] = None
     code: Annotated[str | None, Meta(description="The error's code.")] = None
     model: Annotated[str | None, Meta(description="The model that answered.")] = None
+    tier: Annotated[str | None, Meta(description="The tier that `complexity_router` chose.")] = None
     stages: Annotated[
         Mapping[str, str],
         Meta(

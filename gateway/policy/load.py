@@ -237,6 +237,8 @@ def _check_policy(read: _Read, names: Names) -> None:
         if block.once and block.when is None:
             taken.add(block.name)
         _check_block(document, at, block, names)
+        for problem in block.check_place(read.file.pipeline[:index]):
+            document.report((*at, *problem.path), problem.what, problem.severity)
         if block.once:
             _check_shared(document, read.file.pipeline[:index], at, block, names)
         answered = _answers_all(block) and not document.lost(at)
@@ -255,9 +257,10 @@ def _check_block(document: Document, at: KeyPath, block: StagePolicy, names: Nam
     for problem in block.check(names):
         if problem.severity == "error" or not torn:
             document.report((*at, *problem.path), problem.what, problem.severity)
-    for problem in check_when(block.when, names) if block.when else ():
-        if problem.severity == "error" or not torn:
-            document.report((*at, "when", *problem.path), problem.what, problem.severity)
+    for path, when in block.conditions:
+        for problem in check_when(when, names):
+            if problem.severity == "error" or not torn:
+                document.report((*at, *path, *problem.path), problem.what, problem.severity)
 
 
 def _check_shared(

@@ -13,6 +13,7 @@ from gateway.core.exchange import Caller, Exchange
 from gateway.core.ports import Tools
 from gateway.core.reply import Reply
 from gateway.core.stage import Next, Stage, compose
+from gateway.core.text_file import plain
 from gateway.policy.load import Policy, Rules
 from gateway.policy.tenants import OnRevoke
 from gateway.stages.base import StagePolicy
@@ -115,8 +116,8 @@ def build_snapshot(rules: Rules, tools: Tools, wrap: Wrap | None = None) -> Snap
 
 def _headers(block: StagePolicy) -> Iterator[str]:
     yield from block.reads
-    if block.when is not None:
-        yield from block.when.header
+    for _, when in block.conditions:
+        yield from when.header
 
 
 def _shaping(policy: Policy, *, stream: bool) -> list[StagePolicy]:
@@ -137,8 +138,8 @@ def fingerprint(rules: Rules) -> str:
 
 
 def _digest(content: object) -> str:
-    plain = msgspec.to_builtins(content, order="sorted")
-    return sha256(wire.encode(plain)).hexdigest()[:12]
+    built = msgspec.to_builtins(content, order="sorted", enc_hook=plain)
+    return sha256(wire.encode(built)).hexdigest()[:12]
 
 
 def _recorder(policy: Policy, tools: Tools) -> Iterator[Stage]:

@@ -19,7 +19,7 @@ State: TypeAlias = frozenset[tuple[str, int, int, int, int, int]]
 
 
 class Folder(Struct, frozen=True):
-    """A folder and the state that its YAML files were in."""
+    """A folder and the state that its files were in: YAML, and JSON that YAML may name."""
 
     path: Path
     state: State
@@ -28,7 +28,7 @@ class Folder(Struct, frozen=True):
 def look(path: Path) -> Folder:
     """Return the folder as it is now. Files that vanish meanwhile are not there."""
     found = set()
-    for file in (*path.glob("*.yaml"), *path.glob("*.yml")):
+    for file in (*path.glob("*.yaml"), *path.glob("*.yml"), *path.glob("*.json")):
         try:
             at = file.stat()
         except OSError:

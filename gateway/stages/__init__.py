@@ -2,6 +2,7 @@
 
 from typing import TypeAlias
 
+from gateway.stages.complexity_router.policy import ComplexityRouterPolicy
 from gateway.stages.failover.policy import FailoverPolicy
 from gateway.stages.prompt_cache import PromptCachePolicy
 from gateway.stages.rate_limit import RateLimitPolicy
@@ -9,5 +10,10 @@ from gateway.stages.relay import RelayPolicy
 from gateway.stages.semantic_cache.policy import SemanticCachePolicy
 
 AnyStage: TypeAlias = (
-    RateLimitPolicy | SemanticCachePolicy | PromptCachePolicy | FailoverPolicy | RelayPolicy
+    RateLimitPolicy
+    | SemanticCachePolicy
+    | ComplexityRouterPolicy
+    | PromptCachePolicy
+    | FailoverPolicy
+    | RelayPolicy
 )

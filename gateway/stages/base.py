@@ -1,6 +1,6 @@
 """The seam that every stage's configuration implements."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
@@ -21,7 +21,7 @@ class StagePolicy(Struct, frozen=True, forbid_unknown_fields=True, tag_field="st
     answers: ClassVar[bool] = False
     """Whether no request gets past it."""
     reads: ClassVar[tuple[str, ...]] = ()
-    """The request headers that it goes by, in lower case, but for those of `when`."""
+    """The request headers that it goes by, in lower case, but for those of `conditions`."""
     shapes_answers: ClassVar[bool] = True
     """Whether answers may be others when its fields are."""
     once: ClassVar[bool] = False
@@ -40,6 +40,17 @@ class StagePolicy(Struct, frozen=True, forbid_unknown_fields=True, tag_field="st
         return False
 
     @property
+    def routes(self) -> Iterator[tuple[str, str]]:
+        """The aliases that it sends elsewhere than models.yaml says, each with where, in words."""
+        yield from ()
+
+    @property
+    def conditions(self) -> Iterator[tuple[tuple[str | int, ...], When]]:
+        """Every `when` in this block, with the path that leads to it."""
+        if self.when is not None:
+            yield ("when",), self.when
+
+    @property
     def name(self) -> str:
         """The stage's name in the policy file."""
         return str(self.__struct_config__.tag)
@@ -47,6 +58,11 @@ class StagePolicy(Struct, frozen=True, forbid_unknown_fields=True, tag_field="st
     def check(self, names: Names) -> Iterator[Problem]:
         """Yield what the types cannot say, with paths relative to this block."""
         del names
+        yield from ()
+
+    def check_place(self, above: Sequence["StagePolicy"]) -> Iterator[Problem]:
+        """Yield what cannot work behind the stages above it, the first one first."""
+        del above
         yield from ()
 
     def build(self, tools: Tools) -> Stage:

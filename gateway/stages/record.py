@@ -182,7 +182,7 @@ def _record(visit: _Visit, now: float, status: int, code: str) -> Record:
         code=code,
         verdicts=facts.verdicts,
         cache=cache_said(facts),
-        route=facts.reason,
+        route=facts.route,
         tried=tried(facts.attempts),
         usage=seen.usage if seen is not None else None,
         micro_dollars=facts.micro_dollars,

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from gateway.core.charge import Charge
 from gateway.core.errors import Fault
-from gateway.core.notes import Attempted, Cached, CacheResult, End, Limited
+from gateway.core.notes import Attempted, Cached, CacheResult, End, Limited, Step
 from gateway.core.outcome import Facts, Outcome
 from gateway.core.reply import Usage
 from gateway.core.state import Counted
@@ -64,6 +64,9 @@ class WideEvent(Struct, tag="request", tag_field="event", gc=False):
     tried: tuple[str, ...] = ()
     """Filled where one try was not enough."""
     stages: tuple[str, ...] = ()
+    tier: str | None = None
+    tier_by: Step | None = None
+    """By what it was chosen; why exactly, `route` says."""
     cache: CacheResult | None = None
     cache_reason: str = ""
     cache_age_s: float | None = None
@@ -110,7 +113,7 @@ def fold(outcome: Outcome, charge: Charge, wall: float, served: Container[str]) 
         None if first is None else _ms(first - outcome.started),
         _ms(own),
         _ms(waited),
-        facts.reason,
+        facts.route,
         len(attempts),
         charge.counted if attempts else None,
         outcome.received,
@@ -143,6 +146,8 @@ def _add_rarer(event: WideEvent, outcome: Outcome, facts: Facts) -> None:
         event.tried = _tried(facts.attempts)
     if facts.verdicts:
         event.stages = tuple(f"{each.stage}: {each.verdict}" for each in facts.verdicts)
+    if facts.tiered is not None:
+        event.tier, event.tier_by = facts.tiered.tier, facts.tiered.step
     if facts.cached is not None:
         _add_cached(event, facts.cached)
     if facts.limited:

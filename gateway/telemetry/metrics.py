@@ -21,6 +21,7 @@ from gateway.telemetry.limit_metrics import LimitMetrics
 from gateway.telemetry.names import Names
 from gateway.telemetry.series import Histogram, Series
 from gateway.telemetry.slot_metrics import Target, slot_families
+from gateway.telemetry.tier_metrics import TierMetrics
 
 Labels = tuple[str, ...]
 MOST_ALIKE: Final = 1_000
@@ -92,8 +93,8 @@ class Metrics(Collector):
         self._ends: dict[Labels, int] = defaultdict(int)
         self._tenants: dict[Labels, int] = defaultdict(int)
         self._registry = CollectorRegistry(auto_describe=False)
-        self.limits, self.cache = LimitMetrics(), CacheMetrics()
-        for collector in (self, self.limits, self.cache, *others):
+        self.limits, self.cache, self._tiers = LimitMetrics(), CacheMetrics(), TierMetrics()
+        for collector in (self, self.limits, self.cache, self._tiers, *others):
             self._registry.register(collector)
 
     def observe(self, outcome: Outcome) -> None:
@@ -121,6 +122,8 @@ class Metrics(Collector):
             self._ends[facts.stream.reason,] += 1
         if facts.cached is not None:
             self.cache.observe(outcome)
+        if facts.tiered is not None:
+            self._tiers.observe(outcome, facts.tiered)
         alike.series.measure(outcome, facts)
 
     def _first_of(self, names: _Names) -> _Alike:

@@ -186,6 +186,10 @@ def _differences(expect: Expect, result: Result) -> Iterator[tuple[KeyPath, str]
     model = result.facts.model
     if expect.model is not None and model != expect.model:
         yield ("expect", "model"), _unequal(expect.model, model)
+    tiered = result.facts.tiered
+    tier = tiered.tier if tiered is not None else None
+    if expect.tier is not None and tier != expect.tier:
+        yield ("expect", "tier"), _unequal(expect.tier, tier)
     for stage, wanted in expect.stages.items():
         got = result.verdict(stage)
         ran = wanted == RAN and got not in {SKIPPED, NOT_REACHED}

@@ -7,8 +7,9 @@ import pytest
 from msgspec import Struct
 
 from gateway.core.secret import Secret
+from gateway.core.text_file import TextFile
 from gateway.documents import Document, load_document
-from gateway.documents.document import read_secret
+from gateway.documents.document import MAX_BESIDE, read_beside, read_secret
 
 
 class Provider(Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,3 +134,31 @@ def test_a_secret_that_cannot_be_sent_as_a_key_is_refused_with_its_line(
             read_secret(source, {"KEY": value})
         assert source in str(caught.value)
         assert value not in str(caught.value)
+
+
+class Naming(Struct, frozen=True, forbid_unknown_fields=True):
+    model: TextFile | None = None
+
+
+def test_a_file_that_is_named_is_read_from_the_same_folder(tmp_path: Path) -> None:
+    (tmp_path / "router.json").write_text("{}")
+    assert document(tmp_path, "model: router.json\n").convert(Naming) == Naming(
+        TextFile("router.json", "{}")
+    )
+
+
+def test_a_file_that_cannot_be_read_is_said_at_its_line(tmp_path: Path) -> None:
+    (tmp_path / "large.json").write_bytes(b" " * (MAX_BESIDE + 1))
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe")
+    for name, what in {
+        "none.json": "none.json cannot be read: No such file or directory.",
+        "large.json": "large.json is larger than 4 MiB.",
+        "binary.json": "binary.json is not UTF-8 text.",
+        "../up.json": "this must be the name of a .json file in the same folder.",
+        "secrets.env": "this must be the name of a .json file in the same folder.",
+    }.items():
+        read = document(tmp_path, f"# a comment\nmodel: {name}\n")
+        assert read.convert(Naming) == Naming()
+        assert said(read) == [f"2: model: {what}"]
+    with pytest.raises(ValueError, match=r"a \.json file"):
+        read_beside(3, tmp_path)

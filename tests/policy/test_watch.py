@@ -125,3 +125,9 @@ def test_other_files_and_dead_links_do_not_count(folder: Path) -> None:
     (folder / "notes.txt").write_text("x")
     (folder / "b.yaml").symlink_to(folder / "nowhere")
     assert look(folder) == before
+
+
+def test_a_file_that_yaml_may_name_counts(folder: Path) -> None:
+    before = look(folder)
+    (folder / "router.json").write_text("{}")
+    assert look(folder) != before

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from gateway.core.chat import parse_request
 from gateway.core.errors import UpstreamBroken
 from gateway.core.exchange import Caller, Exchange
-from gateway.core.notes import Notes, Verdict
+from gateway.core.notes import Notes, Tiered, Verdict
 from gateway.core.reply import Block, Reply, Stream, Watched, Whole
 from gateway.core.traffic import Seen
 from gateway.stages.names import Names
@@ -40,13 +40,14 @@ class Recorded:
         self.house = House()
         self.log = Written()
         self.notes = Notes()
+        self.told: Verdict | Tiered = Verdict("semantic_cache", "miss")
         tools = replace(LimitedHouse().tools, runtime=self.house.runtime)
         self._stage = RecordPolicy(**policy).build(tools, self.log)
 
     async def ask(self, caller: Caller = Caller(), **more: Any) -> Reply:  # noqa: B008 - frozen
         request = parse_request("chat", json.dumps({**ASK, **more}).encode())
         self.notes = Notes()
-        self.notes.add(Verdict("semantic_cache", "miss"))
+        self.notes.add(self.told)
         exchange = Exchange("req-1", caller, request, 5_000.0, self.notes)
         return await self._stage(exchange, self._relay)
 
@@ -69,6 +70,14 @@ async def test_a_whole_answer_is_written_with_what_it_used_and_took() -> None:
     assert (record.timing.total_ms, record.timing.first_ms) == (2000, None)
     assert seen.request == json.dumps(ASK).encode()
     assert seen.answer == ()
+
+
+async def test_why_a_tier_was_chosen_is_written_too() -> None:
+    here = Recorded()
+    here.told = Tiered("fast", "rule", "rule batch", "fast", "acme")
+    await here.ask()
+    [record] = [seen.record for seen in here.log.seen]
+    assert record.route == "rule batch; named"
 
 
 async def test_answers_are_held_by_leave_alone_and_not_beyond_a_megabyte() -> None:

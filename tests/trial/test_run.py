@@ -57,6 +57,23 @@ def case(expect: dict[str, Any], model: str = "gpt-4o", **given: Any) -> dict[st
     return {"given": {"request": request, **given}, "expect": expect}
 
 
+ROUTER = {
+    "stage": "complexity_router",
+    "tiers": [{"name": "fast", "model": "small"}, {"name": "complex", "model": "gpt-4o"}],
+    "target": {"shares": [0.5, 0.5]},
+    "aliases": {"cheap": "auto"},
+}
+
+
+async def test_a_tier_is_expected_by_its_name(tmp_path: Path) -> None:
+    met, unmet = case({"tier": "fast"}, "cheap"), case({"tier": "complex"}, "cheap")
+    none = case({"tier": "fast"}, "small")
+    assert await problems(tmp_path, met, unmet, none, pipeline=(ROUTER,)) == [
+        "tests[1].expect.tier: expected `complex`, got `fast`. [case 1]",
+        "tests[2].expect.tier: expected `fast`, got nothing. [case 2]",
+    ]
+
+
 @pytest.mark.parametrize(
     "met",
     [

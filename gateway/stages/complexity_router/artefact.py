@@ -24,7 +24,7 @@ _MOST: Final = 1e9
 """Of any number: with it, no score is anything but finite."""
 
 
-class BadArtefact(Exception):
+class BadArtefact(ValueError):
     """The file is no artefact of this version; the text names the file and the cause."""
 
 
@@ -107,6 +107,11 @@ def read_artefact(path: Path) -> Artefact:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise BadArtefact(f"{path}: it is larger than {LARGEST:,} bytes")
+    return decode_artefact(data, str(path))
+
+
+def decode_artefact(data: bytes, path: str) -> Artefact:
+    """Return what a file holds. Raises BadArtefact, which names `path`."""
     try:
         artefact = wire.decode_as(data, Artefact)
     except ValueError as error:

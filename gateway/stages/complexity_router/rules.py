@@ -31,6 +31,7 @@ RULES: Final[Mapping[str, _Rule]] = {
     "maths": _Rule(1.5, {"maths words": 0.5, "operators": 0.5, "backslashes": 0.5}),
     "demands": _Rule(1.5, {"demands": 0.4, "formats": 0.4, "analysis": 0.4, "making": 0.4}),
 }
+MOST_POINTS: Final = sum(rule.most for rule in RULES.values())
 _PLACES: Final = {
     name: (rule.most, [(NAMES.index(each), weight) for each, weight in rule.weights.items()])
     for name, rule in RULES.items()

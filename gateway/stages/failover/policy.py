@@ -87,6 +87,14 @@ class FailoverPolicy(StagePolicy, frozen=True, tag="failover", kw_only=True):
             what = f"`{self.strategy}` needs no `sticky`, or is undone by it."
             yield Problem(("sticky",), f"{what} It is for `weighted` and `balanced`.")
 
+    def check_place(self, above: Sequence[StagePolicy]) -> Iterator[Problem]:
+        """Yield where the tier that was chosen above would be overruled."""
+        if all(each.model for each in self.targets):
+            for index, each in enumerate(above):
+                if each.name == "complexity_router":
+                    what = f"no target follows the tier that pipeline[{index}] chooses."
+                    yield Problem(("targets",), f"{what} Put `- {{}}` first: the model asked for.")
+
     def build(self, tools: Tools) -> Stage:
         """Return the stage that walks the targets."""
         clock, random = tools.runtime.clock, tools.runtime.random

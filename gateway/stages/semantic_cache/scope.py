@@ -8,12 +8,14 @@ from msgspec import Struct
 
 from gateway.core import wire
 from gateway.core.catalogue import Catalogue
-from gateway.core.exchange import Exchange
+from gateway.core.exchange import SESSION, Exchange
 from gateway.stages.semantic_cache.directives import HEADERS
 from gateway.stages.semantic_cache.question import Question, normal, question_of
 
 SIZE: Final = 20
 """Bytes of a digest."""
+_OTHERS: Final = frozenset({*HEADERS, SESSION})
+"""Headers by which an answer is found, or a tier chosen, and that change no answer."""
 PREFIXES: Final = 4096
 """Digests of what many requests begin with, kept so that only the rest is digested."""
 
@@ -109,7 +111,7 @@ def _feed(digest: Digest, parts: Iterable[bytes]) -> None:
 
 def _asked_about(exchange: Exchange) -> tuple[tuple[str, str], ...]:
     """Return the headers that a `when` may go by."""
-    return tuple(sorted(each for each in exchange.headers.items() if each[0] not in HEADERS))
+    return tuple(sorted(each for each in exchange.headers.items() if each[0] not in _OTHERS))
 
 
 def _targets(exchange: Exchange) -> tuple[tuple[str, str], ...]:

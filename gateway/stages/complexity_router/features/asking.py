@@ -63,7 +63,7 @@ def asked_by(request: ChatRequest) -> Asked:
     """
     fields = request.fields
     messages = fields.get("messages")
-    if not isinstance(messages, list):
+    if not isinstance(messages, list) or request.endpoint == "completions":
         return asked_in("\n".join(_texts(fields.get("prompt"))))
     text = "\n".join(reversed(list(_last(messages))))
     tools = fields.get("tools")
