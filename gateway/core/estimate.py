@@ -59,13 +59,15 @@ def input_tokens(request: ChatRequest) -> int:
     if type(messages) is list and len(messages) <= _NODES:
         others = [] if _OTHER.isdisjoint(fields) else [fields.get(name) for name in _OTHER_FIELDS]
         for message in messages:
-            content = message.get("content")
+            # Where messages are not what is asked, nobody has looked at their shape.
+            content = message.get("content") if type(message) is dict else None
             if type(content) is str and len(message) == _ROLE_AND_CONTENT:  # as nearly all are
                 size += len(content) if content.isascii() else _bytes_of(content)
             else:
                 others.append(message)
     else:
         others = [fields.get(name) for name in _TEXT_FIELDS]
+        messages = messages if type(messages) is list else ()
     if others:
         size += text_size(others, len(request.body))
     return -(-size // BYTES_PER_TOKEN) + TOKENS_PER_MESSAGE * len(messages)

@@ -51,6 +51,13 @@ def test_pictures_count_wherever_they_stand_and_as_the_most_beyond_a_hundred() -
     assert tokens("chat", messages=[{"role": "user", "content": many}]) == counted
 
 
+@pytest.mark.parametrize(
+    ("stray", "count"), [([1, "xxxx", None], 15), (5, 2), ("x" * 8, 3), (None, 1)]
+)
+def test_messages_that_nobody_asked_for_may_be_anything(stray: object, count: int) -> None:
+    assert tokens("completions", prompt="xxxx", messages=stray) == count
+
+
 def test_system_tools_prompts_and_inputs_count_too() -> None:
     messages = [{"role": "user", "content": ""}]
     assert tokens("messages", messages=messages, system="x" * 40) == 14

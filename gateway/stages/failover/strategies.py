@@ -121,6 +121,9 @@ def beginning(fields: Mapping[str, Any]) -> bytes:
     """Return what all requests of a conversation begin with: all up to the first user message."""
     messages = fields.get("messages")
     turns = messages if isinstance(messages, list) else []
-    first = next((i for i, turn in enumerate(turns) if turn.get("role") == "user"), len(turns))
+    asked = (
+        i for i, turn in enumerate(turns) if isinstance(turn, dict) and turn.get("role") == "user"
+    )
+    first = next(asked, len(turns))
     head = [fields.get("system"), fields.get("prompt"), turns[: first + 1]]
     return blake2b(wire.encode(head), digest_size=16).digest()

@@ -118,3 +118,8 @@ def test_a_conversation_is_known_by_all_up_to_its_first_user_message() -> None:
     assert beginning({"messages": [{"role": "user", "content": "ho"}]}) != start
     assert beginning({"messages": [first], "system": "be brief"}) != start
     assert beginning({"prompt": "hi"}) != beginning({"prompt": "ho"})
+    stray = {
+        "prompt": "hi",
+        "messages": [1, None, first],
+    }  # of which nobody has looked at the shape
+    assert beginning(stray) != beginning({"prompt": "hi"})
