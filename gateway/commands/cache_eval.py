@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from gateway.commands import eval_traffic
 from gateway.commands.columns import lines_of
-from gateway.commands.eval_files import Unreadable, read
+from gateway.commands.eval_files import read
+from gateway.commands.json_lines import Unreadable
 from gateway.commands.on_store import UNUSABLE, complain, say, task_failed
 from gateway.commands.options import Commands, add_data, add_folders, setup_of
 from gateway.core import wire

@@ -1,24 +1,18 @@
 """What `turnout cache eval` reads: labelled pairs, or traffic that a policy recorded."""
 
-import gzip
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
+from gateway.commands.json_lines import Unreadable, read_lines
 from gateway.core import wire
 from gateway.core.traffic import VERSION, Record
 from gateway.stages.semantic_cache.scoring import Pair
 
 LONGEST: Final = 8 << 20
 """Bytes of a line."""
-MOST: Final = 1_000_000
-"""Lines."""
-
-
-class Unreadable(Exception):
-    """The file holds something else; the text says where and what."""
 
 
 class _Kind(Struct):
@@ -41,20 +35,9 @@ def read(path: Path) -> Sequence[Pair] | Sequence[Record]:
 
 def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield what is no empty line, each with where it stands."""
-    count = 0
-    for file in _files(path):
-        with file.open("rb") as start:
-            packed = start.read(2) == b"\x1f\x8b"
-        with gzip.open(file) if packed else file.open("rb") as lines:
-            number = 0
-            while line := lines.readline(LONGEST):
-                number += 1
-                count += 1
-                if count > MOST:
-                    raise Unreadable(f"more than {MOST:,} lines")
-                if line.strip():
-                    place = f"line {number}" if file == path else f"{file.name}, line {number}"
-                    yield place, line
+    for file, number, line in read_lines(_files(path), LONGEST):
+        if line.strip():
+            yield f"line {number}" if file == path else f"{file.name}, line {number}", line
 
 
 def _files(path: Path) -> Sequence[Path]:

@@ -4,11 +4,12 @@ import argparse
 from pathlib import Path
 from typing import Final
 
+from gateway.commands.json_lines import Unreadable
 from gateway.commands.on_store import complain, say
 from gateway.commands.options import Commands
 from gateway.commands.router_audit import add_audit
 from gateway.commands.router_report import as_json, as_text
-from gateway.commands.router_rows import Unreadable, read_examples
+from gateway.commands.router_rows import read_examples
 from gateway.stages.complexity_router.artefact import BadArtefact, encode_artefact, read_artefact
 from gateway.stages.complexity_router.evaluation import evaluate
 from gateway.stages.complexity_router.training import train, trained_on_these
@@ -78,7 +79,7 @@ def run_train(given: argparse.Namespace) -> int:
         artefact = train(read_examples(given.rows, say), say)
         text = encode_artefact(artefact)
         _write(given.out, text)
-    except (OSError, ValueError, Unreadable) as error:
+    except (OSError, ValueError) as error:
         return complain("router", str(error))
     rows = sum(artefact.sources.values())
     say(f"{given.out}: {len(text):,} bytes, {len(artefact.pairs):,} pairs, {rows:,} rows")

@@ -1,7 +1,6 @@
 """`turnout router audit`: which tiers earn their price, by a file of outcomes."""
 
 import argparse
-import gzip
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,11 +9,13 @@ from typing import Any, Final
 from msgspec.structs import asdict
 
 from gateway.commands.columns import lines_of
+from gateway.commands.json_lines import read_lines
 from gateway.commands.on_store import complain
 from gateway.commands.options import Commands
+from gateway.commands.router_rows import LONGEST
 from gateway.core import wire
 from gateway.stages.complexity_router.audit.bootstrap import CONFIDENCE, DRAWS, SEED
-from gateway.stages.complexity_router.audit.rows import Judged, Unreadable, read, tiers_of
+from gateway.stages.complexity_router.audit.rows import Judged, read, tiers_of
 from gateway.stages.complexity_router.audit.tiers import FEWEST, Audit, Comparison, audit
 
 COLUMNS: Final = ("ROWS", "CHEAPER", "DEARER", "PAIRS", "DIFFERENCE", "95 % INTERVAL", "VERDICT")
@@ -52,7 +53,7 @@ def run(given: argparse.Namespace) -> int:
     """Print the audit of all rows, and of each source where there are several."""
     try:
         rows = _read(given.rows)
-    except (OSError, EOFError, zlib.error, Unreadable) as error:
+    except (OSError, EOFError, zlib.error, ValueError) as error:
         return complain("router", f"{given.rows}: {error}")
     known = tiers_of(rows)
     tiers = given.tiers.split(",") if given.tiers else known
@@ -67,10 +68,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _read(path: Path) -> Sequence[Judged]:
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if packed else path.open("rb") as lines:
-        return read(lines)
+    return read(line for _, _, line in read_lines([path], LONGEST))
 
 
 def _parts(rows: Sequence[Judged]) -> Mapping[str, Sequence[Mapping[str, float]]]:

@@ -6,18 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from gateway.commands.json_lines import Unreadable, read_lines
 from gateway.stages.complexity_router.labelled import Example, example, parse_row
 
 LONGEST: Final = 4 << 20
 """Bytes of a line."""
-MOST_ROWS: Final = 1_000_000
 MOST_NAMED: Final = 10
 """Bad lines that are named before reading ends."""
 TOLD_EVERY: Final = 5000
-
-
-class Unreadable(Exception):
-    """A file holds something else; the text says where and what, a line for each place."""
 
 
 def read_examples(paths: Sequence[Path], tell: Callable[[str], None]) -> list[Example]:
@@ -47,17 +43,9 @@ def read_examples(paths: Sequence[Path], tell: Callable[[str], None]) -> list[Ex
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield the lines that are not empty, with their numbers. Raises Unreadable."""
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
     try:
-        with gzip.open(path) if packed else path.open("rb") as lines:
-            for number in range(1, MOST_ROWS + 2):
-                line = lines.readline(LONGEST)
-                if not line:
-                    return
-                if number > MOST_ROWS:
-                    raise Unreadable(f"{path}: more than {MOST_ROWS:,} lines")
-                if line.strip():
-                    yield number, line
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        for _, number, line in read_lines([path], LONGEST):
+            if line.strip():
+                yield number, line
+    except (EOFError, gzip.BadGzipFile, zlib.error, Unreadable) as error:
         raise Unreadable(f"{path}: {error}") from error

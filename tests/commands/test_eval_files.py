@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.commands.eval_files import Unreadable, read
+from gateway.commands.eval_files import read
+from gateway.commands.json_lines import Unreadable
 from gateway.core import wire
 from gateway.core.traffic import Record
 from gateway.stages.semantic_cache.scoring import Pair

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.commands.router_rows import MOST_NAMED, Unreadable, read_examples
+from gateway.commands.json_lines import Unreadable
+from gateway.commands.router_rows import MOST_NAMED, read_examples
 
 ROWS = [{"prompt": f"Why {number}?", "weak": 0, "strong": 1} for number in range(3)]
 TEXT = "\n\n".join(map(json.dumps, ROWS)) + "\n"

@@ -14,7 +14,7 @@ MOST: Final = 1_000_000
 Score = Annotated[float, Meta(ge=0, le=1)]
 
 
-class Unreadable(Exception):
+class Unreadable(ValueError):
     """The file holds something else; the text says where and what."""
 
 
