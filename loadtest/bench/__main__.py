@@ -18,7 +18,7 @@ from loadtest.bench.process import LOAD_CORE, Process, free_port, pin
 from loadtest.bench.target import bare, in_memory, turnout
 
 Start = Callable[[str, Path], AbstractContextManager[Process]]
-TARGETS: Final[dict[str, Start]] = {"bare": bare, "turnout": turnout, report.MEMORY: in_memory}
+TARGETS: Final[dict[str, Start]] = {"bare": bare, "turnout": turnout, "in memory": in_memory}
 REPORTS: Final = Path(__file__).parents[1] / "reports"
 
 
